@@ -1,0 +1,20 @@
+//! What should be published, and why.
+//!
+//! Pure: nothing below this module performs IO, reads a clock or an environment, logs, or awaits.
+//! Time is an argument ([`time::Moment`]), effects are values, and ignorance is a type
+//! ([`observed::Observed`]).
+
+pub mod address;
+pub mod name;
+pub mod node;
+pub mod observed;
+pub mod owner;
+pub mod policy;
+pub mod provider;
+pub mod reason;
+pub mod record;
+pub mod registry;
+pub mod report;
+pub mod routing;
+pub mod select;
+pub mod time;

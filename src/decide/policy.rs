@@ -1,0 +1,119 @@
+//! What the operator wants, in this module's words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::decide::name::DnsName;
+use crate::decide::owner::OwnerId;
+use crate::decide::record::{RecordType, ZoneRef};
+use crate::decide::routing::Routing;
+use crate::decide::select::{AddressClass, AddressRules};
+
+/// Everything the engine needs to be told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whose record sets these are.
+    pub owner: OwnerId,
+    /// Whether the Node object is watched. Without Kubernetes a host is eligible by its own signals alone.
+    pub kubernetes: bool,
+    /// Which of the host's addresses may be published at all.
+    pub addresses: AddressRules,
+    /// How long to wait for what.
+    pub timing: Timing,
+    /// The records, at most one per (zone, name).
+    pub records: Vec<RecordPolicy>,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Quiet time after an address event before the addresses are read.
+    pub settle: Duration,
+    /// The longest that a stream of events can put that off.
+    pub settle_max: Duration,
+    /// How often a pool is read again though nothing has happened; jittered by a tenth either way.
+    pub resync: Duration,
+}
+
+/// One `[[record]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPolicy {
+    /// The name, expanded.
+    pub name: DnsName,
+    /// The hosted zone.
+    pub zone: ZoneRef,
+    /// The types to publish.
+    pub types: BTreeSet<RecordType>,
+    /// Which addresses are fit for it.
+    pub class: AddressClass,
+    /// Every fit address in one record set, instead of the first.
+    pub all_addresses: bool,
+    /// Published instead of the host's addresses of the same type.
+    pub static_addresses: BTreeSet<IpAddr>,
+    /// Time to live in seconds, unless the weighted pool already has another.
+    pub ttl: u32,
+    /// No withdrawal leaves the pool with fewer record sets than this.
+    pub keep_min: u32,
+    /// The routing policy of the own record set.
+    pub routing: Routing,
+    /// An existing health check to attach.
+    pub health_check_id: Option<String>,
+    /// What each signal does to this record.
+    pub signals: BTreeMap<Signal, SignalPolicy>,
+}
+
+/// Something that can make a node unfit to be in DNS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// The Node is absent, or its Ready condition is not `True`.
+    NotReady,
+    /// The Node is unschedulable.
+    Cordoned,
+    /// The Kubernetes API cannot be reached, so the Node's state is unknown.
+    ApiUnreachable,
+}
+
+impl Signal {
+    /// All signals, the one that explains most first.
+    pub const ALL: [Signal; 3] = [Signal::NotReady, Signal::Cordoned, Signal::ApiUnreachable];
+
+    /// The signal's key in the configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signal::NotReady => "not_ready",
+            Signal::Cordoned => "cordoned",
+            Signal::ApiUnreachable => "api_unreachable",
+        }
+    }
+
+    /// What the signal does when the configuration does not say.
+    pub fn default_policy(self) -> SignalPolicy {
+        let action = match self {
+            Signal::NotReady | Signal::Cordoned => SignalAction::Withdraw,
+            // An outage of the control plane must not become an outage of the data plane.
+            Signal::ApiUnreachable => SignalAction::Ignore,
+        };
+        SignalPolicy { action, after: Duration::ZERO, recover_after: Duration::from_secs(10) }
+    }
+}
+
+/// What a signal does, and how patiently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalPolicy {
+    /// What it does.
+    pub action: SignalAction,
+    /// How long it must last before it counts.
+    pub after: Duration,
+    /// How long it must be gone before it no longer counts.
+    pub recover_after: Duration,
+}
+
+/// What a signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignalAction {
+    /// Nothing.
+    Ignore,
+    /// The record set leaves the pool.
+    Withdraw,
+}

@@ -1,0 +1,167 @@
+//! Intents and the reasons for them.
+
+use std::fmt;
+
+use crate::decide::policy::Signal;
+use crate::decide::record::RecordSet;
+use crate::decide::routing::PolicyKind;
+
+/// What we want for one (record, type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// This record set is to be in the pool.
+    Publish(RecordSet),
+    /// Our record set is to leave the pool.
+    Withdraw(Reason),
+    /// We know what we would like, but a guard forbids it: leave things as they are and say so.
+    Hold(Reason),
+    /// We do not know enough to want anything: leave things as they are.
+    Preserve(Reason),
+}
+
+impl Intent {
+    /// `publish`, `withdraw`, `hold` or `preserve`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Intent::Publish(_) => "publish",
+            Intent::Withdraw(_) => "withdraw",
+            Intent::Hold(_) => "hold",
+            Intent::Preserve(_) => "preserve",
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Intent::Publish(_) => Reason::Eligible,
+            Intent::Withdraw(reason) | Intent::Hold(reason) | Intent::Preserve(reason) => reason.clone(),
+        }
+    }
+}
+
+/// Why an intent is what it is: one value for the decision, the log line, `status`, the metric
+/// label and the test.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The node is fit to serve and has an address to publish.
+    Eligible,
+
+    /// The host's addresses have not been read.
+    AddressesUnknown,
+    /// The Node's state has not been read.
+    NodeUnknown,
+    /// What the pool holds has not been read.
+    PoolUnknown,
+
+    /// The host has no address that is fit for the record.
+    NoAddress,
+    /// The cluster has no Node object of this name.
+    NodeAbsent,
+    /// The Node's Ready condition is not `True`; the condition's reason, where it has one.
+    NotReady(Option<String>),
+    /// The Node is unschedulable.
+    Cordoned,
+    /// The Kubernetes API cannot be reached and the configuration says to withdraw then.
+    ApiUnreachable,
+    /// The signal is gone, but not yet for as long as `recover_after` asks.
+    Recovering(Signal),
+    /// The record is no longer configured for this type.
+    TypeNotConfigured,
+
+    /// One reading shows no address; it takes two equal ones to withdraw for that.
+    AddressUnconfirmed,
+    /// The host has addresses, but the configured filters leave none.
+    AddressesFiltered,
+    /// The name holds a CNAME, beside which Route 53 allows nothing.
+    CnameConflict,
+    /// The pool holds a record set without routing policy.
+    SimpleConflict,
+    /// The pool has another routing policy than the one configured.
+    PolicyConflict {
+        /// The pool's policy.
+        found: PolicyKind,
+        /// The configured policy.
+        wanted: PolicyKind,
+    },
+    /// Another record set in the pool already has this Region or location; which.
+    LocationTaken(String),
+    /// The pool has as many record sets as Route 53 allows for its policy.
+    PoolFull(usize),
+    /// Leaving would make the pool smaller than `keep_min`.
+    KeepMin(u32),
+}
+
+impl Reason {
+    /// The reason in snake case, stable for scripts.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Reason::Eligible => "eligible",
+            Reason::AddressesUnknown => "addresses_unknown",
+            Reason::NodeUnknown => "node_unknown",
+            Reason::PoolUnknown => "pool_unknown",
+            Reason::NoAddress => "no_address",
+            Reason::NodeAbsent => "node_absent",
+            Reason::NotReady(_) => "not_ready",
+            Reason::Cordoned => "cordoned",
+            Reason::ApiUnreachable => "api_unreachable",
+            Reason::Recovering(_) => "recovering",
+            Reason::TypeNotConfigured => "type_not_configured",
+            Reason::AddressUnconfirmed => "address_unconfirmed",
+            Reason::AddressesFiltered => "addresses_filtered",
+            Reason::CnameConflict => "cname_conflict",
+            Reason::SimpleConflict => "simple_conflict",
+            Reason::PolicyConflict { .. } => "policy_conflict",
+            Reason::LocationTaken(_) => "location_taken",
+            Reason::PoolFull(_) => "pool_full",
+            Reason::KeepMin(_) => "keep_min",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// One sentence for people, without a final period, saying what to do where there is something to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Eligible => write!(f, "the node is fit to serve and has an address to publish"),
+            Reason::AddressesUnknown => write!(f, "the host's addresses have not been read yet"),
+            Reason::NodeUnknown => write!(f, "the Kubernetes API has not said how this node is"),
+            Reason::PoolUnknown => write!(f, "Route 53 has not said what the name holds"),
+            Reason::NoAddress => write!(f, "the host has no publishable address of this type; see 'nodedns addresses'"),
+            Reason::NodeAbsent => write!(f, "the cluster has no Node object of this name"),
+            Reason::NotReady(None) => write!(f, "the node is not Ready"),
+            Reason::NotReady(Some(why)) => write!(f, "the node is not Ready ({why})"),
+            Reason::Cordoned => write!(f, "the node is cordoned"),
+            Reason::ApiUnreachable => write!(f, "the Kubernetes API cannot be reached"),
+            Reason::Recovering(signal) => {
+                write!(f, "'{}' has cleared, waiting until it has stayed so for its recover_after", signal.as_str())
+            }
+            Reason::TypeNotConfigured => write!(f, "the record's 'types' no longer name this type"),
+            Reason::AddressUnconfirmed => write!(f, "the address is gone; reading once more before withdrawing"),
+            Reason::AddressesFiltered => {
+                write!(f, "the [addresses] filters leave none of the host's addresses; see 'nodedns addresses'")
+            }
+            Reason::CnameConflict => {
+                write!(f, "the name holds a CNAME, which tolerates nothing beside it; delete it first")
+            }
+            Reason::SimpleConflict => write!(
+                f,
+                "the name holds a record set without routing policy; delete it, or give it this record's policy and a set identifier"
+            ),
+            Reason::PolicyConflict { found, wanted } => write!(
+                f,
+                "the name's record sets are {found}, this record is configured as {wanted}, and Route 53 allows one policy per name and type"
+            ),
+            Reason::LocationTaken(what) => write!(f, "another record set of the name already answers for {what}"),
+            Reason::PoolFull(limit) => {
+                write!(f, "the name already has {limit} record sets, Route 53's limit for its policy")
+            }
+            Reason::KeepMin(minimum) => {
+                write!(
+                    f,
+                    "leaving would bring the name below keep_min = {minimum} record set{}",
+                    if *minimum == 1 { "" } else { "s" }
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the engine can say of itself at any moment.
+
+use std::net::IpAddr;
+
+use crate::decide::name::DnsName;
+use crate::decide::observed::Observed;
+use crate::decide::owner::SetIdentifier;
+use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
+use crate::decide::reason::Intent;
+use crate::decide::record::{RecordSet, RecordType, ZoneRef};
+use crate::decide::routing::Routing;
+use crate::decide::time::Moment;
+
+/// The state of every (record, type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// In configuration order, A before AAAA.
+    pub records: Vec<RecordReport>,
+}
+
+/// The state of one (record, type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordReport {
+    /// The name.
+    pub name: DnsName,
+    /// The type.
+    pub rtype: RecordType,
+    /// The hosted zone as configured.
+    pub zone: ZoneRef,
+    /// The hosted zone's id, once known.
+    pub zone_id: Option<String>,
+    /// The set identifier of our record set.
+    pub set_identifier: SetIdentifier,
+    /// The configured routing.
+    pub routing: Routing,
+    /// The TTL that is or would be published: the pool's where that had to be adopted.
+    pub ttl: u32,
+    /// The configured TTL, when the pool's had to be adopted instead.
+    pub ttl_configured: Option<u32>,
+    /// What we want.
+    pub intent: Intent,
+    /// Since when we have wanted it for this reason.
+    pub since: Moment,
+    /// What we would publish, the first first.
+    pub desired: Vec<IpAddr>,
+    /// Our record set as Route 53 has it; `Known(None)` when the pool does not hold one.
+    pub actual: Observed<Option<RecordSet>>,
+    /// How many other record sets the pool holds; `None` when unknown.
+    pub others: Option<usize>,
+    /// Whether what we want is what Route 53 has.
+    pub in_sync: bool,
+    /// The last change that Route 53 accepted.
+    pub last_change: Option<LastChange>,
+    /// The last request's failure; gone when a later request succeeded.
+    pub last_error: Option<LastError>,
+}
+
+impl RecordReport {
+    /// Whether nobody needs to look at this: what we want is known and is what Route 53 has.
+    pub fn is_healthy(&self) -> bool {
+        self.in_sync && self.last_error.is_none() && matches!(self.intent, Intent::Publish(_) | Intent::Withdraw(_))
+    }
+}
+
+/// An accepted change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastChange {
+    /// Its id.
+    pub id: ChangeId,
+    /// How far it has come.
+    pub status: ChangeStatus,
+    /// When it was accepted.
+    pub at: Moment,
+}
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// What went wrong.
+    pub error: ProviderError,
+    /// When.
+    pub at: Moment,
+    /// When it is tried again.
+    pub retry_at: Moment,
+}
