@@ -1,1 +1,21 @@
-fn main() {}
+//! One test binary, in reading order: the core, the edges, the repository's own invariants.
+
+mod support;
+
+// The core: pure, in virtual time.
+mod engine_sim;
+mod plan_props;
+mod plan_table;
+mod registry;
+
+// The edges, each against the real thing or a strict stand-in.
+mod cli;
+mod config;
+mod control;
+mod netns;
+mod node_watch;
+mod provider;
+
+// The repository's own invariants.
+mod generated;
+mod layers;
