@@ -105,13 +105,11 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     plan.in_sync =
         own.map(RecordSet::addresses) == (!plan.desired.is_empty()).then(|| plan.desired.iter().copied().collect());
 
-    let absence = |reason| withdraw(policy, record, rtype, pool, own, reason);
+    let absence = |reason| withdraw(policy, record, rtype, pool, own, &plan.desired, reason);
     let (intent, changes) = match world.fitness {
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
         Fitness::Unfit(reason) => absence(reason.clone()),
-        Fitness::Unknown(reason) => {
-            (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired).unwrap_or_default())
-        }
+        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
         Fitness::Fit if plan.desired.is_empty() && selection.filtered => {
             (Intent::Hold(Reason::AddressesFiltered), Vec::new())
         }
@@ -168,33 +166,28 @@ fn withdraw(
     rtype: RecordType,
     pool: &Pool,
     own: Option<&RecordSet>,
+    desired: &[IpAddr],
     reason: Reason,
 ) -> (Intent, Vec<Change>) {
     let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
     match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min) {
         Ok(changes) => (Intent::Withdraw(reason), changes),
-        Err(guard) => (Intent::Hold(guard), Vec::new()),
+        Err(guard) => (Intent::Hold(guard), follow(record, rtype, Some(own), desired)),
     }
 }
 
-/// While the node's state is unknown nothing is created or deleted, but what is published follows
-/// the address: by compare-and-swap, so that a record set that someone pruned is not brought back.
-fn follow(
-    record: &RecordPolicy,
-    rtype: RecordType,
-    own: Option<&RecordSet>,
-    desired: &[IpAddr],
-) -> Option<Vec<Change>> {
-    let own = own?;
+/// Where our record set must neither come nor go, it still follows the address: by
+/// compare-and-swap, so that a record set that someone pruned is not brought back.
+fn follow(record: &RecordPolicy, rtype: RecordType, own: Option<&RecordSet>, desired: &[IpAddr]) -> Vec<Change> {
     let wanted: BTreeSet<IpAddr> = desired.iter().copied().collect();
-    let Target::Values { ttl, .. } = own.target else { return None };
+    let Some((own, ttl)) = own.and_then(|own| Some((own, own.ttl()?))) else { return Vec::new() };
     if wanted.is_empty() || own.addresses() == wanted {
-        return None;
+        return Vec::new();
     }
     let moved = RecordSet {
         target: Target::Values { ttl, values: wanted.into_iter().map(Value::from).collect() },
         ..own.clone()
     };
     let change = |action, set| Change { action, name: record.name.clone(), rtype, set };
-    Some(vec![change(Action::Delete, own.clone()), change(Action::Create, moved)])
+    vec![change(Action::Delete, own.clone()), change(Action::Create, moved)]
 }
