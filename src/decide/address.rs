@@ -1,6 +1,7 @@
 //! The host's links and addresses, as one netlink dump shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 /// Everything the kernel says of links and addresses, read whole. Two equal snapshots mean that
@@ -11,7 +12,9 @@ pub struct Snapshot {
     pub interfaces: BTreeMap<u32, Interface>,
     /// Every address of every link.
     pub addresses: BTreeSet<HostAddress>,
-    /// The index of the link that the IPv4 default route of the lowest metric uses.
+    /// The index of the link by which the kernel would send an IPv4 packet to the Internet: that
+    /// of the default route, policy routing included. `None` without such a route. A preference
+    /// among addresses, no more.
     pub default_v4: Option<u32>,
     /// The same for IPv6.
     pub default_v6: Option<u32>,
@@ -86,4 +89,17 @@ pub struct AddressFlags {
     pub permanent: bool,
     /// `IFA_F_MANAGETEMPADDR`: the stable address of a SLAAC prefix that also makes temporary ones.
     pub manage_temporary: bool,
+}
+
+impl fmt::Display for Scope {
+    /// As `ip address` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Universe => f.write_str("global"),
+            Scope::Site => f.write_str("site"),
+            Scope::Link => f.write_str("link"),
+            Scope::Host => f.write_str("host"),
+            Scope::Other(number) => write!(f, "{number}"),
+        }
+    }
 }

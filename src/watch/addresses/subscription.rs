@@ -1,0 +1,102 @@
+//! The socket that listens.
+
+use std::future::poll_fn;
+use std::io;
+
+use futures::FutureExt;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
+use socket2::{SockFilter, SockRef};
+
+use super::WatchError;
+
+/// A socket that the kernel notifies of changes to links, addresses and default routes. Nothing is
+/// ever sent on it.
+pub(super) struct Subscription {
+    socket: TokioSocket,
+    buffer: Vec<u8>,
+}
+
+/// What was waiting.
+#[derive(Debug, Default)]
+pub(super) struct Burst {
+    /// Notifications.
+    pub(super) events: u64,
+    /// How often the kernel said that it had dropped some.
+    pub(super) overruns: u64,
+}
+
+impl Subscription {
+    /// Subscribes. Every change that the kernel makes from now on is notified of, or an overrun is.
+    pub(super) fn open(receive_buffer_bytes: usize) -> Result<Self, WatchError> {
+        Self::try_open(receive_buffer_bytes).map_err(|source| WatchError::Socket { action: "subscribe", source })
+    }
+
+    fn try_open(receive_buffer_bytes: usize) -> io::Result<Self> {
+        let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+        let plain = socket.socket_mut();
+        SockRef::from(&*plain).set_recv_buffer_size(receive_buffer_bytes)?;
+        // Before the groups are joined: what has been queued is not filtered any more.
+        SockRef::from(&*plain).attach_filter(&DEFAULT_ROUTES_ONLY)?;
+        plain.bind(&SocketAddr::new(0, GROUPS))?;
+        Ok(Subscription { socket, buffer: Vec::with_capacity(BUFFER) })
+    }
+
+    /// Waits for a notification, then takes all that are waiting with it.
+    ///
+    /// Cancel safe: what has been taken is returned without waiting again.
+    pub(super) async fn next_burst(&mut self) -> Result<Burst, WatchError> {
+        let mut burst = Burst::default();
+        let mut next = Some(self.receive().await);
+        while let Some(received) = next {
+            match received {
+                Ok(()) => burst.events += 1,
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => burst.overruns += 1,
+                Err(source) => return Err(WatchError::Socket { action: "receive", source }),
+            }
+            next = self.receive().now_or_never();
+        }
+        Ok(burst)
+    }
+
+    /// One datagram, unread.
+    async fn receive(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        poll_fn(|context| self.socket.poll_recv(context, &mut self.buffer)).await
+    }
+}
+
+/// What does not fit is cut off, which is as well, as nobody looks.
+const BUFFER: usize = 4096;
+const ENOBUFS: i32 = 105;
+
+/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and
+/// `RTMGRP_IPV6_ROUTE` (linux/rtnetlink.h). Links too, because an address stays when its link loses
+/// its carrier, and an IPv4 address even when the link is switched off. Routes too, because on a
+/// host with two uplinks the default route decides which address comes first, and it can move
+/// without any other sign.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/// Lets the kernel drop the notifications of all routes but default routes (`rtm_dst_len` 0), so
+/// that a host with the whole Internet's routes neither wakes us for each nor fills the buffer.
+///
+/// The filter sees the message from its header on, and reads numbers in network byte order.
+const DEFAULT_ROUTES_ONLY: [SockFilter; 7] = [
+    SockFilter::new(LOAD_U16, 0, 0, 4),
+    SockFilter::new(JUMP_EQUAL, 1, 0, RTM_NEWROUTE.to_be() as u32),
+    SockFilter::new(JUMP_EQUAL, 0, 2, RTM_DELROUTE.to_be() as u32),
+    SockFilter::new(LOAD_U8, 0, 0, 16 + 1),
+    SockFilter::new(JUMP_EQUAL, 0, 1, 0),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+    SockFilter::new(RETURN, 0, 0, 0),
+];
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+/// `BPF_LD | BPF_H | BPF_ABS`
+const LOAD_U16: u16 = 0x28;
+/// `BPF_LD | BPF_B | BPF_ABS`
+const LOAD_U8: u16 = 0x30;
+/// `BPF_JMP | BPF_JEQ | BPF_K`
+const JUMP_EQUAL: u16 = 0x15;
+/// `BPF_RET | BPF_K`
+const RETURN: u16 = 0x06;
