@@ -9,6 +9,3 @@ pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod translate;
-
-/// Where the daemon listens unless told otherwise: in its `RuntimeDirectory=`.
-pub const DEFAULT_SOCKET: &str = "/run/nodedns/control.sock";

@@ -113,7 +113,7 @@ pub struct RecordStatus {
     pub explanation: String,
     /// Since when it has been wanted for this reason.
     pub since: Timestamp,
-    /// The addresses to be published, the first first; empty when nothing is to be.
+    /// The addresses that are or would be published, the first first; empty when the intent is to withdraw.
     pub desired: Vec<IpAddr>,
     /// The addresses in Route 53; empty when the own record set is not there, `null` when unknown.
     pub actual: Option<Vec<IpAddr>>,
@@ -262,7 +262,8 @@ pub struct AddressStatus {
     pub class: String,
     /// Whether records of this class may publish it.
     pub publishable: bool,
-    /// Whether it is the first of its family, which is the one that is published.
+    /// Whether it is the first of its type that is publishable: the one that is published unless
+    /// the record has addresses of its own, or asks for all.
     pub chosen: bool,
     /// Why, in snake case.
     pub reason: String,

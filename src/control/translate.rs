@@ -1,5 +1,7 @@
 //! The core's values → what is on the wire. Pure: the time is an argument.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
@@ -7,12 +9,15 @@ use crate::control::protocol::{
     AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, RecordStatus, Routing,
     Status,
 };
+use crate::decide::address::HostAddress;
 use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::provider;
 use crate::decide::reason;
+use crate::decide::record::RecordType;
 use crate::decide::report::{RecordReport, Report};
 use crate::decide::routing::{self, FailoverRole, Location, Origin};
+use crate::decide::select::{AddressClass, Assessment};
 use crate::decide::time::Moment;
 
 /// Puts a [`Moment`] on the wall: one moment and what the wall clock showed at it.
@@ -85,6 +90,31 @@ pub fn status(
         addresses,
         kubernetes,
     }
+}
+
+/// Every address of the host, judged for one class, the best first.
+pub fn addresses(assessments: &[Assessment], class: AddressClass) -> Vec<AddressStatus> {
+    let mut chosen = BTreeSet::new();
+    let judged = |assessment: &Assessment| {
+        let HostAddress { address, prefix_len, .. } = assessment.address;
+        let first = assessment.verdict.is_ok() && chosen.insert(RecordType::of(address));
+        let (reason, explanation) = match &assessment.verdict {
+            Ok(()) if first => ("first", format!("the first {} address that is fit", RecordType::of(address))),
+            Ok(()) => ("fit", "fit, but not the first; published by records with addresses = \"all\"".to_owned()),
+            Err(refusal) => (refusal.as_str(), refusal.to_string()),
+        };
+        AddressStatus {
+            address,
+            prefix_len,
+            interface: assessment.interface.clone(),
+            class: class.as_str().to_owned(),
+            publishable: assessment.verdict.is_ok(),
+            chosen: first,
+            reason: reason.to_owned(),
+            explanation,
+        }
+    };
+    assessments.iter().map(judged).collect()
 }
 
 impl KubernetesStatus {
@@ -177,7 +207,12 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
         reason: reason.as_str().to_owned(),
         explanation: reason.to_string(),
         since: time.at(report.since),
-        desired: report.desired.clone(),
+        desired: match report.intent {
+            reason::Intent::Withdraw(_) => Vec::new(),
+            reason::Intent::Publish(_) | reason::Intent::Hold(_) | reason::Intent::Preserve(_) => {
+                report.desired.clone()
+            }
+        },
         actual: report
             .actual
             .known()
