@@ -1,1 +1,180 @@
-//! config/mod
+//! What the operator wants: the configuration, from its files to the engine's policy.
+//!
+//! ```text
+//! nodedns.toml < nodedns.toml.d/*.toml < NODEDNS_* < flags
+//!        └─ tree (values that know their line) ─ check ─ merge ─ raw ─ validate ─▶ Config ─▶ Policy
+//! ```
+//!
+//! Later layers override single values, replace arrays and add `[[record]]` tables. Every mistake
+//! of every layer is reported at once, with its place; nothing is guessed and nothing is skipped.
+
+mod de;
+mod duration;
+mod load;
+mod nearest;
+mod problem;
+pub mod raw;
+//REF
+mod routing;
+//SHOW
+mod tree;
+mod validate;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use duration::Span;
+pub use load::{DEFAULT_PATH, Flags, Loaded, Sources, load};
+pub use problem::{Origin, Problem, Problems};
+pub use raw::{LogFormat, LogLevel, Switch};
+
+use crate::decide::name::DnsName;
+use crate::decide::owner::{OwnerError, OwnerId};
+use crate::decide::policy::{Policy, RecordPolicy, Timing};
+use crate::decide::record::ZoneRef;
+use crate::decide::select::AddressRules;
+
+/// Where the daemon's socket is when nothing says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/nodedns/nodedns.sock";
+
+/// A configuration without a mistake that can be found offline. Only the node's name is missing,
+/// which may have to be looked up: see [`Config::policy`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The cluster's name, a token of the owner id.
+    pub cluster: String,
+    /// The node's name; `None` is to be found out.
+    pub node: Option<String>,
+    /// How the node's state is learned.
+    pub kubernetes: KubernetesSettings,
+    /// How Route 53 is reached.
+    pub route53: Route53Settings,
+    /// The path of the daemon's control socket.
+    pub socket: PathBuf,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Which of the host's addresses may be published at all.
+    pub addresses: AddressRules,
+    /// How long to wait for what.
+    pub timing: Timing,
+    /// The records, in the order of the files.
+    pub records: Vec<RecordTemplate>,
+}
+
+/// The `[kubernetes]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubernetesSettings {
+    /// Whether the Node object is watched.
+    pub enabled: Switch,
+    /// The kubeconfig; `None` is to be found.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// The `[route53]` table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route53Settings {
+    /// Another endpoint than AWS's own.
+    pub endpoint_url: Option<String>,
+    /// The Region in which requests are signed.
+    pub region: String,
+    /// The profile of the AWS configuration files, where the environment is not to decide.
+    pub profile: Option<String>,
+    /// The most requests a second, above 0.
+    pub requests_per_second: f64,
+    /// How many requests may be made at once after a quiet time, at least 1.
+    pub burst: u32,
+    /// How long one attempt of a request may take.
+    pub attempt_timeout: Duration,
+}
+
+/// The `[log]` table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe level that is logged.
+    pub level: LogLevel,
+    /// Where messages go.
+    pub format: LogFormat,
+}
+
+/// One `[[record]]`, complete but for the node's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordTemplate {
+    /// The name as written, with its `{node}` and `{cluster}`.
+    pub name: String,
+    /// Everything else. Its name is only right where the template does not say `{node}`.
+    pub policy: RecordPolicy,
+    /// Where the name was written, to report what goes wrong with it.
+    source: Origin,
+    /// Its key.
+    path: String,
+}
+
+impl RecordTemplate {
+    fn expand(&self, cluster: &str, node: &str) -> Result<RecordPolicy, Problem> {
+        let problem = |message: String| Problem {
+            source: self.source.clone(),
+            path: self.path.clone(),
+            message,
+            hint: Some("another name for the node can be set with 'node'".to_owned()),
+        };
+        let text = expand(&self.name, cluster, node);
+        let name = DnsName::parse(&text).map_err(|error| problem(format!("{text:?} for node {node:?}: {error}")))?;
+        match &self.policy.zone {
+            ZoneRef::Name { name: zone, .. } if !name.is_within(zone) => {
+                Err(problem(format!("{text:?} for node {node:?} is not in the zone {zone}")))
+            }
+            _ => Ok(RecordPolicy { name, ..self.policy.clone() }),
+        }
+    }
+}
+
+fn expand(template: &str, cluster: &str, node: &str) -> String {
+    template.replace("{cluster}", cluster).replace("{node}", node)
+}
+
+impl Config {
+    /// The engine's policy on the node of this name. `kubernetes` says whether the Node object is
+    /// watched, which with [`Switch::Auto`] depends on whether a kubeconfig was found.
+    ///
+    /// # Errors
+    /// What only shows when the node's name is known: an owner id that is too long or has other
+    /// characters, a record's name that the node's name makes invalid or a duplicate.
+    pub fn policy(&self, node: &str, kubernetes: bool) -> Result<Policy, Problems> {
+        let mut problems = Vec::new();
+        let owner = match OwnerId::new(&self.cluster, node) {
+            Ok(owner) => Some(owner),
+            Err(error) => {
+                problems.push(Problem {
+                    source: Origin::Default,
+                    path: "node".to_owned(),
+                    hint: Some(match error {
+                        OwnerError::TooLong(_) => "shorten 'cluster', or set 'node' to a shorter name".to_owned(),
+                        OwnerError::BadToken(..) => "set 'node' to another name".to_owned(),
+                    }),
+                    message: error.to_string(),
+                });
+                None
+            }
+        };
+        let mut records: Vec<RecordPolicy> = Vec::new();
+        for template in &self.records {
+            match template.expand(&self.cluster, node) {
+                Ok(record) if records.iter().any(|r| r.zone == record.zone && r.name == record.name) => {
+                    problems.push(Problem {
+                        source: template.source.clone(),
+                        path: template.path.clone(),
+                        message: format!("{} is configured twice on node {node:?}", record.name),
+                        hint: Some("one [[record]] for each name of a zone".to_owned()),
+                    });
+                }
+                Ok(record) => records.push(record),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let Some(owner) = owner else {
+            return Err(Problems::from(problems));
+        };
+        Problems::check(problems)?;
+        Ok(Policy { owner, kubernetes, addresses: self.addresses.clone(), timing: self.timing, records })
+    }
+}

@@ -1,0 +1,706 @@
+//! The configuration file, key by key.
+//!
+//! The doc comments are the manual: nodedns.toml(5), the commented example and the JSON schema are
+//! made from them. What the types cannot say (ranges, shapes, what goes with what) is checked in
+//! [`validate`](super::validate), where every mistake is found, not only the first.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::config::duration::Span;
+use crate::decide::policy::{Signal, SignalAction};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawConfig {
+    /// The cluster's name: letters, digits, `-`, `_` and `.`. It is a part of the set identifier
+    /// (`nodedns/v1/<cluster>/<node>`) that marks a record set as this node's own, so two clusters
+    /// that share a hosted zone need two names. Changing it leaves the record sets under the old
+    /// name behind. Required.
+    #[schemars(example = &"home")]
+    pub cluster: Option<String>,
+
+    /// The node's name in Kubernetes, and the last part of the set identifier. With `auto` it is
+    /// the name in the kubeconfig's client certificate (`system:node:<name>`), else the one that
+    /// k3s or RKE2 has written down, else the lower-cased host name.
+    pub node: String,
+
+    /// How long addresses must have been quiet before a change is acted upon, so that a burst of
+    /// netlink events (a link that comes up, a renewed prefix) is one change.
+    pub settle: Span,
+
+    /// The longest that a stream of address events can put off acting upon them. At least `settle`.
+    pub settle_max: Span,
+
+    /// How often the record sets are read again though nothing has happened, to repair what others
+    /// have changed; jittered by a tenth either way. Between `1m` and `24h`: each reading is a
+    /// request for every name, and Route 53 allows an account five requests a second.
+    pub resync: Span,
+
+    /// How this node's own state is learned from Kubernetes.
+    pub kubernetes: RawKubernetes,
+
+    /// Which of the host's addresses may be published at all. `nodedns addresses` shows every
+    /// address and why it is or is not published.
+    pub addresses: RawAddresses,
+
+    /// What takes the node out of DNS. Each signal is a word, `"ignore"` or `"withdraw"`, or a
+    /// table: `action` is that word, `after` is how long the signal must last before it counts,
+    /// `recover_after` is how long it must be gone before the node comes back. What a table leaves
+    /// out keeps its default.
+    pub signals: RawSignals,
+
+    /// How Route 53 is reached. Credentials are never in this file: they come from the standard
+    /// AWS variables, files and instance roles.
+    pub route53: RawRoute53,
+
+    /// The socket through which `nodedns status` and the other commands talk to the daemon.
+    pub control: RawControl,
+
+    /// What is logged, and how.
+    pub log: RawLog,
+
+    /// A name under which this node's addresses are published. One `[[record]]` for each name; at
+    /// least one is required. Those of drop-in files are added to those of the main file.
+    pub record: Vec<RawRecord>,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        RawConfig {
+            cluster: None,
+            node: "auto".to_owned(),
+            settle: Span(std::time::Duration::from_millis(200)),
+            settle_max: Span::seconds(2),
+            resync: Span::seconds(15 * 60),
+            kubernetes: RawKubernetes::default(),
+            addresses: RawAddresses::default(),
+            signals: RawSignals::default(),
+            route53: RawRoute53::default(),
+            control: RawControl::default(),
+            log: RawLog::default(),
+            record: Vec::new(),
+        }
+    }
+}
+
+/// The `[kubernetes]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawKubernetes {
+    /// Whether the node's Ready condition and cordon decide anything. `"auto"`: when a kubeconfig
+    /// is found. `true`: always, and not finding one is an error. `false`: never; the host is then
+    /// judged by its addresses alone.
+    pub enabled: Switch,
+
+    /// The kubeconfig file. With `auto` the first that exists of the kubelet's own on k3s, RKE2
+    /// and kubeadm, then `$KUBECONFIG`.
+    pub kubeconfig: String,
+}
+
+impl Default for RawKubernetes {
+    fn default() -> Self {
+        RawKubernetes { enabled: Switch::Auto, kubeconfig: "auto".to_owned() }
+    }
+}
+
+/// The `[addresses]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawAddresses {
+    /// Globs (`*`, `?`, `[...]`) over interface names and alternative names. An interface that
+    /// none of them matches is left out.
+    pub include_interfaces: Vec<String>,
+
+    /// Globs over interface names and alternative names. An interface that one of them matches is
+    /// left out, beside those that are left out by default.
+    pub exclude_interfaces: Vec<String>,
+
+    /// Whether the interfaces of containers, CNI plugins, virtual machines and VPNs are left out
+    /// without being listed.
+    pub exclude_defaults: bool,
+
+    /// Networks (CIDR) whose addresses may be published though they are not of the record's class.
+    pub allow: Vec<String>,
+
+    /// Networks (CIDR) whose addresses are never published. Goes before `allow`.
+    pub deny: Vec<String>,
+
+    /// Whether temporary IPv6 addresses (privacy extensions, RFC 8981) may be published. They
+    /// change at least daily.
+    pub temporary: bool,
+}
+
+impl Default for RawAddresses {
+    fn default() -> Self {
+        RawAddresses {
+            include_interfaces: vec!["*".to_owned()],
+            exclude_interfaces: Vec::new(),
+            exclude_defaults: true,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            temporary: false,
+        }
+    }
+}
+
+/// The `[signals]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawSignals {
+    /// The Node's Ready condition is not `True`, or the cluster has no such Node.
+    #[schemars(schema_with = "word_or_table")]
+    pub not_ready: RawSignal,
+
+    /// The Node is cordoned (`spec.unschedulable`).
+    #[schemars(schema_with = "word_or_table")]
+    pub cordoned: RawSignal,
+
+    /// The Kubernetes API cannot be reached, so the Node's state is not known. Withdrawing then
+    /// takes every node out of DNS when the control plane fails.
+    #[schemars(schema_with = "word_or_table")]
+    pub api_unreachable: RawSignal,
+}
+
+impl Default for RawSignals {
+    fn default() -> Self {
+        let default = |signal: Signal| {
+            let policy = signal.default_policy();
+            RawSignal {
+                action: Some(policy.action.into()),
+                after: Some(Span(policy.after)),
+                recover_after: Some(Span(policy.recover_after)),
+            }
+        };
+        RawSignals {
+            not_ready: default(Signal::NotReady),
+            cordoned: default(Signal::Cordoned),
+            api_unreachable: default(Signal::ApiUnreachable),
+        }
+    }
+}
+
+impl RawSignals {
+    /// The entry of one signal.
+    pub fn get(&self, signal: Signal) -> &RawSignal {
+        match signal {
+            Signal::NotReady => &self.not_ready,
+            Signal::Cordoned => &self.cordoned,
+            Signal::ApiUnreachable => &self.api_unreachable,
+        }
+    }
+
+    /// Fills in what tables have left out.
+    pub(super) fn complete(&mut self) {
+        let defaults = RawSignals::default();
+        self.not_ready = self.not_ready.over(&defaults.not_ready);
+        self.cordoned = self.cordoned.over(&defaults.cordoned);
+        self.api_unreachable = self.api_unreachable.over(&defaults.api_unreachable);
+    }
+}
+
+/// The `signals` table of a `[[record]]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawRecordSignals {
+    /// The Node's Ready condition is not `True`, for this record.
+    #[schemars(schema_with = "word_or_table")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<RawSignal>,
+
+    /// The Node is cordoned, for this record.
+    #[schemars(schema_with = "word_or_table")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cordoned: Option<RawSignal>,
+
+    /// The Kubernetes API cannot be reached, for this record.
+    #[schemars(schema_with = "word_or_table")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_unreachable: Option<RawSignal>,
+}
+
+impl RawRecordSignals {
+    /// The entry of one signal.
+    pub fn get(&self, signal: Signal) -> Option<&RawSignal> {
+        match signal {
+            Signal::NotReady => self.not_ready.as_ref(),
+            Signal::Cordoned => self.cordoned.as_ref(),
+            Signal::ApiUnreachable => self.api_unreachable.as_ref(),
+        }
+    }
+}
+
+/// One signal: a word, or a table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct RawSignal {
+    /// What the signal does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// How long it must last before it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Span>,
+    /// How long it must be gone before it no longer counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recover_after: Option<Span>,
+}
+
+impl RawSignal {
+    /// This entry, with what it leaves out taken from `below`.
+    pub(super) fn over(&self, below: &RawSignal) -> RawSignal {
+        RawSignal {
+            action: self.action.or(below.action),
+            after: self.after.or(below.after),
+            recover_after: self.recover_after.or(below.recover_after),
+        }
+    }
+}
+
+impl Serialize for RawSignal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawSignal::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawSignal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = RawSignal;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"ignore\", \"withdraw\" or a table like { action = \"withdraw\", after = \"30s\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RawSignal, E> {
+                let action = Action::deserialize(de::value::StrDeserializer::new(word))?;
+                Ok(RawSignal { action: Some(action), ..RawSignal::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, table: A) -> Result<RawSignal, A::Error> {
+                RawSignal::deserialize(MapAccessDeserializer::new(table))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn word_or_table(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let word = generator.subschema_for::<Action>();
+    let table = generator.subschema_for::<RawSignal>();
+    schemars::json_schema!({ "anyOf": [word, table] })
+}
+
+/// What a signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Action {
+    /// Nothing.
+    Ignore,
+    /// The node's record set leaves the pool.
+    Withdraw,
+}
+
+impl From<SignalAction> for Action {
+    fn from(action: SignalAction) -> Self {
+        match action {
+            SignalAction::Ignore => Action::Ignore,
+            SignalAction::Withdraw => Action::Withdraw,
+        }
+    }
+}
+
+impl From<Action> for SignalAction {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Ignore => SignalAction::Ignore,
+            Action::Withdraw => SignalAction::Withdraw,
+        }
+    }
+}
+
+/// The `[route53]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawRoute53 {
+    /// Another endpoint than AWS's own, `http://` or `https://`, e.g. a VPC endpoint or a
+    /// simulator. Empty: AWS's own.
+    pub endpoint_url: String,
+
+    /// The AWS Region in which requests are signed. Route 53 is a global service that lives in
+    /// `us-east-1`; other partitions have their own, e.g. `cn-northwest-1`.
+    pub region: String,
+
+    /// The profile of the AWS configuration files. Empty: `$AWS_PROFILE`, else `default`.
+    pub profile: String,
+
+    /// The most requests a second that this daemon makes, above 0. Route 53 allows five to a whole
+    /// account; many nodes behind one account may want less each.
+    #[schemars(range(max = 1000))]
+    pub requests_per_second: f64,
+
+    /// How many requests may be made at once after a quiet time, at least 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub burst: i64,
+
+    /// How long one attempt of a request may take before it is given up and retried. Between `1s`
+    /// and `5m`.
+    pub attempt_timeout: Span,
+}
+
+impl Default for RawRoute53 {
+    fn default() -> Self {
+        RawRoute53 {
+            endpoint_url: String::new(),
+            region: "us-east-1".to_owned(),
+            profile: String::new(),
+            requests_per_second: 5.0,
+            burst: 20,
+            attempt_timeout: Span::seconds(10),
+        }
+    }
+}
+
+/// The `[control]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawControl {
+    /// The path of the daemon's unix socket. Where systemd gives the daemon a runtime directory
+    /// (`$RUNTIME_DIRECTORY`), the default is `nodedns.sock` in that.
+    pub socket: String,
+}
+
+impl Default for RawControl {
+    fn default() -> Self {
+        RawControl { socket: super::DEFAULT_SOCKET.to_owned() }
+    }
+}
+
+/// The `[log]` table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct RawLog {
+    /// The least severe messages that are logged: `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: LogLevel,
+
+    /// Where they go. `"journald"`: to the journal, with fields (`NODEDNS_RECORD=`). `"text"`: to
+    /// standard error. `"auto"`: to the journal when systemd has connected standard error to it.
+    pub format: LogFormat,
+}
+
+/// How severe a message must be to be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "each is the level of its name")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The level's name in the file, which is also the name that log filters know.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+/// Where log messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// The journal when standard error is connected to it, else text.
+    #[default]
+    Auto,
+    /// The journal, with structured fields.
+    Journald,
+    /// Lines of text on standard error.
+    Text,
+}
+
+/// One `[[record]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[schemars(extend("required" = ["name"]))]
+pub struct RawRecord {
+    /// The domain name. `{node}` and `{cluster}` stand for the node's and the cluster's name. A
+    /// leading `*.` is a wildcard. Required.
+    #[schemars(example = &"edge.example.com")]
+    pub name: Option<String>,
+
+    /// The id of the hosted zone that holds the name. Recommended: the identity then needs no
+    /// right to list hosted zones.
+    #[schemars(example = &"Z0123456789ABC")]
+    pub zone_id: Option<String>,
+
+    /// The name of the hosted zone, in place of `zone_id`. Without either, the hosted zone with
+    /// the longest name that contains the record's is used.
+    #[schemars(example = &"example.com")]
+    pub zone: Option<String>,
+
+    /// Whether the private or the public hosted zone is meant, where `zone_id` does not say.
+    pub private: bool,
+
+    /// The record types to publish: `A` for IPv4, `AAAA` for IPv6.
+    pub types: Vec<RecordType>,
+
+    /// Which addresses are fit: `"global"` (globally reachable, by the IANA registries),
+    /// `"private"` (RFC 1918, and unique local IPv6), `"shared"` (100.64.0.0/10, which mesh VPNs
+    /// use) or `"any"`.
+    pub class: Class,
+
+    /// The time to live in seconds. All record sets of one weighted name have one TTL; where the
+    /// name already has another, that is kept and the difference reported.
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub ttl: i64,
+
+    /// The fewest record sets that a withdrawal may leave at the name, over all nodes. 0 lets the
+    /// last one go.
+    #[schemars(range(min = 0, max = 100))]
+    pub keep_min: i64,
+
+    /// Which of the fit addresses are published: `"first"`, one address, as Route 53 asks of
+    /// record sets with a routing policy, or `"all"`.
+    pub addresses: Addresses,
+
+    /// Addresses to publish in place of the host's own of the same type, e.g. the public side of a
+    /// one-to-one NAT.
+    #[schemars(example = ["203.0.113.7"])]
+    pub static_addresses: Vec<String>,
+
+    /// The id of an existing Route 53 health check to attach to the record set.
+    #[schemars(example = &"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")]
+    pub health_check_id: Option<String>,
+
+    /// The routing policy, one for all record sets of the name. `policy` is one of `weighted`
+    /// (with `weight`), `geoproximity` (with `coordinates`, `region` or `local_zone_group`, and
+    /// `bias`), `latency` (with `region`), `geolocation` (with `continent`, or `country` and
+    /// perhaps `subdivision`), `failover` (with `role`) and `multivalue`. For example
+    /// `routing = { policy = "geoproximity", coordinates = "50.11,8.68" }`.
+    pub routing: RawRouting,
+
+    /// What takes this record out of DNS, where it differs from `[signals]`; what is left out is
+    /// taken from there. For example `signals = { cordoned = "ignore" }` for a name that stays up
+    /// during maintenance.
+    pub signals: RawRecordSignals,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        RawRecord {
+            name: None,
+            zone_id: None,
+            zone: None,
+            private: false,
+            types: vec![RecordType::A, RecordType::Aaaa],
+            class: Class::Global,
+            ttl: 60,
+            keep_min: 1,
+            addresses: Addresses::First,
+            static_addresses: Vec::new(),
+            health_check_id: None,
+            routing: RawRouting { weight: Some(DEFAULT_WEIGHT), ..RawRouting::default() },
+            signals: RawRecordSignals::default(),
+        }
+    }
+}
+
+/// The weight of a weighted record set whose `weight` is not given.
+pub(super) const DEFAULT_WEIGHT: i64 = 10;
+
+/// The `routing` table of a `[[record]]`. Which keys go with which policy is checked on validation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, expecting = "a table like { policy = \"weighted\", weight = 10 }")]
+pub struct RawRouting {
+    /// The policy.
+    pub policy: PolicyName,
+
+    /// `weighted`: the node's share is its weight over the sum of all, 0 to 255. With 0 it is
+    /// never answered while another weight is above 0. Default: 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 10, range(min = 0, max = 255))]
+    pub weight: Option<i64>,
+
+    /// `geoproximity`: where the node is, as `"latitude,longitude"` in degrees with up to two
+    /// decimals, north and east positive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"50.11,8.68")]
+    pub coordinates: Option<String>,
+
+    /// `geoproximity`: the AWS Region where, or near which, the node is. `latency`: the AWS Region
+    /// whose latency is taken for the node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"eu-central-1")]
+    pub region: Option<String>,
+
+    /// `geoproximity`: the AWS Local Zone Group where, or near which, the node is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"us-west-2-den-1")]
+    pub local_zone_group: Option<String>,
+
+    /// `geoproximity`: grows (1 to 99) or shrinks (-1 to -99) the area that the node answers for.
+    /// Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 0, range(min = -99, max = 99))]
+    pub bias: Option<i64>,
+
+    /// `geolocation`: questions from this continent: `AF`, `AN`, `AS`, `EU`, `NA`, `OC` or `SA`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"EU")]
+    pub continent: Option<String>,
+
+    /// `geolocation`: questions from this country (ISO 3166-1 alpha-2), or `*` for all that no
+    /// other record set of the name answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"DE")]
+    pub country: Option<String>,
+
+    /// `geolocation`: questions from this state, beside `country = "US"` (or `"UA"`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"CO")]
+    pub subdivision: Option<String>,
+
+    /// `failover`: `"primary"`, which needs a `health_check_id`, or `"secondary"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"primary")]
+    pub role: Option<Role>,
+}
+
+/// The routing policies that nodedns writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "each is the Route 53 routing policy of its name")]
+pub enum PolicyName {
+    #[default]
+    Weighted,
+    Geoproximity,
+    Latency,
+    Geolocation,
+    Failover,
+    Multivalue,
+}
+
+/// Which of the two a failover record set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "each is the Route 53 failover role of its name")]
+pub enum Role {
+    Primary,
+    Secondary,
+}
+
+/// A record type in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "each is the DNS record type of its name")]
+pub enum RecordType {
+    A,
+    Aaaa,
+}
+
+/// An address class in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "each is the AddressClass of its name")]
+pub enum Class {
+    Global,
+    Private,
+    Shared,
+    Any,
+}
+
+/// How many of the fit addresses are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Addresses {
+    /// The first.
+    First,
+    /// All, in one record set.
+    All,
+}
+
+/// `"auto"`, `true` or `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Switch {
+    /// Decided by what is found.
+    #[default]
+    Auto,
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl Serialize for Switch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Switch::Auto => serializer.serialize_str("auto"),
+            Switch::On => serializer.serialize_bool(true),
+            Switch::Off => serializer.serialize_bool(false),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Switch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"auto\", true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Switch, E> {
+                Ok(if on { Switch::On } else { Switch::Off })
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Switch, E> {
+                match word {
+                    "auto" => Ok(Switch::Auto),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Switch {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Switch".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "enum": ["auto", true, false] })
+    }
+}
