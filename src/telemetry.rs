@@ -25,7 +25,9 @@ pub enum Output {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter is not one.
-    #[error("'{filter}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'")]
+    #[error(
+        "'{filter}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'"
+    )]
     Filter {
         /// The text.
         filter: String,
@@ -109,7 +111,8 @@ fn stderr_is_journal() -> bool {
     let Some(announced) = std::env::var_os("JOURNAL_STREAM") else {
         return false;
     };
-    fstat(io::stderr()).is_ok_and(|stat| announced.to_str().is_some_and(|text| is_stream(text, stat.st_dev, stat.st_ino)))
+    fstat(io::stderr())
+        .is_ok_and(|stat| announced.to_str().is_some_and(|text| is_stream(text, stat.st_dev, stat.st_ino)))
 }
 
 /// Whether `announced` is `device:inode`.

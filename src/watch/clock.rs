@@ -37,9 +37,10 @@ impl Alarm {
     ///
     /// # Errors
     /// When the process has no file descriptor left.
+    #[expect(deprecated, reason = "its replacement is unsafe; sound here, as an OwnedFd stays open and the same")]
     pub fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        Ok(Alarm { timer: AsyncFd::register(timer)? })
+        Ok(Alarm { timer: AsyncFd::new(timer)? })
     }
 
     /// Returns once `deadline` has come, never when there is none. May be dropped half way.

@@ -1,0 +1,146 @@
+//! What the subcommands that show something have in common.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use jiff::Timestamp;
+use rustix::termios::tcgetwinsize;
+use serde::Serialize;
+
+/// How many columns there are to write to; `None` when nobody looks, and then nothing is wrapped,
+/// so that every row stays a line for `grep`.
+pub fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// A table with two blanks between the columns and none at the end of a line. Where it would be
+/// wider than `width`, the last column is wrapped between words.
+pub fn table(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP)).set_constraint(ColumnConstraint::ContentWidth);
+    }
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns(width));
+        let last = rows.iter().filter_map(|row| row.last()).flat_map(|cell| cell.split(' '));
+        let longest_word = columns(last.map(|word| word.chars().count()).max().unwrap_or(0));
+        if let Some(column) = table.column_iter_mut().last() {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest_word + GAP)));
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
+
+fn columns(count: usize) -> u16 {
+    // Room for the gap, which is added to it.
+    u16::try_from(count).unwrap_or(u16::MAX).min(u16::MAX - GAP)
+}
+
+/// Appends a paragraph, wrapped at `width`, every line of it behind `indent` blanks.
+pub fn paragraph(text: &mut String, paragraph: &str, indent: usize, width: Option<usize>) {
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let length = word.chars().count();
+        if column == 0 {
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if width.is_some_and(|width| column + 1 + length > width) {
+            text.push('\n');
+            text.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+}
+
+/// How long before or after `now` this is, in two units at most: `40s`, `5m`, `3h 5m`, `1d 1h`.
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(at).as_secs().unsigned_abs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let two = |large: u64, unit: char, small: u64, smaller: char| match small {
+        0 => format!("{large}{unit}"),
+        _ => format!("{large}{unit} {small}{smaller}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m"),
+        3600..86_400 => two(hours, 'h', minutes % 60, 'm'),
+        _ => two(days, 'd', hours % 24, 'h'),
+    }
+}
+
+/// Writes `value` as JSON and a line break: on many lines, or on one.
+///
+/// # Errors
+/// As [`emit`].
+pub fn emit_json(out: &mut dyn Write, value: &impl Serialize, one_line: bool) -> io::Result<()> {
+    let json = if one_line { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
+    emit(out, &(json? + "\n"))
+}
+
+/// Writes the text at once.
+///
+/// # Errors
+/// When it cannot be written; [`is_broken_pipe`] tells whether that matters.
+pub fn emit(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Whether an error only says that the reader has seen enough (`nodedns status | head -1`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn distances_have_two_units_at_most() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a timestamp");
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3599, "59m"),
+            (3600, "1h"),
+            (3660, "1h 1m"),
+            (86_399, "23h 59m"),
+            (86_400, "1d"),
+            (90_000, "1d 1h"),
+            (40_000_000, "462d 23h"),
+        ] {
+            assert_eq!(distance(now - SignedDuration::from_secs(seconds), now), text);
+            assert_eq!(distance(now + SignedDuration::from_secs(seconds), now), text);
+        }
+    }
+
+    #[test]
+    fn paragraphs_are_wrapped_between_words_and_never_within() {
+        let wrap = |width| {
+            let mut text = String::new();
+            paragraph(&mut text, "one  two three incomprehensibilities", 2, width);
+            text
+        };
+        assert_eq!(wrap(None), "  one two three incomprehensibilities\n");
+        assert_eq!(wrap(Some(9)), "  one two\n  three\n  incomprehensibilities\n");
+        assert_eq!(wrap(Some(1)), "  one\n  two\n  three\n  incomprehensibilities\n");
+    }
+}

@@ -1,0 +1,230 @@
+//! `nodedns status`: what the daemon says of itself.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_width};
+use crate::control::client;
+use crate::control::protocol::{
+    ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
+};
+use crate::watch::clock;
+
+/// How long the daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a table on a terminal is drawn again while nothing happens, so that ages go on.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// Erases the terminal's screen and what has scrolled off it stays: ECMA-48 CUP and ED.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Shows the status once; whether everything is as it should be.
+///
+/// # Errors
+/// When the daemon cannot be asked ([`client::Error`]) or the output cannot be written.
+pub async fn show(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let status = client::status(socket, PATIENCE).await?;
+    if json {
+        emit_json(out, &status, false)?;
+    } else {
+        emit(out, &render(&status, clock::wall(), terminal_width()))?;
+    }
+    Ok(status.healthy)
+}
+
+/// Shows the status again whenever it changes, until the daemon stops: JSON as a line for each, a
+/// table on a terminal in place, elsewhere as a block for each.
+///
+/// # Errors
+/// As [`show`]; also when the daemon stops.
+pub async fn follow(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut watch = client::watch(socket, PATIENCE).await?;
+    let in_place = !json && io::stdout().is_terminal();
+    let mut status = watch.next().await?;
+    loop {
+        if json {
+            emit_json(out, &status, true)?;
+        } else {
+            let text = render(&status, clock::wall(), terminal_width());
+            emit(out, &if in_place { format!("{CLEAR}{text}") } else { format!("{text}\n") })?;
+        }
+        tokio::select! {
+            next = watch.next() => status = next?,
+            () = tokio::time::sleep(REDRAW), if in_place => {}
+        }
+    }
+}
+
+/// The status as a table, with what needs attention below it.
+pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, &headline(status, now), 0, width);
+    paragraph(&mut text, &kubernetes(&status.kubernetes, now), 0, width);
+    if status.dry_run {
+        paragraph(&mut text, "dry run: nothing is written to Route 53", 0, width);
+    }
+    text.push('\n');
+    // On one line if there is room, the wanted below the published if not. A wrapped address is of
+    // no use to anyone, so where even that is too wide there is no table.
+    let fits = |table: &String| width.is_none_or(|width| table.lines().all(|line| line.chars().count() <= width));
+    let table = [' ', '\n'].into_iter().map(|separator| records(&status.records, now, separator)).find(fits);
+    text.push_str(table.as_deref().unwrap_or_default());
+    for record in &status.records {
+        let mut lines = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
+        lines.extend(notes(record, now));
+        if !lines.is_empty() {
+            let blank = if text.ends_with("\n\n") { "" } else { "\n" };
+            text.push_str(&format!("{blank}{} {}\n", record.name, record.rtype));
+        }
+        for line in lines {
+            paragraph(&mut text, &line, 2, width);
+        }
+    }
+    text
+}
+
+fn headline(status: &Status, now: Timestamp) -> String {
+    let troubled = status.records.iter().filter(|record| !record.healthy).count();
+    let health = match troubled {
+        _ if status.healthy => "healthy".to_owned(),
+        0 => "unhealthy".to_owned(),
+        _ => format!("unhealthy, {troubled} of {} need attention", status.records.len()),
+    };
+    format!(
+        "{} in cluster {}: {health} (nodedns {}, up {})",
+        status.node,
+        status.cluster,
+        status.version,
+        distance(status.since, now)
+    )
+}
+
+fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
+    if !kubernetes.enabled {
+        return "Kubernetes: not used".to_owned();
+    }
+    let node = kubernetes.node.as_deref().unwrap_or("the node");
+    let mut text = match (kubernetes.state, &kubernetes.ready_reason) {
+        (NodeCondition::Ready, _) => format!("Kubernetes: {node} is Ready"),
+        (NodeCondition::NotReady, Some(why)) => format!("Kubernetes: {node} is not Ready ({why})"),
+        (NodeCondition::NotReady, None) => format!("Kubernetes: {node} is not Ready"),
+        (NodeCondition::Absent, _) => format!("Kubernetes: there is no node {node}"),
+        (NodeCondition::Unknown, _) => format!("Kubernetes: the state of {node} is unknown"),
+    };
+    if kubernetes.unschedulable == Some(true) {
+        text += ", cordoned";
+    }
+    if !kubernetes.connected {
+        text += &format!("; no answer from {}", kubernetes.server.as_deref().unwrap_or("the API server"));
+        if let Some(at) = kubernetes.last_contact {
+            text += &format!(" for {}", distance(at, now));
+        }
+        if let Some(error) = &kubernetes.error {
+            text += &format!(": {error}");
+        }
+    }
+    text
+}
+
+fn records(records: &[RecordStatus], now: Timestamp, separator: char) -> String {
+    let rows: Vec<_> = records.iter().map(|record| row(record, now, separator)).collect();
+    table(&["NAME", "TYPE", "INTENT", "SINCE", "PUBLISHED", "REASON"], &rows, None)
+}
+
+fn row(record: &RecordStatus, now: Timestamp, separator: char) -> Vec<String> {
+    let (published, wanted) = published(record);
+    vec![
+        record.name.clone(),
+        record.rtype.clone(),
+        record.intent.to_string(),
+        distance(record.since, now),
+        wanted.map_or_else(|| published.clone(), |wanted| format!("{published}{separator}-> {wanted}")),
+        record.reason.clone(),
+    ]
+}
+
+fn row_in_words(record: &RecordStatus, now: Timestamp) -> Vec<String> {
+    let (published, wanted) = published(record);
+    let mut lines = vec![
+        format!("{} for {} ({})", record.intent, distance(record.since, now), record.reason),
+        format!("published: {published}"),
+    ];
+    lines.extend(wanted.map(|wanted| format!("wanted: {wanted}")));
+    lines
+}
+
+/// What Route 53 has and, where that is something else, what is wanted.
+fn published(record: &RecordStatus) -> (String, Option<String>) {
+    let actual = record.actual.as_deref().map_or_else(|| "unknown".to_owned(), list);
+    let same = record.actual.as_ref().is_some_and(|actual| {
+        actual.len() == record.desired.len() && actual.iter().all(|address| record.desired.contains(address))
+    });
+    let content = record.in_sync || same || record.intent == Intent::Preserve;
+    (actual, (!content).then(|| list(&record.desired)))
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    match addresses {
+        [] => "nothing".to_owned(),
+        _ => addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What there is to say of a record that the table does not.
+fn notes(record: &RecordStatus, now: Timestamp) -> Vec<String> {
+    let mut notes = Vec::new();
+    let obvious = record.intent == Intent::Publish || record.healthy;
+    if !obvious {
+        notes.push(format!("why: {}", record.explanation));
+    }
+    if let Some(configured) = record.ttl_configured {
+        notes.push(format!(
+            "the TTL is {} instead of the configured {configured}, as the name's other record sets have it",
+            record.ttl
+        ));
+    }
+    match &record.last_change {
+        Some(change) if change.status == ChangeStatus::Pending => {
+            notes.push(format!(
+                "change {} was accepted {} ago and is on its way to the name servers",
+                change.id,
+                distance(change.at, now)
+            ));
+        }
+        _ => {}
+    }
+    if let Some(error) = &record.last_error {
+        notes.push(failure(error, now));
+        notes.extend(hint(&error.kind).map(|hint| format!("hint: {hint}")));
+    }
+    if notes.is_empty() && !record.in_sync {
+        notes.push("the record set in Route 53 is not the one wanted; the change is on its way".to_owned());
+    }
+    notes
+}
+
+fn failure(error: &LastError, now: Timestamp) -> String {
+    let code = error.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+    let retry = match error.retry_at.duration_since(now) {
+        left if left.is_positive() => format!("next try in {}", distance(error.retry_at, now)),
+        _ => "trying again now".to_owned(),
+    };
+    format!("error {} ago: {code}{} ({retry})", distance(error.at, now), error.message)
+}
+
+/// What to do about an error of this kind, where there is something to do.
+fn hint(kind: &str) -> Option<&'static str> {
+    match kind {
+        "throttled" => Some("Route 53 takes five requests a second from a whole account: see what else uses it"),
+        "denied" => Some("allow it to the identity whose credentials the daemon has, for this hosted zone"),
+        "credentials" => Some("see where the daemon gets its AWS credentials from, and whether they have expired"),
+        "no_such_zone" => Some("see the record's zone_id or zone, and to which account the credentials belong"),
+        "unavailable" => Some("see whether this host reaches route53.amazonaws.com, port 443"),
+        _ => None,
+    }
+}

@@ -1,0 +1,350 @@
+//! What the daemon and its clients say to each other, and what `status --output json` prints.
+//!
+//! Keys are only ever added, and readers skip keys that they do not know. A change that an older
+//! client would misread raises [`VERSION`].
+
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of the protocol.
+pub const VERSION: u32 = 1;
+
+/// What a client sends: `{"v":1,"request":"status"}`. Without `v` it is taken for version 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The version that the client speaks.
+    #[serde(default = "first_version")]
+    pub v: u32,
+    /// What it asks.
+    pub request: Request,
+}
+
+/// What a client can ask. All of it only reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// The status, once.
+    Status,
+    /// The status now and again whenever it changes, until the client hangs up.
+    Watch,
+}
+
+/// What the daemon answers: `{"v":1,"status":{…}}` or `{"v":1,"error":{…}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply<S = Status> {
+    /// The version that the daemon speaks.
+    pub v: u32,
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer<S>,
+}
+
+/// The daemon's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer<S = Status> {
+    /// How everything is.
+    Status(S),
+    /// Why there is no answer.
+    Error(Refusal),
+}
+
+/// Why the daemon does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs: `bad_request`, `unsupported_version` or `too_many_clients`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// How everything is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's own version, e.g. `0.1.0`.
+    pub version: String,
+    /// The node.
+    pub node: String,
+    /// The cluster.
+    pub cluster: String,
+    /// Whether nobody needs to look: every record is as it should be.
+    pub healthy: bool,
+    /// Whether the daemon only shows what it would do.
+    pub dry_run: bool,
+    /// Since when the daemon runs.
+    pub since: Timestamp,
+    /// Every record and type, in the order of the configuration, A before AAAA.
+    pub records: Vec<RecordStatus>,
+    /// Every address of the host, for every class that a record asks for.
+    pub addresses: Vec<AddressStatus>,
+    /// The connection to Kubernetes and what it says of the node.
+    pub kubernetes: KubernetesStatus,
+}
+
+/// One (record, type).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordStatus {
+    /// The name, as people write it: without the trailing dot.
+    pub name: String,
+    /// `A` or `AAAA`.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// The hosted zone's id, once it is known.
+    pub zone_id: Option<String>,
+    /// The hosted zone as configured.
+    pub zone: String,
+    /// The set identifier of the own record set.
+    pub set_identifier: String,
+    /// The configured routing policy.
+    pub routing: Routing,
+    /// The TTL in seconds that is or would be published.
+    pub ttl: u32,
+    /// The configured TTL, when the pool has another, which had to be adopted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_configured: Option<u32>,
+    /// What is wanted.
+    pub intent: Intent,
+    /// Why: the reason in snake case, e.g. `cordoned`.
+    pub reason: String,
+    /// Why, as a sentence.
+    pub explanation: String,
+    /// Since when it has been wanted for this reason.
+    pub since: Timestamp,
+    /// The addresses that are or would be published, the first first; empty when the intent is to withdraw.
+    pub desired: Vec<IpAddr>,
+    /// The addresses in Route 53; empty when the own record set is not there, `null` when unknown.
+    pub actual: Option<Vec<IpAddr>>,
+    /// How many other record sets the pool holds; `null` when unknown.
+    pub others: Option<usize>,
+    /// Whether Route 53 has what is wanted.
+    pub in_sync: bool,
+    /// Whether nobody needs to look at this record.
+    pub healthy: bool,
+    /// The last change that Route 53 accepted.
+    pub last_change: Option<LastChange>,
+    /// The last request's failure; `null` when it succeeded.
+    pub last_error: Option<LastError>,
+}
+
+/// What is wanted for one (record, type).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// The own record set is to be there.
+    Publish,
+    /// The own record set is to go.
+    Withdraw,
+    /// A guard forbids what is wanted; things stay as they are.
+    Hold,
+    /// Not enough is known; things stay as they are.
+    Preserve,
+}
+
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Intent::Publish => "publish",
+            Intent::Withdraw => "withdraw",
+            Intent::Hold => "hold",
+            Intent::Preserve => "preserve",
+        })
+    }
+}
+
+/// A routing policy in the words of the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "policy", rename_all = "lowercase")]
+pub enum Routing {
+    /// No policy.
+    Simple,
+    /// In proportion to weights.
+    Weighted {
+        /// 0 to 255.
+        weight: u8,
+    },
+    /// By distance: one of coordinates, region and local zone group.
+    GeoProximity {
+        /// `latitude,longitude`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        coordinates: Option<String>,
+        /// An AWS Region.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+        /// An AWS Local Zone Group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local_zone_group: Option<String>,
+        /// -99 to 99.
+        bias: i8,
+    },
+    /// Up to eight at random.
+    MultiValue,
+    /// By latency.
+    Latency {
+        /// An AWS Region.
+        region: String,
+    },
+    /// By where the question comes from: a continent, or a country, perhaps with a subdivision.
+    Geolocation {
+        /// A continent's code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continent: Option<String>,
+        /// A country's code, or `*`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        country: Option<String>,
+        /// A subdivision's code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subdivision: Option<String>,
+    },
+    /// Primary and secondary.
+    Failover {
+        /// `primary` or `secondary`.
+        role: String,
+    },
+    /// By the asking resolver's network.
+    #[serde(rename = "ip-based")]
+    Cidr {
+        /// The CIDR collection's id.
+        collection_id: String,
+        /// The location's name.
+        location_name: String,
+    },
+}
+
+/// An accepted change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastChange {
+    /// Route 53's id for it.
+    pub id: String,
+    /// How far it has come.
+    pub status: ChangeStatus,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
+/// How far a change has come, in Route 53's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ChangeStatus {
+    /// On its way to the authoritative servers.
+    Pending,
+    /// On all of them.
+    InSync,
+}
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// What it means, in snake case, e.g. `throttled`.
+    pub kind: String,
+    /// The service's own code, when it answered.
+    pub code: Option<String>,
+    /// The service's words, or those of the connection.
+    pub message: String,
+    /// When it failed.
+    pub at: Timestamp,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+}
+
+/// One address of the host, judged for one address class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix_len: u8,
+    /// The interface's name.
+    pub interface: String,
+    /// The address class it was judged for.
+    pub class: String,
+    /// Whether records of this class may publish it.
+    pub publishable: bool,
+    /// Whether it is the first of its type that is publishable: the one that is published unless
+    /// the record has addresses of its own, or asks for all.
+    pub chosen: bool,
+    /// Why, in snake case.
+    pub reason: String,
+    /// Why, as a sentence.
+    pub explanation: String,
+}
+
+/// The connection to Kubernetes and what it says of the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KubernetesStatus {
+    /// Whether the Node object is watched.
+    pub enabled: bool,
+    /// The Node object's name.
+    pub node: Option<String>,
+    /// Where the name comes from, e.g. `client certificate`.
+    pub node_name_source: Option<String>,
+    /// The kubeconfig's path.
+    pub kubeconfig: Option<String>,
+    /// The API server's address.
+    pub server: Option<String>,
+    /// Whether the API server answers.
+    pub connected: bool,
+    /// What it says of the node.
+    pub state: NodeCondition,
+    /// The Ready condition's reason, where the node is not ready and there is one.
+    pub ready_reason: Option<String>,
+    /// Whether the node is cordoned; `null` when unknown.
+    pub unschedulable: Option<bool>,
+    /// Why the API server does not answer.
+    pub error: Option<String>,
+    /// When it last answered.
+    pub last_contact: Option<Timestamp>,
+}
+
+/// What Kubernetes says of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeCondition {
+    /// Ready.
+    Ready,
+    /// Not ready.
+    NotReady,
+    /// There is no such Node object.
+    Absent,
+    /// Nothing yet, or nothing any more.
+    Unknown,
+}
+
+const fn first_version() -> u32 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_what_the_manual_says() {
+        let parse = |text| serde_json::from_str::<Message>(text).ok();
+        assert_eq!(parse(r#"{"v":1,"request":"status"}"#), Some(Message { v: 1, request: Request::Status }));
+        assert_eq!(parse(r#"{"request":"watch"}"#), Some(Message { v: 1, request: Request::Watch }));
+        assert_eq!(parse(r#"{"v":7,"request":"watch","more":[]}"#), Some(Message { v: 7, request: Request::Watch }));
+        assert_eq!(parse(r#"{"request":"delete"}"#), None);
+    }
+
+    #[test]
+    fn routing_is_written_in_the_words_of_the_configuration_file() {
+        let here = Routing::GeoProximity {
+            coordinates: Some("50.11,8.68".to_owned()),
+            region: None,
+            local_zone_group: None,
+            bias: 0,
+        };
+        for (routing, json) in [
+            (here, r#"{"policy":"geoproximity","coordinates":"50.11,8.68","bias":0}"#),
+            (Routing::Weighted { weight: 10 }, r#"{"policy":"weighted","weight":10}"#),
+            (Routing::MultiValue, r#"{"policy":"multivalue"}"#),
+            (Routing::Latency { region: "eu-central-1".to_owned() }, r#"{"policy":"latency","region":"eu-central-1"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&routing).expect("plain data"), json);
+            assert_eq!(serde_json::from_str::<Routing>(json).expect("our own words"), routing);
+        }
+    }
+}

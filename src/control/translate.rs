@@ -1,0 +1,271 @@
+//! The core's values → what is on the wire. Pure: the time is an argument.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use jiff::Timestamp;
+
+use crate::control::protocol::{
+    AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, RecordStatus, Routing,
+    Status,
+};
+use crate::decide::address::HostAddress;
+use crate::decide::node::{NodeState, Readiness};
+use crate::decide::observed::Observed;
+use crate::decide::provider;
+use crate::decide::reason;
+use crate::decide::record::RecordType;
+use crate::decide::report::{RecordReport, Report};
+use crate::decide::routing::{self, FailoverRole, Location, Origin};
+use crate::decide::select::{AddressClass, Assessment};
+use crate::decide::time::Moment;
+
+/// Puts a [`Moment`] on the wall: one moment and what the wall clock showed at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallTime {
+    moment: Moment,
+    timestamp: Timestamp,
+}
+
+impl WallTime {
+    /// The wall clock may move this much against the monotonic one before times are restated.
+    /// Below it, a clock that is being slewed would make the same moment read differently each time.
+    const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+
+    /// `timestamp` is what the wall clock shows at `moment`.
+    pub fn new(moment: Moment, timestamp: Timestamp) -> Self {
+        WallTime { moment, timestamp }
+    }
+
+    /// The same relation for as long as it holds, a new one when the wall clock has been set.
+    #[must_use]
+    pub fn follow(self, moment: Moment, timestamp: Timestamp) -> Self {
+        let off = self.exact(moment).duration_since(timestamp).abs();
+        if off < Self::TOLERANCE { self } else { WallTime::new(moment, timestamp) }
+    }
+
+    /// What the wall clock showed, or will show, at `moment`; in whole milliseconds.
+    pub fn at(self, moment: Moment) -> Timestamp {
+        let exact = self.exact(moment);
+        Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
+    }
+
+    fn exact(self, moment: Moment) -> Timestamp {
+        // One of the two differences is zero. Past the year 9999 the clock stands still.
+        let at = self.timestamp.saturating_add(moment - self.moment).unwrap_or(Timestamp::MAX);
+        at.saturating_sub(self.moment - moment).unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// Who the daemon is and what it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's name.
+    pub node: String,
+    /// Whether it only shows what it would do.
+    pub dry_run: bool,
+    /// Since when it runs.
+    pub since: Moment,
+}
+
+/// Everything that the daemon knows, for the wire.
+pub fn status(
+    identity: &Identity,
+    report: &Report,
+    addresses: Vec<AddressStatus>,
+    kubernetes: KubernetesStatus,
+    time: WallTime,
+) -> Status {
+    let records: Vec<_> = report.records.iter().map(|report| record(report, time)).collect();
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        node: identity.node.clone(),
+        cluster: identity.cluster.clone(),
+        healthy: records.iter().all(|record| record.healthy),
+        dry_run: identity.dry_run,
+        since: time.at(identity.since),
+        records,
+        addresses,
+        kubernetes,
+    }
+}
+
+/// Every address of the host, judged for one class, the best first.
+pub fn addresses(assessments: &[Assessment], class: AddressClass) -> Vec<AddressStatus> {
+    let mut chosen = BTreeSet::new();
+    let judged = |assessment: &Assessment| {
+        let HostAddress { address, prefix_len, .. } = assessment.address;
+        let first = assessment.verdict.is_ok() && chosen.insert(RecordType::of(address));
+        let (reason, explanation) = match &assessment.verdict {
+            Ok(()) if first => ("first", format!("the first {} address that is fit", RecordType::of(address))),
+            Ok(()) => ("fit", "fit, but not the first; published by records with addresses = \"all\"".to_owned()),
+            Err(refusal) => (refusal.as_str(), refusal.to_string()),
+        };
+        AddressStatus {
+            address,
+            prefix_len,
+            interface: assessment.interface.clone(),
+            class: class.as_str().to_owned(),
+            publishable: assessment.verdict.is_ok(),
+            chosen: first,
+            reason: reason.to_owned(),
+            explanation,
+        }
+    };
+    assessments.iter().map(judged).collect()
+}
+
+impl KubernetesStatus {
+    /// Kubernetes is switched off.
+    pub fn disabled() -> Self {
+        KubernetesStatus {
+            enabled: false,
+            node: None,
+            node_name_source: None,
+            kubeconfig: None,
+            server: None,
+            connected: false,
+            state: NodeCondition::Unknown,
+            ready_reason: None,
+            unschedulable: None,
+            error: None,
+            last_contact: None,
+        }
+    }
+
+    /// The same, with what the API server says of the node.
+    #[must_use]
+    pub fn with_node(self, node: &Observed<NodeState>) -> Self {
+        let (state, ready_reason, unschedulable) = match node {
+            Observed::Unknown => (NodeCondition::Unknown, None, None),
+            Observed::Known(NodeState::Absent) => (NodeCondition::Absent, None, None),
+            Observed::Known(NodeState::Present(node)) => {
+                let (state, why) = match &node.ready {
+                    Readiness::Ready => (NodeCondition::Ready, None),
+                    Readiness::NotReady(why) => (NodeCondition::NotReady, why.clone()),
+                };
+                (state, why, Some(node.unschedulable))
+            }
+        };
+        KubernetesStatus { state, ready_reason, unschedulable, ..self }
+    }
+}
+
+impl From<&routing::Routing> for Routing {
+    fn from(routing: &routing::Routing) -> Self {
+        match routing.clone() {
+            routing::Routing::Simple => Routing::Simple,
+            routing::Routing::Weighted(weight) => Routing::Weighted { weight },
+            routing::Routing::GeoProximity { location, bias } => {
+                let (coordinates, region, local_zone_group) = match location {
+                    Location::Coordinates(point) => (Some(point.to_string()), None, None),
+                    Location::AwsRegion(name) => (None, Some(name), None),
+                    Location::LocalZoneGroup(name) => (None, None, Some(name)),
+                };
+                Routing::GeoProximity { coordinates, region, local_zone_group, bias }
+            }
+            routing::Routing::MultiValue => Routing::MultiValue,
+            routing::Routing::Latency(region) => Routing::Latency { region },
+            routing::Routing::Geolocation(origin) => {
+                let (continent, country, subdivision) = match origin {
+                    Origin::Continent(code) => (Some(code), None, None),
+                    Origin::Country(code) => (None, Some(code), None),
+                    Origin::Subdivision { country, subdivision } => (None, Some(country), Some(subdivision)),
+                };
+                Routing::Geolocation { continent, country, subdivision }
+            }
+            routing::Routing::Failover(role) => Routing::Failover {
+                role: match role {
+                    FailoverRole::Primary => "primary".to_owned(),
+                    FailoverRole::Secondary => "secondary".to_owned(),
+                },
+            },
+            routing::Routing::Cidr { collection_id, location_name } => Routing::Cidr { collection_id, location_name },
+        }
+    }
+}
+
+fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
+    let reason = report.intent.reason();
+    RecordStatus {
+        name: report.name.to_string(),
+        rtype: report.rtype.to_string(),
+        zone_id: report.zone_id.clone(),
+        zone: report.zone.to_string(),
+        set_identifier: report.set_identifier.to_string(),
+        routing: Routing::from(&report.routing),
+        ttl: report.ttl,
+        ttl_configured: report.ttl_configured,
+        intent: match report.intent {
+            reason::Intent::Publish(_) => Intent::Publish,
+            reason::Intent::Withdraw(_) => Intent::Withdraw,
+            reason::Intent::Hold(_) => Intent::Hold,
+            reason::Intent::Preserve(_) => Intent::Preserve,
+        },
+        reason: reason.as_str().to_owned(),
+        explanation: reason.to_string(),
+        since: time.at(report.since),
+        desired: match report.intent {
+            reason::Intent::Withdraw(_) => Vec::new(),
+            reason::Intent::Publish(_) | reason::Intent::Hold(_) | reason::Intent::Preserve(_) => {
+                report.desired.clone()
+            }
+        },
+        actual: report
+            .actual
+            .known()
+            .map(|set| set.as_ref().map(|set| set.addresses().into_iter().collect()).unwrap_or_default()),
+        others: report.others,
+        in_sync: report.in_sync,
+        healthy: report.is_healthy(),
+        last_change: report.last_change.as_ref().map(|change| LastChange {
+            id: change.id.0.clone(),
+            status: match change.status {
+                provider::ChangeStatus::Pending => ChangeStatus::Pending,
+                provider::ChangeStatus::InSync => ChangeStatus::InSync,
+            },
+            at: time.at(change.at),
+        }),
+        last_error: report.last_error.as_ref().map(|failure| LastError {
+            kind: failure.error.kind.as_str().to_owned(),
+            code: failure.error.code.clone(),
+            message: failure.error.message.clone(),
+            at: time.at(failure.at),
+            retry_at: time.at(failure.retry_at),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn moment(seconds: u64) -> Moment {
+        Moment::new(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn moments_before_and_after_are_put_on_the_wall() {
+        let noon: Timestamp = "2026-11-21T12:00:00.123456Z".parse().expect("a timestamp");
+        let time = WallTime::new(moment(100), noon);
+        assert_eq!(time.at(moment(40)).to_string(), "2026-11-21T11:59:00.123Z");
+        assert_eq!(time.at(moment(100)).to_string(), "2026-11-21T12:00:00.123Z");
+        assert_eq!(time.at(moment(160)).to_string(), "2026-11-21T12:01:00.123Z");
+        assert_eq!(time.at(Moment::new(Duration::MAX)), WallTime::new(moment(0), Timestamp::MAX).at(moment(0)));
+    }
+
+    #[test]
+    fn a_clock_that_is_slewed_restates_nothing_and_one_that_is_set_does() {
+        let noon: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a timestamp");
+        let time = WallTime::new(moment(100), noon);
+        let later = |millis| noon + SignedDuration::from_millis(millis);
+        assert_eq!(time.follow(moment(160), later(60_900)), time);
+        assert_eq!(time.follow(moment(160), later(59_100)), time);
+        assert_eq!(time.follow(moment(160), later(61_000)), WallTime::new(moment(160), later(61_000)));
+        assert_eq!(time.follow(moment(160), later(-3_600_000)).at(moment(160)), later(-3_600_000));
+    }
+}
