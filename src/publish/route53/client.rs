@@ -12,6 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_route53::Client;
 
 /// Where Route 53 signs requests in the `aws` partition; no other Region makes a difference there.
@@ -66,15 +67,19 @@ impl Default for Settings {
 /// before each attempt; a second mechanism below it would multiply the attempts, hide them from the
 /// request log and stretch a withdrawal without anyone knowing. With them go the SDK's adaptive
 /// rate limits, which were measured to hold a request up for 26 seconds.
-pub(super) async fn connect(settings: &Settings) -> Client {
+pub(super) async fn connect(settings: &Settings, credentials: Option<&SharedCredentialsProvider>) -> Client {
     let region = region(settings).await;
+    let credentials = match credentials {
+        Some(given) => given.clone(),
+        None => SharedCredentialsProvider::new(default_credentials(settings, region.clone()).await),
+    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.attempt_timeout))
         .operation_attempt_timeout(settings.attempt_timeout)
         .operation_timeout(settings.attempt_timeout + Duration::from_secs(1))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region.clone())
+        .region(region)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         // Bodies are small and the attempt timeout bounds them; a second clock has nothing to add.
@@ -82,7 +87,7 @@ pub(super) async fn connect(settings: &Settings) -> Client {
         .identity_cache(
             IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT.min(settings.attempt_timeout / 2)).build(),
         )
-        .credentials_provider(credentials(settings, region).await);
+        .credentials_provider(credentials);
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
@@ -112,7 +117,7 @@ async fn region(settings: &Settings) -> Region {
 /// The default chain, with one attempt of one second at instance metadata. Off EC2, without any
 /// credentials, the SDK would spend its whole time there and answer with a timeout instead of
 /// naming what is missing; `AWS_EC2_METADATA_DISABLED=true` saves even the second.
-async fn credentials(settings: &Settings, region: Region) -> DefaultCredentialsChain {
+async fn default_credentials(settings: &Settings, region: Region) -> DefaultCredentialsChain {
     let conf = ProviderConfig::without_region()
         .with_region(Some(region.clone()))
         .with_behavior_version(Some(BehaviorVersion::latest()));

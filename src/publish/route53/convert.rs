@@ -186,3 +186,128 @@ fn target(set: &types::ResourceRecordSet) -> Result<Target, String> {
         _ => Err("it has neither values with a TTL nor an alias target alone".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::name::DnsName;
+    use types::builders::ResourceRecordSetBuilder;
+
+    fn weighted() -> RecordSet {
+        RecordSet {
+            set_identifier: Some(SetIdentifier("s".into())),
+            routing: Routing::Weighted(0),
+            target: Target::Values { ttl: 60, values: BTreeSet::from([Value::new("192.0.2.1")]) },
+            health_check_id: None,
+        }
+    }
+
+    fn round_trip(set: &RecordSet) -> Result<RecordSet, String> {
+        let name = DnsName::parse("*.example.com").map_err(|error| error.to_string())?;
+        let ours = Change { action: Action::Delete, name, rtype: RecordType::A, set: set.clone() };
+        let sent = change(&ours).map_err(|error| error.to_string())?;
+        let sent_set = sent.resource_record_set().ok_or("no set")?;
+        assert_eq!(sent_set.name(), "\\052.example.com.");
+        record_set(sent_set)
+    }
+
+    #[test]
+    fn every_routing_and_target_survives_the_round_trip() -> Result<(), Box<dyn std::error::Error>> {
+        let point = Coordinates::parse_pair("-90,0.05")?;
+        let proximity = |location, bias| Routing::GeoProximity { location, bias };
+        for routing in [
+            Routing::Weighted(0),
+            Routing::Weighted(255),
+            proximity(Location::Coordinates(point), -99),
+            proximity(Location::AwsRegion("eu-central-1".into()), 0),
+            proximity(Location::LocalZoneGroup("us-west-2-den-1".into()), 99),
+            Routing::MultiValue,
+            Routing::Latency("mars-north-1".into()),
+            Routing::Geolocation(Origin::Continent("EU".into())),
+            Routing::Geolocation(Origin::Country("*".into())),
+            Routing::Geolocation(Origin::Subdivision { country: "US".into(), subdivision: "CA".into() }),
+            Routing::Failover(FailoverRole::Primary),
+            Routing::Failover(FailoverRole::Secondary),
+            Routing::Cidr { collection_id: "c".into(), location_name: "*".into() },
+        ] {
+            let set = RecordSet { routing, health_check_id: Some("h".into()), ..weighted() };
+            assert_eq!(round_trip(&set)?, set);
+        }
+        let alias = Target::Alias {
+            hosted_zone_id: "Z2".into(),
+            dns_name: "Dualstack.LB.example.".into(),
+            evaluate_target_health: true,
+        };
+        for target in [alias, Target::TrafficPolicyInstance("t".into())] {
+            let set = RecordSet { target, routing: Routing::Simple, set_identifier: None, health_check_id: None };
+            assert_eq!(round_trip(&set)?, set);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_goes_out_as_it_was_listed() -> Result<(), Box<dyn std::error::Error>> {
+        let values = BTreeSet::from([Value::new("2001:DB8:0:0::1")]);
+        let set = RecordSet { target: Target::Values { ttl: 60, values }, ..weighted() };
+        let name = DnsName::parse("a.example.com")?;
+        let sent = change(&Change { action: Action::Delete, name, rtype: RecordType::Aaaa, set })?;
+        let records = sent.resource_record_set().map(|set| set.resource_records()).unwrap_or_default();
+        assert_eq!(records.iter().map(|record| record.value()).collect::<Vec<_>>(), ["2001:DB8:0:0::1"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_bias_is_sent_even_when_it_is_zero_and_read_even_when_it_is_missing() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let location = Location::AwsRegion("eu-west-1".into());
+        assert_eq!(geoproximity(&location, 0)?.bias(), Some(0));
+        let listed = types::GeoProximityLocation::builder().aws_region("eu-west-1").build();
+        assert_eq!(listed_proximity(&listed)?, Routing::GeoProximity { location, bias: 0 });
+        Ok(())
+    }
+
+    /// A listed A record set with a value and a TTL, and what `with` adds.
+    fn listed(with: impl FnOnce(ResourceRecordSetBuilder) -> ResourceRecordSetBuilder) -> Result<RecordSet, String> {
+        let record = types::ResourceRecord::builder().value("192.0.2.1").build().map_err(|error| error.to_string())?;
+        let set =
+            types::ResourceRecordSet::builder().name("a.").r#type(types::RrType::A).ttl(60).resource_records(record);
+        record_set(&with(set).build().map_err(|error| error.to_string())?)
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_an_error_that_says_why() {
+        let record = |value: &str| types::ResourceRecord::builder().value(value).build().expect("a value");
+        let place = |text: &str| {
+            let point = types::Coordinates::builder().latitude(text).longitude("0").build().expect("a point");
+            types::GeoProximityLocation::builder().coordinates(point).build()
+        };
+        assert!(listed(|set| set).is_ok());
+        for (result, why) in [
+            (listed(|set| set.set_identifier("s")), "no routing policy known here"),
+            (listed(|set| set.weight(1)), "weighted 1 but has no set identifier"),
+            (listed(|set| set.set_identifier("s").weight(256)), "weight is 256"),
+            (listed(|set| set.set_identifier("s").weight(1).multi_value_answer(true)), "more than one routing policy"),
+            (listed(|set| set.set_identifier("s").failover("TERTIARY".into())), "failover role is TERTIARY"),
+            (listed(|set| set.set_identifier("s").geo_location(types::GeoLocation::builder().build())), "geolocation"),
+            (listed(|set| set.set_identifier("s").geo_proximity_location(place("1.234"))), "more than two decimals"),
+            (
+                listed(|set| {
+                    set.set_identifier("s").geo_proximity_location(types::GeoProximityLocation::builder().build())
+                }),
+                "exactly one geoproximity location",
+            ),
+            (listed(|set| set.set_ttl(None)), "neither values with a TTL"),
+            (listed(|set| set.set_resource_records(None)), "neither values with a TTL"),
+            (listed(|set| set.ttl(-1)), "TTL is -1"),
+            (listed(|set| set.resource_records(record("192.0.2.1"))), "one address in two spellings"),
+        ] {
+            let error = result.expect_err(why);
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_multivalue_answer_of_false_is_none() {
+        assert_eq!(listed(|set| set.multi_value_answer(false)).map(|set| set.routing), Ok(Routing::Simple));
+    }
+}

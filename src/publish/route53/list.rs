@@ -127,3 +127,113 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_route53::operation::list_resource_record_sets::builders::ListResourceRecordSetsOutputBuilder;
+    use aws_sdk_route53::types::ResourceRecord;
+
+    fn set(name: &str, rtype: &str, identifier: Option<&str>) -> ResourceRecordSet {
+        let record = ResourceRecord::builder().value("192.0.2.1").build().expect("a value");
+        ResourceRecordSet::builder()
+            .name(name)
+            .r#type(rtype.into())
+            .set_set_identifier(identifier.map(str::to_owned))
+            .set_weight(identifier.map(|_| 1))
+            .ttl(60)
+            .resource_records(record)
+            .build()
+            .expect("a set")
+    }
+
+    fn page(sets: &[ResourceRecordSet]) -> ListResourceRecordSetsOutputBuilder {
+        ListResourceRecordSetsOutputBuilder::default()
+            .set_resource_record_sets(Some(sets.to_vec()))
+            .is_truncated(false)
+            .max_items(300)
+    }
+
+    /// Feeds the pages to a reader; how many it wanted, and what came of it.
+    fn read(pages: Vec<ListResourceRecordSetsOutputBuilder>) -> (usize, Result<Listing, String>) {
+        let name = DnsName::parse("*.a.example").expect("a name");
+        let mut reader = Reader::new("Z1", &name);
+        assert_eq!(reader.start().name, "\\052.a.example.");
+        let mut taken = 0;
+        for page in pages {
+            taken += 1;
+            match reader.take(&page.build().expect("a page")) {
+                Ok(Some(_)) => {}
+                Ok(None) => return (taken, Ok(reader.finish())),
+                Err(error) => {
+                    assert_eq!(error.kind, ErrorKind::Unavailable);
+                    assert!(error.message.starts_with("the listing of *.a.example in zone Z1 cannot be used: "));
+                    return (taken, Err(error.message));
+                }
+            }
+        }
+        panic!("the reader wants another page");
+    }
+
+    fn identifiers(listing: &Listing, rtype: RecordType) -> Vec<String> {
+        let keys = listing.pool(rtype).into_iter().flatten();
+        keys.map(|(key, _)| key.as_ref().map_or("-".to_owned(), ToString::to_string)).collect()
+    }
+
+    const US: &str = "\\052.A.example.";
+
+    #[test]
+    fn the_first_other_name_ends_the_listing() {
+        let sets =
+            [set(US, "A", Some("x")), set(US, "AAAA", None), set(US, "TXT", None), set("b.a.example.", "A", None)];
+        let more = page(&sets).is_truncated(true).next_record_name("c.a.example.");
+        let (taken, listing) = read(vec![more]);
+        let listing = listing.expect("whole");
+        assert_eq!((taken, listing.has_cname), (1, false));
+        assert_eq!(identifiers(&listing, RecordType::A), ["x"]);
+        assert_eq!(identifiers(&listing, RecordType::Aaaa), ["-"]);
+    }
+
+    #[test]
+    fn a_page_that_ends_with_the_name_needs_no_other() {
+        let only = page(&[set(US, "CNAME", None)]).is_truncated(true).next_record_name("b.a.example.");
+        let (taken, listing) = read(vec![only.next_record_type(RrType::A)]);
+        assert_eq!((taken, listing.map(|listing| listing.has_cname)), (1, Ok(true)));
+        // Nor does one that goes on at a name which is none of ours to read.
+        let odd = page(&[set(US, "A", None)]).is_truncated(true).next_record_name("a\\057*.example.");
+        assert!(read(vec![odd]).1.is_ok());
+    }
+
+    #[test]
+    fn pages_add_up() {
+        let first = page(&[set(US, "A", Some("x"))]).is_truncated(true).next_record_name("\\052.a.example");
+        let second = page(&[set(US, "A", Some("y"))]).is_truncated(true).next_record_name(US);
+        let (taken, listing) = read(vec![
+            first.next_record_type(RrType::A).next_record_identifier("y"),
+            second.next_record_type(RrType::Aaaa),
+            page(&[set(US, "AAAA", Some("x"))]),
+        ]);
+        let listing = listing.expect("whole");
+        assert_eq!(taken, 3);
+        assert_eq!(identifiers(&listing, RecordType::A), ["x", "y"]);
+        assert_eq!(identifiers(&listing, RecordType::Aaaa), ["x"]);
+    }
+
+    #[test]
+    fn a_listing_that_does_not_hold_together_is_an_error() {
+        let going_on = |sets: &[ResourceRecordSet]| page(sets).is_truncated(true);
+        let stuck = going_on(&[]).next_record_name(US).next_record_type(RrType::A).next_record_identifier("y");
+        let strange = ResourceRecordSet::builder().name(US).r#type(RrType::A).set_identifier("new").build();
+        for (pages, why) in [
+            (vec![going_on(&[set(US, "A", None)])], "does not say where"),
+            (vec![going_on(&[]).next_record_name(US)], "where it has been before"),
+            (vec![stuck.clone(), stuck], "where it has been before"),
+            (vec![page(&[set(US, "A", Some("x")), set(US, "A", Some("x"))])], "the A record set 'x' is there twice"),
+            (vec![page(&[set("b.example.", "A", None), set(US, "A", None)])], "other names stand between"),
+            (vec![page(&[strange.expect("a set")])], "the A record set 'new' cannot be kept as it is: it has a set"),
+        ] {
+            let error = read(pages).1.expect_err(why);
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_route53::Client;
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_route53::types;
@@ -44,6 +45,8 @@ pub struct Route53 {
 
 struct Inner {
     settings: Settings,
+    /// Instead of the default chain.
+    credentials: Option<SharedCredentialsProvider>,
     /// Built for the first request, and anew after a request whose credentials were not accepted:
     /// the SDK reads its configuration files only once, and someone may have mended them.
     client: Mutex<Option<Client>>,
@@ -55,8 +58,17 @@ impl Route53 {
     /// A provider that has not done anything yet: no file is read and no connection made before
     /// the first request, and nothing about the environment can make this fail.
     pub fn new(settings: Settings) -> Self {
+        Route53::build(settings, None)
+    }
+
+    /// The same with given credentials instead of those of the environment.
+    pub fn with_credentials(settings: Settings, credentials: impl ProvideCredentials + 'static) -> Self {
+        Route53::build(settings, Some(SharedCredentialsProvider::new(credentials)))
+    }
+
+    fn build(settings: Settings, credentials: Option<SharedCredentialsProvider>) -> Self {
         let limiter = Limiter::new(settings.requests_per_second, settings.burst);
-        let inner = Inner { settings, client: Mutex::new(None), limiter, zones: Zones::default() };
+        let inner = Inner { settings, credentials, client: Mutex::new(None), limiter, zones: Zones::default() };
         Route53 { inner: Arc::new(inner) }
     }
 
@@ -111,7 +123,10 @@ impl Route53 {
         let mut slot = self.inner.client.lock().await;
         match &*slot {
             Some(client) => client.clone(),
-            None => slot.insert(client::connect(&self.inner.settings).await).clone(),
+            None => {
+                let Inner { settings, credentials, .. } = &*self.inner;
+                slot.insert(client::connect(settings, credentials.as_ref()).await).clone()
+            }
         }
     }
 

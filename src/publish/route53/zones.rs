@@ -124,3 +124,71 @@ fn broken(why: &str) -> ProviderError {
         message: format!("the list of hosted zones cannot be used: {why}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_route53::operation::list_hosted_zones_by_name::builders::ListHostedZonesByNameOutputBuilder;
+    use aws_sdk_route53::types::{HostedZone as Listed, HostedZoneConfig};
+
+    fn page(zones: &[(&str, &str)]) -> ListHostedZonesByNameOutputBuilder {
+        let zones = zones.iter().map(|(id, name)| {
+            let config = HostedZoneConfig::builder().private_zone(id.contains('P')).build();
+            Listed::builder().id(*id).name(*name).caller_reference("r").config(config).build().expect("a zone")
+        });
+        ListHostedZonesByNameOutputBuilder::default()
+            .set_hosted_zones(Some(zones.collect()))
+            .is_truncated(false)
+            .max_items(100)
+    }
+
+    fn read(key: &Key, pages: Vec<ListHostedZonesByNameOutputBuilder>) -> Result<Vec<String>, String> {
+        let mut reader = Reader::new(key);
+        reader.start();
+        for page in pages {
+            match reader.take(&page.build().expect("a page")) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let found = reader.finish().into_iter();
+                    return Ok(found.map(|zone| format!("{} {} {}", zone.id, zone.name, zone.private)).collect());
+                }
+                Err(error) => return Err(error.message),
+            }
+        }
+        panic!("the reader wants another page");
+    }
+
+    #[test]
+    fn a_named_look_up_takes_that_name_only_and_stops_behind_it() {
+        let key = Some(DnsName::parse("a.example").expect("a name"));
+        let first = page(&[("/hostedzone/Z1", "a.example.")]).is_truncated(true);
+        let second = page(&[("/hostedzone/ZP", "a.example."), ("/hostedzone/Z3", "b.example.")]).is_truncated(true);
+        let pages = vec![
+            first.next_dns_name("a.example.").next_hosted_zone_id("ZP"),
+            second.next_dns_name("c.example.").next_hosted_zone_id("Z4"),
+        ];
+        assert_eq!(read(&key, pages), Ok(vec!["Z1 a.example false".into(), "ZP a.example true".into()]));
+        let missing = page(&[("/hostedzone/Z3", "b.example.")]);
+        assert_eq!(read(&key, vec![missing]), Ok(vec![]));
+        let ends = page(&[("/hostedzone/Z1", "a.example.")]).is_truncated(true).next_dns_name("b.example.");
+        assert_eq!(read(&key, vec![ends]), Ok(vec!["Z1 a.example false".into()]));
+    }
+
+    #[test]
+    fn a_look_up_of_all_zones_goes_to_the_end() {
+        let first = page(&[("/hostedzone/Z1", "a.example.")]).is_truncated(true).next_dns_name("b.example.");
+        let second = page(&[("/hostedzone/Z2", "b.example.")]);
+        assert_eq!(
+            read(&None, vec![first, second]),
+            Ok(vec!["Z1 a.example false".into(), "Z2 b.example false".into()])
+        );
+    }
+
+    #[test]
+    fn a_list_that_does_not_hold_together_is_an_error() {
+        let nowhere = page(&[]).is_truncated(true);
+        assert!(read(&None, vec![nowhere]).is_err_and(|error| error.contains("does not say where")));
+        let again = || page(&[]).is_truncated(true).next_dns_name("b.example.");
+        assert!(read(&None, vec![again(), again()]).is_err_and(|error| error.contains("has been before")));
+    }
+}
