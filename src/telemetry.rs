@@ -4,36 +4,19 @@ use std::io::{self, IsTerminal};
 
 use rustix::fs::fstat;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-/// Where the log goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Output {
-    /// To journald when standard error is connected to it, else to standard error.
-    #[default]
-    Auto,
-    /// To journald.
-    Journald,
-    /// To standard error.
-    Stderr,
-}
+use crate::config::LogFormat;
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The filter is not one.
-    #[error(
-        "'{filter}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'"
-    )]
-    Filter {
-        /// The text.
-        filter: String,
-        /// What the parser says.
-        source: ParseError,
-    },
+    /// The filter is not one; the text.
+    #[error("'{0}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'")]
+    Filter(String),
     /// The journal was asked for by name but does not listen.
     #[error("the journal cannot be reached at /run/systemd/journal/socket")]
     Journal(#[source] io::Error),
@@ -50,17 +33,17 @@ pub enum Error {
 ///
 /// # Errors
 /// When the filter cannot be read, when journald is asked for and not there, or on a second call.
-pub fn init(filter: &str, output: Output) -> Result<(), Error> {
+pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
     let filter = parse_filter(filter)?;
-    let (journald, note) = match output {
-        Output::Stderr => (None, None),
-        Output::Journald => (Some(journald().map_err(Error::Journal)?), None),
-        Output::Auto if stderr_is_journal() => match journald() {
+    let (journald, note) = match format {
+        LogFormat::Text => (None, None),
+        LogFormat::Journald => (Some(journald().map_err(Error::Journal)?), None),
+        LogFormat::Auto if stderr_is_journal() => match journald() {
             Ok(layer) => (Some(layer), None),
             // What is written to standard error arrives there too, only without fields.
             Err(error) => (None, Some(error)),
         },
-        Output::Auto => (None, None),
+        LogFormat::Auto => (None, None),
     };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match journald {
         Some(layer) => layer.boxed(),
@@ -77,7 +60,9 @@ fn parse_filter(text: &str) -> Result<EnvFilter, Error> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphabetic());
     let directives = if plain { format!("warn,nodedns={text}") } else { format!("warn,{text}") };
-    EnvFilter::builder().parse(directives).map_err(|source| Error::Filter { filter: text.to_owned(), source })
+    // The parser would take nothing for everything.
+    let parsed = if text.is_empty() { None } else { EnvFilter::builder().parse(directives).ok() };
+    parsed.ok_or_else(|| Error::Filter(text.to_owned()))
 }
 
 fn journald() -> io::Result<tracing_journald::Layer> {
