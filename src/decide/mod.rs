@@ -5,12 +5,18 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod engine;
+pub mod fitness;
+pub mod guard;
 pub mod name;
 pub mod node;
 pub mod observed;
 pub mod owner;
+pub mod plan;
 pub mod policy;
+pub mod pool;
 pub mod provider;
+pub mod random;
 pub mod reason;
 pub mod record;
 pub mod registry;

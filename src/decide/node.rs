@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+/// Prefixes of the annotation keys that decide something: our own, and kube-node-dns's for those
+/// who move from it. All other annotations are noise that changes often.
+pub const ANNOTATION_PREFIXES: [&str; 2] = ["nodedns.io/", "kube-node-dns.kyle.space/"];
+
 /// The own Node object, reduced to what decides something. Heartbeats change none of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
@@ -22,9 +26,9 @@ pub struct NodeObject {
     pub deleting: bool,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
-    /// `metadata.annotations` under `nodedns.io/`, and kube-node-dns's own.
+    /// `metadata.annotations` under one of the [`ANNOTATION_PREFIXES`].
     pub annotations: BTreeMap<String, String>,
-    /// `spec.taints`: key and effect.
+    /// `spec.taints`: key and effect, sorted, so that their order in the object means nothing.
     pub taints: Vec<(String, String)>,
 }
 

@@ -52,6 +52,8 @@ pub enum Reason {
     NodeUnknown,
     /// What the pool holds has not been read.
     PoolUnknown,
+    /// The signal was up when we first looked, but not yet for as long as its `after` asks.
+    Pending(Signal),
 
     /// The host has no address that is fit for the record.
     NoAddress,
@@ -99,6 +101,7 @@ impl Reason {
             Reason::AddressesUnknown => "addresses_unknown",
             Reason::NodeUnknown => "node_unknown",
             Reason::PoolUnknown => "pool_unknown",
+            Reason::Pending(_) => "pending",
             Reason::NoAddress => "no_address",
             Reason::NodeAbsent => "node_absent",
             Reason::NotReady(_) => "not_ready",
@@ -118,6 +121,34 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether somebody else's record sets are the reason, so that reading the pool again may end it.
+    pub fn lies_in_the_pool(&self) -> bool {
+        match self {
+            Reason::CnameConflict
+            | Reason::SimpleConflict
+            | Reason::PolicyConflict { .. }
+            | Reason::LocationTaken(_)
+            | Reason::PoolFull(_)
+            | Reason::KeepMin(_) => true,
+            Reason::Eligible
+            | Reason::AddressesUnknown
+            | Reason::NodeUnknown
+            | Reason::PoolUnknown
+            | Reason::Pending(_)
+            | Reason::NoAddress
+            | Reason::NodeAbsent
+            | Reason::NotReady(_)
+            | Reason::Cordoned
+            | Reason::ApiUnreachable
+            | Reason::Recovering(_)
+            | Reason::TypeNotConfigured
+            | Reason::AddressUnconfirmed
+            | Reason::AddressesFiltered => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     /// One sentence for people, without a final period, saying what to do where there is something to do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,6 +157,9 @@ impl fmt::Display for Reason {
             Reason::AddressesUnknown => write!(f, "the host's addresses have not been read yet"),
             Reason::NodeUnknown => write!(f, "the Kubernetes API has not said how this node is"),
             Reason::PoolUnknown => write!(f, "Route 53 has not said what the name holds"),
+            Reason::Pending(signal) => {
+                write!(f, "'{}' is up, waiting until it has lasted for its after", signal.as_str())
+            }
             Reason::NoAddress => write!(f, "the host has no publishable address of this type; see 'nodedns addresses'"),
             Reason::NodeAbsent => write!(f, "the cluster has no Node object of this name"),
             Reason::NotReady(None) => write!(f, "the node is not Ready"),

@@ -1,0 +1,85 @@
+//! Which node this is, and where its state is learned from. Found once, at start.
+
+use crate::config::{Config, Origin, Problem, Problems, Switch};
+use crate::watch::node::identity::{FoundNodeName, NodeName, find_node_name};
+use crate::watch::node::kubeconfig::{Environment, KubeconfigError, KubeconfigSource, find_kubeconfig};
+use crate::watch::node::{NodeWatchSettings, Timing};
+
+/// Which node this is, and where its state is learned from.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    name: NodeName,
+    /// How the name was found, for people.
+    pub(super) source: String,
+    doubts: Vec<String>,
+    environment: Environment,
+    /// Present when the Node object is watched.
+    kubeconfig: Option<KubeconfigSource>,
+}
+
+impl Identity {
+    pub(super) fn find(config: &Config) -> anyhow::Result<Self> {
+        let environment = Environment::of_process();
+        let source = config.kubernetes.kubeconfig.clone().map_or(KubeconfigSource::Auto, KubeconfigSource::Path);
+        let found = find_kubeconfig(&source, &environment);
+        let watched = match (config.kubernetes.enabled, &found) {
+            (Switch::On, _) => true,
+            (Switch::Off, _) => false,
+            // A kubeconfig that is there but cannot be used is still a sign of Kubernetes: to go
+            // on without would publish a node whatever state it is in.
+            (Switch::Auto, Err(KubeconfigError::Absent(_))) => false,
+            (Switch::Auto, _) => true,
+        };
+        let kubeconfig = watched.then_some(source);
+        let (name, source, doubts) = match &config.node {
+            Some(name) => (NodeName::parse(name)?, "from the configuration".to_owned(), Vec::new()),
+            None => {
+                let info = found.as_ref().ok().filter(|_| watched);
+                let FoundNodeName { name, source, doubts } = find_node_name(info, &environment)?;
+                (name, source.to_string(), doubts)
+            }
+        };
+        Ok(Identity { name, source, doubts, environment, kubeconfig })
+    }
+
+    pub(super) fn node(&self) -> &str {
+        self.name.as_str()
+    }
+
+    pub(super) fn node_watch(&self) -> Option<NodeWatchSettings> {
+        let kubeconfig = self.kubeconfig.clone()?;
+        let environment = self.environment.clone();
+        Some(NodeWatchSettings { node: self.name.clone(), kubeconfig, environment, timing: Timing::default() })
+    }
+
+    pub(super) fn log(&self) {
+        let kubernetes = if self.kubeconfig.is_some() { "watching the Node object" } else { "without Kubernetes" };
+        tracing::info!(node = self.node(), "this is node {} ({}), {kubernetes}", self.name, self.source);
+        for doubt in &self.doubts {
+            tracing::warn!("the node's name may be another: {doubt}");
+        }
+    }
+}
+
+/// What a running daemon cannot change about itself: a reload that asks for it is refused whole,
+/// rather than followed in part.
+pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
+    let fixed = [
+        ("cluster", old.cluster == new.cluster, "every record set would change its owner"),
+        ("node", old.node == new.node, "every record set would change its owner"),
+        ("kubernetes", old.kubernetes == new.kubernetes, "the Node is watched from the start"),
+        ("control", old.socket == new.socket, "the socket is made at the start"),
+        ("log", old.log == new.log, "logging is set up at the start"),
+    ];
+    let problems: Vec<Problem> = fixed
+        .into_iter()
+        .filter(|(_, same, _)| !same)
+        .map(|(key, _, why)| Problem {
+            source: Origin::Default,
+            path: key.to_owned(),
+            message: format!("cannot be changed by a reload: {why}"),
+            hint: Some("restart the service; record sets stay as they are meanwhile".to_owned()),
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Problems::from(problems)) }
+}

@@ -1,0 +1,89 @@
+//! What happened, in the log: one line each, with fields for the journal.
+
+use std::net::IpAddr;
+
+use crate::config::Problems;
+use crate::daemon::view::View;
+use crate::decide::engine::Notice;
+use crate::decide::provider::ErrorKind;
+use crate::decide::reason::Reason;
+use crate::decide::record::{Action, RecordType};
+use crate::watch::node::NodeEvent;
+
+pub(super) fn notice(notice: &Notice) {
+    match notice {
+        Notice::Intent { target, rtype, intent, reason, desired } => {
+            let (record, zone, addresses) = (&target.name, &target.zone, list(desired));
+            // What nobody can have an opinion on yet is no news.
+            if matches!(reason, Reason::PoolUnknown | Reason::AddressesUnknown | Reason::AddressUnconfirmed) {
+                tracing::debug!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {reason}");
+            } else if *intent == "hold" {
+                tracing::warn!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {intent}: {reason}");
+            } else {
+                tracing::info!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {intent}: {reason}");
+            }
+        }
+        Notice::TtlAdopted { target, rtype, configured, pool } => {
+            let record = &target.name;
+            tracing::warn!(%record, r#type = %rtype, ttl = pool, "{record} {rtype}: the pool's TTL of {pool} s is used instead of {configured} s, as a weighted pool has one TTL");
+        }
+        Notice::Applied { target, changes, id } => {
+            let (record, zone, change) = (&target.name, &target.zone, &id.0);
+            let told: Vec<_> = changes.iter().map(describe).collect();
+            tracing::info!(%record, %zone, change, "{record}: {}", told.join(", "));
+        }
+        Notice::InSync { target, id, took } => {
+            let (record, change) = (&target.name, &id.0);
+            tracing::debug!(%record, change, took_seconds = took.as_secs_f64(), "{record}: change {change} is on every authoritative server");
+        }
+        Notice::Drift { target, rtype, expected, found } => {
+            let record = &target.name;
+            let (expected, found) = (list(expected), list(found));
+            tracing::warn!(%record, r#type = %rtype, expected, found, "{record} {rtype}: somebody else changed our record set from [{expected}] to [{found}]");
+        }
+        Notice::Failed { target, operation, error, retry_in } => {
+            let (record, zone, kind) = (&target.name, &target.zone, error.kind.as_str());
+            let code = error.code.as_deref().unwrap_or_default();
+            let seconds = retry_in.as_secs_f64();
+            // "Failed" would claim to know what became of a request that was never answered.
+            let outcome = if error.kind == ErrorKind::Unconfirmed { "could not confirm the change" } else { operation };
+            tracing::warn!(%record, %zone, operation, kind, code, retry_in_seconds = seconds, "{record}: {outcome}: {error}; next try in {seconds:.1} s");
+        }
+        Notice::Recovered { target, failures } => {
+            let record = &target.name;
+            tracing::info!(%record, failures, "{record}: works again after {failures} failed tries");
+        }
+        Notice::Unmanaged { target } => {
+            let record = &target.name;
+            tracing::warn!(%record, "{record}: no longer configured; its record sets stay until someone deletes them");
+        }
+    }
+}
+
+pub(super) fn node(event: &NodeEvent, before: &View) {
+    let detail = &event.detail;
+    match &detail.error {
+        Some(error) if before.kubernetes.error.as_ref() != Some(error) => {
+            tracing::warn!("the Node's state is not known: {}", error.replace('\n', "; "));
+        }
+        None if detail.connected && !before.kubernetes.connected => {
+            let server = detail.server.as_deref().unwrap_or_default();
+            tracing::info!(server, "the Kubernetes API answers");
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn problems(problems: &Problems) {
+    for problem in problems.iter() {
+        tracing::error!("reload refused: {}", problem.to_string().replace('\n', ";"));
+    }
+}
+
+fn describe((action, rtype, addresses): &(Action, RecordType, Vec<IpAddr>)) -> String {
+    format!("{} {rtype} {}", action.as_str(), list(addresses))
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

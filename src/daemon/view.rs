@@ -1,0 +1,104 @@
+//! The daemon's state as others see it.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::control::protocol::{Intent, KubernetesStatus, Status};
+use crate::control::translate::{self, WallTime};
+use crate::daemon::identity::Identity;
+use crate::decide::engine::Engine;
+use crate::decide::observed::Observed;
+use crate::decide::select::{self, AddressClass};
+use crate::decide::time::Moment;
+use crate::watch::clock;
+use crate::watch::node::NodeDetail;
+
+/// What a status needs beside the engine.
+pub(super) struct View {
+    identity: translate::Identity,
+    node_name_source: String,
+    watches_node: bool,
+    classes: BTreeSet<AddressClass>,
+    /// How the Node's state is known, as last told.
+    pub(super) kubernetes: NodeDetail,
+    time: std::cell::Cell<WallTime>,
+}
+
+impl View {
+    pub(super) fn new(identity: &Identity, config: &Config, dry_run: bool, now: Moment) -> Self {
+        View {
+            identity: translate::Identity {
+                cluster: config.cluster.clone(),
+                node: identity.node().to_owned(),
+                dry_run,
+                since: now,
+            },
+            node_name_source: identity.source.clone(),
+            watches_node: identity.node_watch().is_some(),
+            classes: classes(config),
+            kubernetes: NodeDetail::default(),
+            time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
+        }
+    }
+
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.classes = classes(config);
+    }
+
+    pub(super) fn status(&self, engine: &Engine) -> Status {
+        let time = self.time.get().follow(clock::now(), clock::wall());
+        self.time.set(time);
+        let mut addresses = Vec::new();
+        if let Observed::Known(snapshot) = engine.addresses() {
+            for class in &self.classes {
+                let assessments = select::assess(snapshot, &engine.policy().addresses, *class);
+                addresses.extend(translate::addresses(&assessments, *class));
+            }
+        }
+        translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time)
+    }
+
+    fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {
+        if !self.watches_node {
+            return KubernetesStatus::disabled();
+        }
+        let detail = &self.kubernetes;
+        let status = KubernetesStatus {
+            enabled: true,
+            node: Some(self.identity.node.clone()),
+            node_name_source: Some(self.node_name_source.clone()),
+            kubeconfig: detail.kubeconfig.as_ref().map(|path| path.display().to_string()),
+            server: detail.server.clone(),
+            connected: detail.connected,
+            error: detail.error.clone(),
+            last_contact: detail.last_contact,
+            ..KubernetesStatus::disabled()
+        };
+        match engine.node() {
+            Observed::Unknown => status.with_node(&Observed::Unknown),
+            Observed::Known(state) => status.with_node(&Observed::Known(state.clone())),
+        }
+    }
+}
+
+fn classes(config: &Config) -> BTreeSet<AddressClass> {
+    config.records.iter().map(|record| record.policy.class).collect()
+}
+
+/// One line for `systemctl status`: how many record sets are where they should be, and the first thing that is wrong.
+pub(super) fn summary(status: &Status) -> String {
+    let count = |intent| status.records.iter().filter(|record| record.intent == intent && record.in_sync).count();
+    let mut line = format!("{} published, {} withdrawn", count(Intent::Publish), count(Intent::Withdraw));
+    let troubled: Vec<_> = status.records.iter().filter(|record| !record.healthy).collect();
+    if let Some(first) = troubled.first() {
+        let why = match &first.last_error {
+            Some(error) => error.message.lines().next().unwrap_or_default(),
+            None => &first.explanation,
+        };
+        line.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    }
+    if status.dry_run {
+        line.push_str(" (dry run)");
+    }
+    line
+}

@@ -1,0 +1,437 @@
+//! The decisions over time: events in, effects out, no IO.
+//!
+//! The caller feeds [`Event`]s, drains [`Engine::poll`] until it is empty, carries each [`Effect`]
+//! out and feeds its result back, and wakes up again at [`Engine::deadline`]. Everything else
+//! follows: settling, batching, backoff, resync, confirmation.
+//!
+//! In flight at any moment: one reading of the addresses, one request per name, one change batch
+//! per zone (Route 53 works on one per zone anyway).
+
+mod addresses;
+mod confirm;
+mod name;
+mod notice;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use notice::Notice;
+
+use crate::decide::address::Snapshot;
+use crate::decide::engine::addresses::Addresses;
+use crate::decide::engine::confirm::Confirmations;
+use crate::decide::engine::name::{NameState, Request, Resync, TypeState};
+use crate::decide::fitness::{Fitness, NodeKnowledge};
+use crate::decide::name::DnsName;
+use crate::decide::node::NodeState;
+use crate::decide::observed::Observed;
+use crate::decide::plan::{self, TypePlan, World, own_set};
+use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
+use crate::decide::random::Random;
+use crate::decide::reason::Reason;
+use crate::decide::record::{Change, Listing, RecordSet, RecordType, ZoneRef};
+use crate::decide::report::{LastChange, RecordReport, Report};
+use crate::decide::time::Moment;
+
+/// A name in a hosted zone: what is read and written together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The hosted zone.
+    pub zone: ZoneRef,
+    /// The name.
+    pub name: DnsName,
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The host's addresses may have changed: a notification, an overrun, a reconnect.
+    AddressesChanged,
+    /// The answer to [`Effect::ReadAddresses`].
+    Addresses(Observed<Snapshot>),
+    /// The Node's state has changed, or is no longer known.
+    Node(Observed<NodeState>),
+    /// The answer to [`Effect::List`].
+    Listed(Target, Result<Listing, ProviderError>),
+    /// The answer to [`Effect::Apply`].
+    Applied(Target, Result<ChangeId, ProviderError>),
+    /// The answer to [`Effect::ChangeStatus`].
+    ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
+    /// Anything may have changed unseen: the machine was suspended, or the operator asks for a fresh look.
+    Recheck,
+}
+
+/// Everything the engine can ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Read the host's links and addresses whole.
+    ReadAddresses,
+    /// Read everything at a name.
+    List(Target),
+    /// Apply one batch at a name.
+    Apply(Target, Vec<Change>),
+    /// Ask how far an accepted change has come.
+    ChangeStatus(ChangeId),
+}
+
+/// How much more often a name is read while something in its pool is in our way.
+const HELD_RESYNC_DIVISOR: u32 = 5;
+
+/// The decisions over time.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    policy: Policy,
+    random: Random,
+    addresses: Addresses,
+    node: NodeKnowledge,
+    names: BTreeMap<Target, NameState>,
+    confirmations: Confirmations,
+    notices: Vec<Notice>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet and wants to read everything.
+    pub fn new(policy: Policy, seed: u64, now: Moment) -> Self {
+        let mut engine = Engine {
+            policy,
+            random: Random::new(seed),
+            addresses: Addresses::new(now),
+            node: NodeKnowledge::default(),
+            names: BTreeMap::new(),
+            confirmations: Confirmations::default(),
+            notices: Vec::new(),
+        };
+        engine.adopt_names(now);
+        engine
+    }
+
+    /// Takes a new policy. Names that stay keep what is known of them; names that go are left as they are in DNS.
+    pub fn reconfigure(&mut self, policy: Policy, now: Moment) {
+        self.policy = policy;
+        self.adopt_names(now);
+    }
+
+    /// Takes in what has happened.
+    pub fn handle(&mut self, event: Event, now: Moment) {
+        match event {
+            Event::AddressesChanged => return self.addresses.changed(&self.policy.timing, now),
+            Event::Addresses(snapshot) => {
+                self.addresses.read(snapshot);
+                self.count_absences();
+            }
+            Event::Node(state) => self.node = NodeKnowledge { state, reported: true },
+            Event::Listed(target, result) => self.listed(&target, result, now),
+            Event::Applied(target, result) => self.applied(&target, result, now),
+            Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
+            Event::Recheck => {
+                self.addresses.read_by(now);
+                self.names.values_mut().for_each(|name| name.must_list = true);
+            }
+        }
+        self.refresh(now);
+    }
+
+    /// The next thing to do, if there is one. Call until `None`.
+    pub fn poll(&mut self, now: Moment) -> Option<Effect> {
+        if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
+            self.refresh(now);
+        }
+        if self.addresses.begin(now) {
+            return Some(Effect::ReadAddresses);
+        }
+        if let Some(effect) = self.begin_apply(now) {
+            return Some(effect);
+        }
+        self.begin_list(now).or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
+    }
+
+    /// When there is something to do though nothing happens. Later than the last `poll` that returned `None`.
+    pub fn deadline(&self) -> Option<Moment> {
+        [
+            self.signal_deadline(),
+            self.addresses.deadline(),
+            self.applicable().map(|(at, _, _)| at).min(),
+            self.names.values().filter_map(NameState::list_at).min(),
+            self.confirmations.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What has happened since the last call and is worth telling.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The host's links and addresses as last read.
+    pub fn addresses(&self) -> Observed<&Snapshot> {
+        as_ref(&self.addresses.snapshot)
+    }
+
+    /// The Node's state as last read.
+    pub fn node(&self) -> Observed<&NodeState> {
+        as_ref(&self.node.state)
+    }
+
+    /// The state of every (record, type).
+    pub fn report(&self) -> Report {
+        let records = self.policy.records.iter().flat_map(|record| self.report_record(record)).collect();
+        Report { records }
+    }
+
+    fn adopt_names(&mut self, now: Moment) {
+        let targets: BTreeSet<Target> = self.policy.records.iter().map(target_of).collect();
+        for target in self.names.keys().filter(|target| !targets.contains(target)) {
+            self.notices.push(Notice::Unmanaged { target: target.clone() });
+        }
+        self.names.retain(|target, _| targets.contains(target));
+        for target in targets {
+            self.names.entry(target).or_insert_with(|| NameState::new(now));
+        }
+        self.count_absences();
+        self.refresh(now);
+    }
+
+    /// Counts, per (name, type), the readings in a row that show nothing fit to publish.
+    fn count_absences(&mut self) {
+        for record in &self.policy.records {
+            let Some(name) = self.names.get_mut(&target_of(record)) else { continue };
+            for rtype in &record.types {
+                let snapshot = as_ref(&self.addresses.snapshot);
+                let selection = plan::selection(&self.policy, record, snapshot, *rtype);
+                let absent = selection.is_some_and(|selection| selection.addresses.is_empty());
+                let readings = &mut name.types.entry(*rtype).or_default().absent_readings;
+                *readings = if absent { readings.saturating_add(1) } else { 0 };
+            }
+        }
+    }
+
+    /// Decides anew for every name.
+    fn refresh(&mut self, now: Moment) {
+        let mut unconfirmed = false;
+        for record in &self.policy.records {
+            let target = target_of(record);
+            let Some(name) = self.names.get_mut(&target) else { continue };
+            name.signals.update(&record.signals, &self.node, now);
+            let fitness =
+                if self.policy.kubernetes { name.signals.fitness(&record.signals, &self.node) } else { Fitness::Fit };
+            let confirmed = |(rtype, state): (&RecordType, &TypeState)| (state.absent_readings >= 2).then_some(*rtype);
+            let absence_confirmed = name.types.iter().filter_map(confirmed).collect();
+            let world = World {
+                addresses: as_ref(&self.addresses.snapshot),
+                absence_confirmed: &absence_confirmed,
+                fitness: &fitness,
+                listing: as_ref(&name.listing),
+            };
+            let plans = plan::plan(&self.policy, record, world);
+            for plan in &plans {
+                let reason = plan.intent.reason();
+                unconfirmed |= reason == Reason::AddressUnconfirmed;
+                let before = name.plans.iter().find(|before| before.rtype == plan.rtype);
+                if plan.ttl != record.ttl && before.is_none_or(|before| before.ttl != plan.ttl) {
+                    self.notices.push(Notice::TtlAdopted {
+                        target: target.clone(),
+                        rtype: plan.rtype,
+                        configured: record.ttl,
+                        pool: plan.ttl,
+                    });
+                }
+                let told = |before: &TypePlan| {
+                    before.intent.as_str() == plan.intent.as_str()
+                        && before.intent.reason() == reason
+                        && before.desired == plan.desired
+                };
+                if before.is_some_and(told) {
+                    continue;
+                }
+                name.types.entry(plan.rtype).or_default().since = now;
+                self.notices.push(Notice::Intent {
+                    target: target.clone(),
+                    rtype: plan.rtype,
+                    intent: plan.intent.as_str(),
+                    reason,
+                    desired: plan.desired.clone(),
+                });
+            }
+            name.plans = plans;
+            // Until the name has been read again, an empty plan may rest on what is no longer true.
+            if !name.must_list {
+                let failures = name.forget_failures(now);
+                if failures > 0 {
+                    self.notices.push(Notice::Recovered { target, failures });
+                }
+            }
+        }
+        if unconfirmed {
+            self.addresses.read_by(now + self.policy.timing.settle);
+        }
+    }
+
+    fn signal_deadline(&self) -> Option<Moment> {
+        let deadline = |record: &RecordPolicy| self.names.get(&target_of(record))?.signals.deadline(&record.signals);
+        self.policy.records.iter().filter_map(deadline).min()
+    }
+
+    /// When each name's batch may go, in zones that are not working on one.
+    fn applicable(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Target)> {
+        let busy: BTreeSet<&ZoneRef> = self
+            .names
+            .iter()
+            .filter(|(_, name)| matches!(name.in_flight, Some(Request::Apply { .. })))
+            .map(|(target, _)| &target.zone)
+            .collect();
+        self.names
+            .iter()
+            .filter(move |(target, _)| !busy.contains(&target.zone))
+            .filter_map(|(target, name)| Some((name.apply_at()?, name.pending_since, target)))
+    }
+
+    fn begin_apply(&mut self, now: Moment) -> Option<Effect> {
+        let due = self.applicable().filter(|(at, _, _)| *at <= now);
+        let target = due.min_by_key(|(_, pending_since, _)| *pending_since)?.2.clone();
+        let changes = self.names.get_mut(&target)?.begin_apply(now);
+        Some(Effect::Apply(target, changes))
+    }
+
+    fn begin_list(&mut self, now: Moment) -> Option<Effect> {
+        let mut due = self.names.iter_mut().filter(|(_, name)| name.list_at().is_some_and(|at| at <= now));
+        let (target, name) = due.next()?;
+        name.in_flight = Some(Request::List);
+        if !name.must_list {
+            // The addresses are read again as often as the pools, in case the kernel ever failed to tell.
+            self.addresses.read_by(now);
+        }
+        Some(Effect::List(target.clone()))
+    }
+
+    fn listed(&mut self, target: &Target, result: Result<Listing, ProviderError>, now: Moment) {
+        let period = self.policy.timing.resync;
+        let resync = Resync {
+            due: now + self.random.jitter(period),
+            held_due: now + self.random.jitter(period / HELD_RESYNC_DIVISOR),
+        };
+        let Some(name) = self.names.get_mut(target) else { return };
+        name.in_flight = None;
+        match result {
+            Ok(listing) => {
+                for rtype in RecordType::ALL {
+                    let own = |listing: &Listing| own_set(listing.pool(rtype), &self.policy.owner).cloned();
+                    let expected = name.listing.known().filter(|_| !name.must_list).map(own);
+                    let found = own(&listing);
+                    if let Some(expected) = expected.filter(|expected| *expected != found) {
+                        let addresses = |set: Option<RecordSet>| set.map(|set| set.addresses().into_iter().collect());
+                        self.notices.push(Notice::Drift {
+                            target: target.clone(),
+                            rtype,
+                            expected: addresses(expected).unwrap_or_default(),
+                            found: addresses(found).unwrap_or_default(),
+                        });
+                    }
+                }
+                let failures = name.listed(listing, resync);
+                if failures > 0 {
+                    self.notices.push(Notice::Recovered { target: target.clone(), failures });
+                }
+            }
+            Err(error) => {
+                let retry_at = name.list_failed(&error, &mut self.random, now);
+                self.notices.push(Notice::Failed {
+                    target: target.clone(),
+                    operation: "list",
+                    error,
+                    retry_in: retry_at - now,
+                });
+            }
+        }
+    }
+
+    fn applied(&mut self, target: &Target, result: Result<ChangeId, ProviderError>, now: Moment) {
+        let Some(name) = self.names.get_mut(target) else { return };
+        let Some(Request::Apply { types, changes }) = name.in_flight.take() else { return };
+        match result {
+            Ok(id) => {
+                if let Observed::Known(listing) = &mut name.listing {
+                    changes.iter().for_each(|change| listing.apply(change));
+                }
+                for rtype in &types {
+                    let last_change = LastChange { id: id.clone(), status: ChangeStatus::Pending, at: now };
+                    name.types.entry(*rtype).or_default().last_change = Some(last_change);
+                }
+                let own = Some(self.policy.owner.set_identifier());
+                let told = changes
+                    .into_iter()
+                    .filter(|change| change.set.set_identifier == own)
+                    .map(|change| (change.action, change.rtype, change.set.addresses().into_iter().collect()))
+                    .collect();
+                self.notices.push(Notice::Applied { target: target.clone(), changes: told, id: id.clone() });
+                self.confirmations.accepted(id, target.clone(), types, now);
+            }
+            Err(error) => {
+                let retry_at = name.apply_failed(&types, &error, &mut self.random, now);
+                self.notices.push(Notice::Failed {
+                    target: target.clone(),
+                    operation: "change",
+                    error,
+                    retry_in: retry_at - now,
+                });
+            }
+        }
+    }
+
+    fn change_status(&mut self, id: &ChangeId, result: Result<ChangeStatus, ProviderError>, now: Moment) {
+        if result != Ok(ChangeStatus::InSync) {
+            return self.confirmations.not_yet(id, now);
+        }
+        let Some((target, took)) = self.confirmations.in_sync(id, now) else { return };
+        let states = self.names.get_mut(&target).into_iter().flat_map(|name| name.types.values_mut());
+        for change in states.filter_map(|state| state.last_change.as_mut()).filter(|change| change.id == *id) {
+            change.status = ChangeStatus::InSync;
+        }
+        self.notices.push(Notice::InSync { target, id: id.clone(), took });
+    }
+
+    fn report_record(&self, record: &RecordPolicy) -> Vec<RecordReport> {
+        let Some(name) = self.names.get(&target_of(record)) else { return Vec::new() };
+        let report = |plan: &TypePlan| {
+            let state = name.types.get(&plan.rtype);
+            let pool = name.listing.known().map(|listing| listing.pool(plan.rtype));
+            let own = |pool| own_set(pool, &self.policy.owner);
+            RecordReport {
+                name: record.name.clone(),
+                rtype: plan.rtype,
+                zone: record.zone.clone(),
+                zone_id: name.listing.known().map(|listing| listing.zone_id.clone()),
+                set_identifier: self.policy.owner.set_identifier(),
+                routing: record.routing.clone(),
+                ttl: plan.ttl,
+                ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
+                intent: plan.intent.clone(),
+                since: state.map(|state| state.since).unwrap_or_default(),
+                desired: plan.desired.clone(),
+                actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
+                others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
+                in_sync: plan.in_sync && !name.must_list,
+                last_change: state.and_then(|state| state.last_change.clone()),
+                last_error: name.last_error(plan.rtype),
+            }
+        };
+        name.plans.iter().map(report).collect()
+    }
+}
+
+fn target_of(record: &RecordPolicy) -> Target {
+    Target { zone: record.zone.clone(), name: record.name.clone() }
+}
+
+fn as_ref<T>(observed: &Observed<T>) -> Observed<&T> {
+    match observed {
+        Observed::Unknown => Observed::Unknown,
+        Observed::Known(value) => Observed::Known(value),
+    }
+}

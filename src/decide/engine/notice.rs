@@ -1,0 +1,90 @@
+//! What is worth telling the operator, as values.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::decide::engine::Target;
+use crate::decide::provider::{ChangeId, ProviderError};
+use crate::decide::reason::Reason;
+use crate::decide::record::{Action, RecordType};
+
+/// Something that happened in the engine and that a log should show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// What we want for a (record, type) has changed, or why we want it.
+    Intent {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// `publish`, `withdraw`, `hold` or `preserve`.
+        intent: &'static str,
+        /// Why.
+        reason: Reason,
+        /// What we would publish.
+        desired: Vec<IpAddr>,
+    },
+    /// The pool's TTL was adopted in place of the configured one.
+    TtlAdopted {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// The configured TTL, in seconds.
+        configured: u32,
+        /// The pool's TTL, in seconds.
+        pool: u32,
+    },
+    /// Route 53 accepted a batch.
+    Applied {
+        /// The name and its zone.
+        target: Target,
+        /// What it did, to which type and with which addresses; witnesses left out.
+        changes: Vec<(Action, RecordType, Vec<IpAddr>)>,
+        /// The change's id.
+        id: ChangeId,
+    },
+    /// An accepted change is on every authoritative server.
+    InSync {
+        /// The name and its zone.
+        target: Target,
+        /// The change's id.
+        id: ChangeId,
+        /// From acceptance to the answer that said so.
+        took: Duration,
+    },
+    /// Somebody else changed or deleted our record set.
+    Drift {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// What we left there.
+        expected: Vec<IpAddr>,
+        /// What is there; empty when the record set is gone.
+        found: Vec<IpAddr>,
+    },
+    /// A request failed and will be tried again.
+    Failed {
+        /// The name and its zone.
+        target: Target,
+        /// What was tried: `list` or `change`.
+        operation: &'static str,
+        /// What went wrong.
+        error: ProviderError,
+        /// How long until the next try.
+        retry_in: Duration,
+    },
+    /// Requests work again after having failed.
+    Recovered {
+        /// The name and its zone.
+        target: Target,
+        /// How many tries had failed.
+        failures: u32,
+    },
+    /// A record is no longer configured; its record sets stay as they are.
+    Unmanaged {
+        /// The name and its zone.
+        target: Target,
+    },
+}

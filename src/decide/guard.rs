@@ -1,0 +1,115 @@
+//! Never empty: what a withdrawal must carry so that it cannot take a pool below its minimum.
+
+use crate::decide::name::DnsName;
+use crate::decide::owner::{OwnerId, SetIdentifier};
+use crate::decide::reason::Reason;
+use crate::decide::record::{Action, Change, Pool, RecordSet, RecordType, Target};
+
+/// The batch that withdraws `own` from `pool`, or the reason why it must stay.
+///
+/// The batch also deletes and re-creates, byte for byte, as many other record sets as `keep_min`
+/// asks for: the witnesses. Route 53 applies a batch whole or not at all and a deletion only if
+/// every field still matches, so the service itself refuses the withdrawal when a witness has left
+/// in the meantime. However many nodes withdraw at one moment, the pool keeps `keep_min` record sets.
+///
+/// # Errors
+/// [`Reason::KeepMin`] when the pool, as listed, has too few others.
+pub fn withdrawal(
+    name: &DnsName,
+    rtype: RecordType,
+    pool: &Pool,
+    own: &RecordSet,
+    owner: &OwnerId,
+    keep_min: u32,
+) -> Result<Vec<Change>, Reason> {
+    let change = |action, set: &RecordSet| Change { action, name: name.clone(), rtype, set: set.clone() };
+    let wanted = usize::try_from(keep_min).unwrap_or(usize::MAX);
+    let witnesses = witnesses(pool, own, owner, wanted).ok_or(Reason::KeepMin(keep_min))?;
+    let mut batch = vec![change(Action::Delete, own)];
+    for witness in witnesses {
+        batch.push(change(Action::Delete, witness));
+        batch.push(change(Action::Create, witness));
+    }
+    Ok(batch)
+}
+
+/// `wanted` record sets other than `own`: siblings of the same cluster first, and among equals the
+/// ones that follow `own` in the pool's order, so that nodes which withdraw together lean on
+/// different witnesses.
+fn witnesses<'a>(pool: &'a Pool, own: &RecordSet, owner: &OwnerId, wanted: usize) -> Option<Vec<&'a RecordSet>> {
+    let is_sibling = |identifier: &Option<SetIdentifier>| {
+        identifier.as_ref().and_then(OwnerId::parse).is_some_and(|other| other.cluster() == owner.cluster())
+    };
+    let mut candidates: Vec<_> = pool
+        .iter()
+        .filter(|(identifier, set)| {
+            // What a traffic policy instance made cannot be created by a change batch.
+            **identifier != own.set_identifier && !matches!(set.target, Target::TrafficPolicyInstance(_))
+        })
+        .collect();
+    candidates.sort_by_key(|(identifier, _)| (!is_sibling(identifier), **identifier < own.set_identifier));
+    (candidates.len() >= wanted).then(|| candidates.into_iter().take(wanted).map(|(_, set)| set).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::record::Value;
+    use crate::decide::routing::Routing;
+    use std::collections::BTreeSet;
+
+    fn set(identifier: &str) -> RecordSet {
+        RecordSet {
+            set_identifier: Some(SetIdentifier(identifier.to_owned())),
+            routing: Routing::Weighted(10),
+            target: Target::Values { ttl: 60, values: BTreeSet::from([Value::new("198.18.0.1")]) },
+            health_check_id: None,
+        }
+    }
+
+    fn pool(identifiers: &[&str]) -> Pool {
+        identifiers.iter().map(|identifier| (Some(SetIdentifier((*identifier).to_owned())), set(identifier))).collect()
+    }
+
+    fn batch(others: &[&str], keep_min: u32) -> Result<Vec<(Action, String)>, Reason> {
+        let owner = OwnerId::new("home", "m").expect("valid");
+        let own = set("nodedns/v1/home/m");
+        let mut pool = pool(others);
+        pool.insert(own.set_identifier.clone(), own.clone());
+        let name = DnsName::parse("edge.example.com").expect("valid");
+        withdrawal(&name, RecordType::A, &pool, &own, &owner, keep_min).map(|changes| {
+            changes.into_iter().map(|c| (c.action, c.set.set_identifier.map(|id| id.0).unwrap_or_default())).collect()
+        })
+    }
+
+    #[test]
+    fn the_last_one_stays() {
+        assert_eq!(batch(&[], 1), Err(Reason::KeepMin(1)));
+        assert_eq!(batch(&["nodedns/v1/home/a"], 2), Err(Reason::KeepMin(2)));
+    }
+
+    #[test]
+    fn keep_min_zero_needs_no_witness() {
+        assert_eq!(batch(&[], 0), Ok(vec![(Action::Delete, "nodedns/v1/home/m".into())]));
+    }
+
+    #[test]
+    fn witnesses_are_siblings_first_and_then_whoever_follows() {
+        let own = "nodedns/v1/home/m".to_owned();
+        let witnessed = |others: &[&str], keep_min| {
+            let mut changes = batch(others, keep_min).expect("enough others");
+            assert_eq!(changes.remove(0), (Action::Delete, own.clone()));
+            changes.chunks(2).for_each(|pair| {
+                assert_eq!((pair[0].0, pair[1].0), (Action::Delete, Action::Create));
+                assert_eq!(pair[0].1, pair[1].1);
+            });
+            changes.into_iter().step_by(2).map(|(_, identifier)| identifier).collect::<Vec<_>>()
+        };
+        assert_eq!(witnessed(&["nodedns/v1/home/a", "nodedns/v1/home/z"], 1), ["nodedns/v1/home/z"]);
+        assert_eq!(witnessed(&["nodedns/v1/home/a", "other"], 1), ["nodedns/v1/home/a"]);
+        assert_eq!(
+            witnessed(&["nodedns/v1/homely/z", "nodedns/v1/home/a"], 2),
+            ["nodedns/v1/home/a", "nodedns/v1/homely/z"]
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! World × policy → what we want, and the changes that bring it about. No time, no state.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::decide::address::Snapshot;
+use crate::decide::fitness::Fitness;
+use crate::decide::guard;
+use crate::decide::observed::Observed;
+use crate::decide::owner::OwnerId;
+use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::pool;
+use crate::decide::reason::{Intent, Reason};
+use crate::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, Target, Value};
+use crate::decide::select::{self, Selection};
+
+/// What is known, as far as one record goes.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// The host's links and addresses.
+    pub addresses: Observed<&'a Snapshot>,
+    /// The types for which two readings in a row showed no address that is fit for the record.
+    pub absence_confirmed: &'a BTreeSet<RecordType>,
+    /// Whether the node is fit to be in DNS.
+    pub fitness: &'a Fitness,
+    /// What Route 53 has at the record's name.
+    pub listing: Observed<&'a Listing>,
+}
+
+/// What we want for one (record, type), and how to get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypePlan {
+    /// The type.
+    pub rtype: RecordType,
+    /// What we want.
+    pub intent: Intent,
+    /// The addresses we would publish, were nothing in the way.
+    pub desired: Vec<IpAddr>,
+    /// The TTL to publish with: the weighted pool's, where others already have one.
+    pub ttl: u32,
+    /// The changes, in order; empty when there is nothing to do or nothing that may be done.
+    pub changes: Vec<Change>,
+    /// Whether what Route 53 has is known to be what we would publish, or known to be nothing where we want nothing.
+    pub in_sync: bool,
+}
+
+/// Plans one record: every configured type, and every type that still holds our record set though
+/// it is no longer configured. A before AAAA.
+pub fn plan(policy: &Policy, record: &RecordPolicy, world: World<'_>) -> Vec<TypePlan> {
+    let own_in =
+        |rtype| world.listing.known().is_some_and(|listing| own_set(listing.pool(rtype), &policy.owner).is_some());
+    RecordType::ALL
+        .into_iter()
+        .filter(|rtype| record.types.contains(rtype) || own_in(*rtype))
+        .map(|rtype| plan_type(policy, record, world, rtype))
+        .collect()
+}
+
+/// The addresses to publish for one (record, type); `None` while the host's addresses are unknown.
+pub fn selection(
+    policy: &Policy,
+    record: &RecordPolicy,
+    addresses: Observed<&Snapshot>,
+    rtype: RecordType,
+) -> Option<Selection> {
+    let fixed: Vec<IpAddr> =
+        record.static_addresses.iter().copied().filter(|address| RecordType::of(*address) == rtype).collect();
+    if !fixed.is_empty() {
+        return Some(Selection { addresses: fixed, filtered: false });
+    }
+    let Observed::Known(snapshot) = addresses else { return None };
+    let mut selection = select::select(snapshot, &policy.addresses, record.class, rtype);
+    if !record.all_addresses {
+        selection.addresses.truncate(1);
+    }
+    Some(selection)
+}
+
+fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: RecordType) -> TypePlan {
+    let selection = selection(policy, record, world.addresses, rtype);
+    let desired = selection.as_ref().map(|selection| selection.addresses.clone()).unwrap_or_default();
+    let mut plan = TypePlan {
+        rtype,
+        intent: Intent::Preserve(Reason::PoolUnknown),
+        desired,
+        ttl: record.ttl,
+        changes: Vec::new(),
+        in_sync: false,
+    };
+    let Observed::Known(listing) = world.listing else {
+        if selection.is_none() {
+            plan.intent = Intent::Preserve(Reason::AddressesUnknown);
+        }
+        return plan;
+    };
+    let empty = Pool::new();
+    let pool = listing.pool(rtype).unwrap_or(&empty);
+    let own = own_set(Some(pool), &policy.owner);
+    plan.ttl = pool::ttl(pool, &policy.owner.set_identifier(), record);
+
+    let Some(selection) = selection else {
+        plan.intent = Intent::Preserve(Reason::AddressesUnknown);
+        return plan;
+    };
+    plan.in_sync =
+        own.map(RecordSet::addresses) == (!plan.desired.is_empty()).then(|| plan.desired.iter().copied().collect());
+
+    let absence = |reason| withdraw(policy, record, rtype, pool, own, &plan.desired, reason);
+    let (intent, changes) = match world.fitness {
+        _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
+        Fitness::Unfit(reason) => absence(reason.clone()),
+        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
+        Fitness::Fit if plan.desired.is_empty() && selection.filtered => {
+            (Intent::Hold(Reason::AddressesFiltered), Vec::new())
+        }
+        Fitness::Fit if plan.desired.is_empty() && own.is_some() && !world.absence_confirmed.contains(&rtype) => {
+            (Intent::Hold(Reason::AddressUnconfirmed), Vec::new())
+        }
+        Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
+        Fitness::Fit => match pool::conflict(listing, pool, &policy.owner.set_identifier(), record) {
+            Some(reason) => (Intent::Hold(reason), Vec::new()),
+            None => publish(policy, record, rtype, own, &plan),
+        },
+    };
+    match &intent {
+        Intent::Publish(_) => plan.in_sync = changes.is_empty(),
+        Intent::Withdraw(_) => plan.in_sync = own.is_none(),
+        Intent::Hold(_) | Intent::Preserve(_) => {}
+    }
+    TypePlan { intent, changes, ..plan }
+}
+
+/// Our record set in a pool.
+pub fn own_set<'a>(pool: Option<&'a Pool>, owner: &OwnerId) -> Option<&'a RecordSet> {
+    pool?.get(&Some(owner.set_identifier()))
+}
+
+fn publish(
+    policy: &Policy,
+    record: &RecordPolicy,
+    rtype: RecordType,
+    own: Option<&RecordSet>,
+    plan: &TypePlan,
+) -> (Intent, Vec<Change>) {
+    let set = RecordSet {
+        set_identifier: Some(policy.owner.set_identifier()),
+        routing: record.routing.clone(),
+        target: Target::Values { ttl: plan.ttl, values: plan.desired.iter().copied().map(Value::from).collect() },
+        health_check_id: record.health_check_id.clone(),
+    };
+    let change = |action, set: &RecordSet| Change { action, name: record.name.clone(), rtype, set: set.clone() };
+    let changes = match own {
+        Some(own) if *own == set => Vec::new(),
+        // An UPSERT that changes the kind of policy is checked against the record set it replaces.
+        Some(own) if own.routing.kind() != set.routing.kind() => {
+            vec![change(Action::Delete, own), change(Action::Create, &set)]
+        }
+        Some(_) | None => vec![change(Action::Upsert, &set)],
+    };
+    (Intent::Publish(set), changes)
+}
+
+fn withdraw(
+    policy: &Policy,
+    record: &RecordPolicy,
+    rtype: RecordType,
+    pool: &Pool,
+    own: Option<&RecordSet>,
+    desired: &[IpAddr],
+    reason: Reason,
+) -> (Intent, Vec<Change>) {
+    let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
+    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min) {
+        Ok(changes) => (Intent::Withdraw(reason), changes),
+        Err(guard) => (Intent::Hold(guard), follow(record, rtype, Some(own), desired)),
+    }
+}
+
+/// Where our record set must neither come nor go, it still follows the address: by
+/// compare-and-swap, so that a record set that someone pruned is not brought back.
+fn follow(record: &RecordPolicy, rtype: RecordType, own: Option<&RecordSet>, desired: &[IpAddr]) -> Vec<Change> {
+    let wanted: BTreeSet<IpAddr> = desired.iter().copied().collect();
+    let Some((own, ttl)) = own.and_then(|own| Some((own, own.ttl()?))) else { return Vec::new() };
+    if wanted.is_empty() || own.addresses() == wanted {
+        return Vec::new();
+    }
+    let moved = RecordSet {
+        target: Target::Values { ttl, values: wanted.into_iter().map(Value::from).collect() },
+        ..own.clone()
+    };
+    let change = |action, set| Change { action, name: record.name.clone(), rtype, set };
+    vec![change(Action::Delete, own.clone()), change(Action::Create, moved)]
+}

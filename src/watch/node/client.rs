@@ -1,0 +1,65 @@
+//! A Kubernetes client that tells of its exchanges with the server.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{Request, Response};
+use kube::client::{Body, ClientBuilder, DynBody};
+use kube::{Client, Config};
+use tokio::sync::mpsc;
+use tower::util::{MapRequestLayer, MapResponseLayer};
+
+use super::kubeconfig::Loaded;
+
+/// What goes over the wire. `watcher()` resumes a watch that has ended without a word, so this is
+/// the only way to know when the server last answered, and whether a request waits for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Exchange {
+    /// A request goes out.
+    Sent {
+        /// It starts a watch; else it is a list.
+        watch: bool,
+    },
+    /// The head of a response has come in.
+    Answered {
+        /// The status is 2xx.
+        success: bool,
+        /// The `Retry-After` header, where it is a number of seconds.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Makes a client. Reads the files that the kubeconfig names and may run an exec plugin: not to be
+/// called on an async thread.
+pub(super) fn connect(
+    loaded: Loaded,
+    connect_timeout: Duration,
+) -> kube::Result<(Client, mpsc::UnboundedReceiver<Exchange>)> {
+    let proxy = loaded.info.proxy_url.is_some();
+    let mut config = Config::try_from(loaded.kubeconfig).map_err(kube::Error::InferKubeconfig)?;
+    config.connect_timeout = Some(connect_timeout);
+    // By default kube retries 429, 503 and 504 within a request, up to 15 times over minutes: the
+    // state would be out of date long before anyone hears of it. The watch loop retries instead.
+    config.default_retry = false;
+    // kube takes $HTTPS_PROXY too. That is meant for AWS here: the own API server is near.
+    if !proxy {
+        config.proxy_url = None;
+    }
+    let (events, exchanges) = mpsc::unbounded_channel();
+    let sent = events.clone();
+    let on_request = MapRequestLayer::new(move |request: Request<Body>| {
+        let query = request.uri().query().unwrap_or_default();
+        let watch = query.split('&').any(|parameter| parameter == "watch=true");
+        // A closed channel means that nobody cares for this client any more.
+        let _ = sent.send(Exchange::Sent { watch });
+        request
+    });
+    let on_response = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let _ = events.send(Exchange::Answered { success: response.status().is_success(), retry_after });
+        response
+    });
+    let client = ClientBuilder::try_from(config)?.with_layer(&on_response).with_layer(&on_request).build();
+    Ok((client, exchanges))
+}

@@ -1,0 +1,337 @@
+//! The own Node object: is it there, is it Ready, is it cordoned?
+//!
+//! One list and then one watch after the other, both with `fieldSelector=metadata.name=<node>` and
+//! nothing else ever: that is what the Node authorizer lets a kubelet's identity do
+//! (KEP-4601), and what an RBAC rule with `resourceNames` can grant.
+//!
+//! # How long a state is trusted
+//! The server ends each watch after [`Timing::watch`]; the next request follows at once and the
+//! answer to it is the sign of life, so a quiet Node costs one request per cycle and no other
+//! wake-up. Whatever is overdue (the end of a watch, an answer) or fails is an interruption. It is
+//! followed at once by a fresh attempt: kubeconfig, client, list, watch. While that attempt runs,
+//! the last state stays known; when it fails, or has not come to a state within
+//! [`Timing::answer`], the state is `Unknown`.
+//!
+//! The worst case is a server that falls silent just after it began to answer a watch:
+//! [`Timing::worst_case`], 43 s with the defaults. A refused connection or an error from the API shows within
+//! two requests.
+//!
+//! # Certificates that rotate
+//! Every attempt reads all files anew. While a watch runs, the files are looked at once per watch
+//! cycle (30 s) by inode, size and times; when one has changed, or the certificate is about to end, a second session is
+//! made, and it replaces the first only once it has listed and watches: so a file that is only
+//! half written does no harm.
+
+pub mod identity;
+pub mod kubeconfig;
+
+mod client;
+mod failure;
+mod object;
+mod session;
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::runtime::utils::Backoff as _;
+use kube::runtime::watcher::DefaultBackoff;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use self::failure::{Cause, Failure};
+use self::identity::NodeName;
+use self::kubeconfig::{Environment, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource};
+use self::session::{Session, Step};
+use crate::decide::node::NodeState;
+use crate::decide::observed::Observed;
+
+/// What to watch, and how.
+#[derive(Debug, Clone)]
+pub struct NodeWatchSettings {
+    /// The Node object's name.
+    pub node: NodeName,
+    /// Where the kubeconfig comes from.
+    pub kubeconfig: KubeconfigSource,
+    /// Where discovery looks.
+    pub environment: Environment,
+    /// Limits and pauses.
+    pub timing: Timing,
+}
+
+/// Limits and pauses of the watch. The defaults are right; tests shorten them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// After this the server is to end a watch (`timeoutSeconds`): whole seconds, 1 to 294. Also how often the
+    /// files are looked at.
+    pub watch: Duration,
+    /// How much later than that the end may come. Below the 5 s that kube itself allows, so
+    /// that one timer decides.
+    pub end_grace: Duration,
+    /// How long any answer may take, and how long an interruption may last before the state is `Unknown`.
+    pub answer: Duration,
+    /// A watch that ends sooner has failed; one that lasts longer makes good for failures before it.
+    pub steady: Duration,
+    /// The longest pause between two attempts, also where the server asks for a longer one.
+    pub longest_pause: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            watch: Duration::from_secs(30),
+            end_grace: Duration::from_secs(3),
+            answer: Duration::from_secs(10),
+            steady: Duration::from_secs(5),
+            longest_pause: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timing {
+    /// The longest time from the moment the server falls silent to `Unknown`.
+    pub fn worst_case(&self) -> Duration {
+        let in_a_watch = self.watch + self.end_grace + self.answer;
+        let between_watches = 2 * self.answer;
+        in_a_watch.max(between_watches)
+    }
+}
+
+/// What is known of the Node, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeEvent {
+    /// The Node's state.
+    pub state: Observed<NodeState>,
+    /// How it is known, or why not.
+    pub detail: NodeDetail,
+}
+
+/// How the Node's state is known, or why not: for `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeDetail {
+    /// The kubeconfig in use.
+    pub kubeconfig: Option<PathBuf>,
+    /// Why it is that one.
+    pub origin: Option<KubeconfigOrigin>,
+    /// The API server's URL.
+    pub server: Option<String>,
+    /// Whether a watch runs.
+    pub connected: bool,
+    /// When the server last answered well. While `connected` there is no event for each answer:
+    /// then it is a lower bound.
+    pub last_contact: Option<Timestamp>,
+    /// What is wrong, where, and what to do; no secrets.
+    pub error: Option<String>,
+}
+
+/// Watches the Node and sends an event for every change of its state or of [`NodeDetail`] (other
+/// than `last_contact`). Heartbeats, bookmarks and the regular end of a watch cause no event.
+/// Nothing that goes wrong ends the watch: it returns only when the receiver is gone.
+pub async fn watch(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEvent>) {
+    let receiver_gone = events.clone();
+    tokio::select! {
+        () = receiver_gone.closed() => {}
+        never = run(settings, events) => match never {},
+    }
+}
+
+async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEvent>) -> Infallible {
+    let timing = settings.timing.clone();
+    let mut opener = Opener { settings: Arc::new(settings), opening: None };
+    let mut reporter = Reporter::new(events, timing.answer);
+    let mut backoff = DefaultBackoff::default();
+    let mut failures = 0_u32;
+    loop {
+        let mut known_since = None;
+        let failure = match reporter.patiently(opener.open()).await {
+            Ok(session) => follow(session, &mut opener, &mut reporter, &mut known_since).await,
+            Err((failure, info)) => {
+                reporter.info = info;
+                failure
+            }
+        };
+        if known_since.is_some_and(|since: Instant| since.elapsed() >= timing.steady) {
+            failures = 0;
+            backoff.reset();
+        }
+        failures += 1;
+        reporter.interrupted(failure.cause.report(&opener.settings.node, reporter.info.as_ref()));
+        if failures > 1 && known_since.is_none() {
+            reporter.unknown();
+        }
+        // kube's own `default_backoff()` starts over at every `Init`, which precedes every list: it
+        // would never grow while lists fail.
+        let pause = if failures == 1 { Duration::ZERO } else { backoff.next().unwrap_or(timing.longest_pause) };
+        let pause = pause.max(failure.retry_after.unwrap_or_default()).min(timing.longest_pause);
+        reporter.patiently(sleep(pause)).await;
+    }
+}
+
+/// Tells what a session says until it fails. `known_since` is when it first came to a state.
+async fn follow(
+    mut session: Session,
+    opener: &mut Opener,
+    reporter: &mut Reporter,
+    known_since: &mut Option<Instant>,
+) -> Failure {
+    reporter.info = Some(session.info.clone());
+    loop {
+        match reporter.patiently(session.next()).await {
+            Ok(Step::State(state)) => {
+                known_since.get_or_insert_with(Instant::now);
+                reporter.known(state);
+            }
+            Ok(Step::WatchStarted) => {
+                reporter.contact();
+                if session.is_outdated()
+                    && let Some((next, state)) = opener.replacement().await
+                {
+                    session = next;
+                    reporter.info = Some(session.info.clone());
+                    reporter.known(state);
+                }
+            }
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// Makes sessions, off the async thread, for that reads files and may run an exec plugin.
+struct Opener {
+    settings: Arc<NodeWatchSettings>,
+    /// One that has not come to an end in time; it is not started twice.
+    opening: Option<JoinHandle<Result<Session, (Failure, Option<KubeconfigInfo>)>>>,
+}
+
+impl Opener {
+    async fn open(&mut self) -> Result<Session, (Failure, Option<KubeconfigInfo>)> {
+        let settings = Arc::clone(&self.settings);
+        let opening = self.opening.get_or_insert_with(|| tokio::task::spawn_blocking(move || Session::open(&settings)));
+        let limit = self.settings.timing.answer;
+        match timeout(limit, &mut *opening).await {
+            Err(_) => Err((Cause::ClientPending(limit).into(), None)),
+            Ok(result) => {
+                self.opening = None;
+                result.unwrap_or_else(|_| Err((Cause::ClientPanicked.into(), None)))
+            }
+        }
+    }
+
+    /// A session made of the files as they are now, with the state that it starts from. `None`
+    /// when they are of no use yet; the next watch cycle tries again.
+    async fn replacement(&mut self) -> Option<(Session, NodeState)> {
+        let mut session = self.open().await.ok()?;
+        loop {
+            match session.next().await {
+                Ok(Step::State(state)) => {
+                    tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
+                    return Some((session, state));
+                }
+                Ok(Step::WatchStarted) => {}
+                Err(failure) => {
+                    let error = failure.cause.report(&self.settings.node, Some(&session.info));
+                    tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// What was said last, so that nothing is said twice.
+struct Reporter {
+    events: mpsc::UnboundedSender<NodeEvent>,
+    said: Option<NodeEvent>,
+    /// The kubeconfig of the running or the last attempt.
+    info: Option<KubeconfigInfo>,
+    last_contact: Option<Timestamp>,
+    interruption: Option<Interruption>,
+    /// How long an interruption may last until the state is unknown.
+    patience: Duration,
+}
+
+struct Interruption {
+    since: Instant,
+    error: String,
+}
+
+impl Reporter {
+    fn new(events: mpsc::UnboundedSender<NodeEvent>, patience: Duration) -> Self {
+        Reporter { events, said: None, info: None, last_contact: None, interruption: None, patience }
+    }
+
+    fn contact(&mut self) {
+        self.last_contact = Some(Timestamp::now());
+    }
+
+    fn known(&mut self, state: NodeState) {
+        self.contact();
+        self.interruption = None;
+        self.say(Observed::Known(state), None);
+    }
+
+    /// Notes why there is no watch now; the first of a row counts for the time. Nothing to lose
+    /// means nothing to wait for: then the state is unknown at once.
+    fn interrupted(&mut self, error: String) {
+        let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
+        self.interruption = Some(Interruption { since, error });
+        if !self.is_known() {
+            self.unknown();
+        }
+    }
+
+    fn unknown(&mut self) {
+        let error = self.interruption.as_ref().map(|interruption| interruption.error.clone());
+        self.say(Observed::Unknown, error);
+    }
+
+    /// Awaits `future`; if an interruption lasts too long meanwhile, says so and goes on waiting.
+    async fn patiently<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        if let Some(interruption) = self.interruption.as_ref().filter(|_| self.is_known()) {
+            tokio::select! {
+                biased;
+                output = &mut future => return output,
+                () = sleep_until(interruption.since + self.patience) => {}
+            }
+            self.unknown();
+        }
+        future.await
+    }
+
+    fn is_known(&self) -> bool {
+        self.said.as_ref().is_some_and(|event| event.state.is_known())
+    }
+
+    fn say(&mut self, state: Observed<NodeState>, error: Option<String>) {
+        let info = self.info.as_ref();
+        let detail = NodeDetail {
+            kubeconfig: info.map(|info| info.path.clone()),
+            origin: info.map(|info| info.origin),
+            server: info.and_then(|info| info.server.clone()),
+            connected: state.is_known(),
+            last_contact: self.last_contact,
+            error,
+        };
+        let event = NodeEvent { state, detail };
+        let same = self.said.as_ref().is_some_and(|said| {
+            let detail = NodeDetail { last_contact: event.detail.last_contact, ..said.detail.clone() };
+            said.state == event.state && detail == event.detail
+        });
+        if same {
+            return;
+        }
+        match (&event.detail.error, self.is_known()) {
+            (Some(error), _) => tracing::warn!(%error, "the node's state is unknown"),
+            (None, false) => tracing::info!(server = event.detail.server, "the node's state is known"),
+            (None, true) => tracing::debug!(state = ?event.state, "the node has changed"),
+        }
+        // The receiver's end is noticed where `watch` waits for it.
+        let _ = self.events.send(event.clone());
+        self.said = Some(event);
+    }
+}

@@ -1,0 +1,175 @@
+//! One list and the watches that follow it, over one client.
+
+use std::time::SystemTime;
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use kube::Api;
+use kube::runtime::watcher::{self, watcher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::client::{self, Exchange};
+use super::failure::{Cause, Failure};
+use super::identity::NodeName;
+use super::kubeconfig::{self, FileSet, KubeconfigInfo};
+use super::object::Node;
+use super::{NodeWatchSettings, Timing};
+use crate::decide::node::NodeState;
+
+/// What a session has to say.
+pub(super) enum Step {
+    /// The Node's state, after the list and whenever the server tells of a change.
+    State(NodeState),
+    /// The server has begun to answer a watch: it lives, and all that it had to say was said.
+    WatchStarted,
+}
+
+/// A running watch. Every wait within it has a limit.
+pub(super) struct Session {
+    node: NodeName,
+    timing: Timing,
+    pub(super) info: KubeconfigInfo,
+    files: FileSet,
+    /// When to read the files again though they look the same: shortly before the certificate ends.
+    reread_at: Option<SystemTime>,
+    events: BoxStream<'static, watcher::Result<watcher::Event<Node>>>,
+    exchanges: mpsc::UnboundedReceiver<Exchange>,
+    /// When the server is overdue.
+    deadline: Instant,
+    /// What `deadline` was counted from.
+    since: Instant,
+    asking_watch: bool,
+    /// When the running watch began.
+    watch_began: Option<Instant>,
+    /// A watch has been answered: what the list said may be told.
+    established: bool,
+    watch_started: bool,
+    /// What the list has said so far.
+    listing: NodeState,
+    fresh: Option<NodeState>,
+    retry_after: Option<std::time::Duration>,
+}
+
+impl Session {
+    /// Finds the kubeconfig and makes a client; sends nothing yet. Blocks on files.
+    ///
+    /// # Errors
+    /// The failure, and the kubeconfig if it got that far.
+    pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session, (Failure, Option<KubeconfigInfo>)> {
+        let loaded = kubeconfig::load(&settings.kubeconfig, &settings.environment)
+            .map_err(|error| (Cause::Kubeconfig(error).into(), None))?;
+        let (info, files) = (loaded.info.clone(), loaded.files.clone());
+        let timing = settings.timing.clone();
+        let (client, exchanges) = client::connect(loaded, timing.answer)
+            .map_err(|error| (Failure::from(Cause::Client(error)), Some(info.clone())))?;
+        // kube refuses 295 s and more, and the API takes whole seconds.
+        let seconds = u32::try_from(timing.watch.as_secs()).unwrap_or(u32::MAX).clamp(1, 294);
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", settings.node)).timeout(seconds);
+        let reread_at = info
+            .client_certificate
+            .as_ref()
+            .and_then(|certificate| SystemTime::from(certificate.not_after).checked_sub(2 * timing.watch))
+            .filter(|at| *at > SystemTime::now());
+        let now = Instant::now();
+        Ok(Session {
+            node: settings.node.clone(),
+            info,
+            files,
+            reread_at,
+            events: watcher(Api::<Node>::all(client), config).boxed(),
+            exchanges,
+            deadline: now + timing.answer,
+            since: now,
+            timing,
+            asking_watch: false,
+            watch_began: None,
+            established: false,
+            watch_started: false,
+            listing: NodeState::Absent,
+            fresh: None,
+            retry_after: None,
+        })
+    }
+
+    /// Whether the files that this session was made of have been replaced, or its certificate is
+    /// about to end and was not looked at since.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.files.has_changed() || self.reread_at.is_some_and(|at| at <= SystemTime::now())
+    }
+
+    /// The next thing to tell. After an error the session is of no use.
+    pub(super) async fn next(&mut self) -> Result<Step, Failure> {
+        loop {
+            if self.established
+                && let Some(state) = self.fresh.take()
+            {
+                return Ok(Step::State(state));
+            }
+            if std::mem::take(&mut self.watch_started) {
+                return Ok(Step::WatchStarted);
+            }
+            let event = tokio::select! {
+                biased;
+                Some(exchange) = self.exchanges.recv() => {
+                    self.note(exchange)?;
+                    continue;
+                }
+                event = self.events.next() => event,
+                () = sleep_until(self.deadline) => return Err(Cause::Silent(self.deadline - self.since).into()),
+            };
+            // The stream makes its exchanges while it is polled: they came before its event.
+            while let Ok(exchange) = self.exchanges.try_recv() {
+                self.note(exchange)?;
+            }
+            match event {
+                Some(Ok(event)) => self.take_in(event),
+                Some(Err(error)) => return Err(Failure { cause: error.into(), retry_after: self.retry_after }),
+                None => return Err(Cause::EndedEarly.into()),
+            }
+        }
+    }
+
+    fn note(&mut self, exchange: Exchange) -> Result<(), Failure> {
+        let now = Instant::now();
+        let limit = match exchange {
+            Exchange::Sent { watch } => {
+                // watcher() resumes at once, so a server that ends watches at once would be asked
+                // without a pause.
+                if watch && self.watch_began.take().is_some_and(|began| now - began < self.timing.steady) {
+                    return Err(Cause::EndedEarly.into());
+                }
+                self.asking_watch = watch;
+                self.timing.answer
+            }
+            Exchange::Answered { success: true, .. } if self.asking_watch => {
+                self.watch_began = Some(now);
+                self.established = true;
+                self.watch_started = true;
+                // Not extended by events: the server must end the watch by then, however busy.
+                self.timing.watch + self.timing.end_grace
+            }
+            Exchange::Answered { success, retry_after } => {
+                self.retry_after = retry_after.filter(|_| !success);
+                self.timing.answer
+            }
+        };
+        self.since = now;
+        self.deadline = now + limit;
+        Ok(())
+    }
+
+    fn take_in(&mut self, event: watcher::Event<Node>) {
+        use watcher::Event;
+        let present = |node: Node| NodeState::Present(node.into());
+        match event {
+            Event::Init => self.listing = NodeState::Absent,
+            Event::InitApply(node) if node.name() == Some(self.node.as_str()) => self.listing = present(node),
+            Event::InitDone => self.fresh = Some(std::mem::replace(&mut self.listing, NodeState::Absent)),
+            Event::Apply(node) if node.name() == Some(self.node.as_str()) => self.fresh = Some(present(node)),
+            Event::Delete(node) if node.name() == Some(self.node.as_str()) => self.fresh = Some(NodeState::Absent),
+            // A server that ignores the field selector tells of others, too.
+            Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => {}
+        }
+    }
+}

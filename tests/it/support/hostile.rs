@@ -1,0 +1,341 @@
+//! A world in virtual time around one engine: a host whose addresses change, a cluster that says
+//! how the node is, and a Route 53 that fails in every way it can. Safety is checked at every
+//! batch, not at the end.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use nodedns::decide::address::Snapshot;
+use nodedns::decide::engine::{Effect, Engine, Event, Notice, Target};
+use nodedns::decide::node::NodeState;
+use nodedns::decide::observed::Observed;
+use nodedns::decide::owner::SetIdentifier;
+use nodedns::decide::policy::Policy;
+use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
+use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
+use nodedns::decide::time::Moment;
+
+use crate::support::world::{OWN, name};
+
+/// How Route 53 treats one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// Does what is asked.
+    Serves,
+    /// Says no without doing it.
+    Fails(ErrorKind),
+    /// Does it and loses the answer (a batch), or says nothing (a listing).
+    LosesAnswer,
+    /// Answers nothing for this long, having done nothing.
+    Hangs,
+}
+
+/// How long a hanging request takes until the attempt timeout ends it.
+pub(crate) const HANG: Duration = Duration::from_secs(10);
+/// How long everything else takes.
+pub(crate) const LATENCY: Duration = Duration::from_millis(40);
+
+/// Something that happens at a moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    /// The host's addresses become these, and netlink says so.
+    Addresses(Vec<String>),
+    /// Netlink fails: the next reading says it does not know.
+    NetlinkFails,
+    /// Netlink works again, and says so.
+    NetlinkWorks,
+    /// The cluster says this of the node, or cannot be asked.
+    Node(Observed<NodeState>),
+    /// Route 53 treats the following requests so, in turn for each zone; then serves.
+    Treatments(String, Vec<Treatment>),
+    /// Somebody else edits a name.
+    Foreign(Target, Change),
+    /// An answer arrives.
+    Answer(Event),
+}
+
+/// An effect that went out, for counting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) at: Moment,
+    pub(crate) effect: Effect,
+}
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Moment,
+    pub(crate) zones: BTreeMap<Target, Listing>,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) notices: Vec<Notice>,
+    queue: BinaryHeap<Queued>,
+    sequence: u64,
+    host: Snapshot,
+    netlink_works: bool,
+    treatments: BTreeMap<String, Vec<Treatment>>,
+    /// What the engine has been told, to hold it to.
+    told_addresses: Observed<Snapshot>,
+    told_node: Observed<NodeState>,
+    changes: u64,
+}
+
+struct Queued {
+    at: Moment,
+    sequence: u64,
+    happening: Happening,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Queued {}
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Queued {
+    /// The earliest first; among equals the one that was scheduled first.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+    }
+}
+
+impl World {
+    /// A world at its beginning: no addresses, nothing known of the node, these names in Route 53.
+    pub(crate) fn new(policy: Policy, zones: Vec<(&str, &str, Listing)>, seed: u64) -> Self {
+        let zones = zones
+            .into_iter()
+            .map(|(zone, text, listing)| (target(zone, text), Listing { zone_id: zone.into(), ..listing }))
+            .collect();
+        World {
+            engine: Engine::new(policy, seed, Moment::new(START)),
+            now: Moment::new(START),
+            zones,
+            sent: Vec::new(),
+            notices: Vec::new(),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            host: crate::support::world::snapshot(&[]),
+            netlink_works: true,
+            treatments: BTreeMap::new(),
+            told_addresses: Observed::Unknown,
+            told_node: Observed::Unknown,
+            changes: 0,
+        }
+    }
+
+    pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
+        self.schedule(self.now + delay, happening);
+    }
+
+    fn schedule(&mut self, at: Moment, happening: Happening) {
+        self.sequence += 1;
+        self.queue.push(Queued { at, sequence: self.sequence, happening });
+    }
+
+    /// Lets this much time pass.
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.carry_out_effects();
+            let next = self.queue.peek().map(|queued| queued.at);
+            let deadline = self.engine.deadline();
+            assert!(
+                deadline.is_none_or(|at| at > self.now),
+                "an idle engine wants to be woken in the past: {deadline:?}"
+            );
+            let wake = [next, deadline].into_iter().flatten().min().filter(|at| *at <= end);
+            let Some(wake) = wake else { break };
+            self.now = wake;
+            while self.queue.peek().is_some_and(|queued| queued.at <= self.now) {
+                if let Some(queued) = self.queue.pop() {
+                    self.happen(queued.happening);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let event = match happening {
+            Happening::Addresses(addresses) => {
+                let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
+                self.host = crate::support::world::snapshot(&texts);
+                if !self.netlink_works {
+                    return;
+                }
+                Event::AddressesChanged
+            }
+            Happening::NetlinkFails => {
+                self.netlink_works = false;
+                Event::AddressesChanged
+            }
+            Happening::NetlinkWorks => {
+                self.netlink_works = true;
+                Event::AddressesChanged
+            }
+            Happening::Node(state) => {
+                self.told_node.clone_from(&state);
+                Event::Node(state)
+            }
+            Happening::Treatments(zone, treatments) => {
+                self.treatments.insert(zone, treatments);
+                return;
+            }
+            Happening::Foreign(target, change) => {
+                if let Some(listing) = self.zones.get_mut(&target).filter(|listing| accepts(listing, &change).is_ok()) {
+                    listing.apply(&change);
+                }
+                return;
+            }
+            Happening::Answer(event) => {
+                if let Event::Addresses(snapshot) = &event {
+                    self.told_addresses.clone_from(snapshot);
+                }
+                event
+            }
+        };
+        self.engine.handle(event, self.now);
+        self.notices.extend(self.engine.take_notices());
+    }
+
+    fn carry_out_effects(&mut self) {
+        for step in 0.. {
+            assert!(step < 1000, "the engine never comes to rest");
+            let Some(effect) = self.engine.poll(self.now) else { break };
+            self.sent.push(Sent { at: self.now, effect: effect.clone() });
+            match effect {
+                Effect::ReadAddresses => {
+                    let snapshot =
+                        if self.netlink_works { Observed::Known(self.host.clone()) } else { Observed::Unknown };
+                    self.answer(Duration::from_millis(1), Event::Addresses(snapshot));
+                }
+                Effect::List(target) => self.list(target),
+                Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
+            }
+        }
+        self.notices.extend(self.engine.take_notices());
+    }
+
+    fn answer(&mut self, delay: Duration, event: Event) {
+        self.after(delay, Happening::Answer(event));
+    }
+
+    fn treatment(&mut self, target: &Target) -> Treatment {
+        let queue = self.treatments.entry(target.zone.to_string()).or_default();
+        if queue.is_empty() { Treatment::Serves } else { queue.remove(0) }
+    }
+
+    fn list(&mut self, target: Target) {
+        let (delay, result) = match self.treatment(&target) {
+            Treatment::Serves => (LATENCY, Ok(self.zones.get(&target).cloned().unwrap_or_default())),
+            Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
+            Treatment::LosesAnswer | Treatment::Hangs => (HANG, Err(error(ErrorKind::Unavailable))),
+        };
+        self.answer(delay, Event::Listed(target, result));
+    }
+
+    fn apply(&mut self, target: Target, changes: Vec<Change>) {
+        self.check_safety(&target, &changes);
+        let treatment = self.treatment(&target);
+        let serves = matches!(treatment, Treatment::Serves | Treatment::LosesAnswer);
+        let outcome = if serves { self.commit(&target, &changes) } else { Ok(()) };
+        let (delay, result) = match treatment {
+            Treatment::Serves => (LATENCY, outcome.map(|()| self.change_id()).map_err(|()| error(ErrorKind::Refused))),
+            Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
+            Treatment::LosesAnswer | Treatment::Hangs => (HANG, Err(error(ErrorKind::Unconfirmed))),
+        };
+        self.answer(delay, Event::Applied(target, result));
+    }
+
+    fn change_id(&mut self) -> ChangeId {
+        self.changes += 1;
+        ChangeId(format!("C{}", self.changes))
+    }
+
+    fn commit(&mut self, target: &Target, changes: &[Change]) -> Result<(), ()> {
+        let listing = self.zones.get_mut(target).ok_or(())?;
+        let mut working = listing.clone();
+        for change in changes {
+            accepts(&working, change)?;
+            working.apply(change);
+        }
+        *listing = working;
+        Ok(())
+    }
+
+    /// S1, S2 and S3 at the moment a batch leaves.
+    fn check_safety(&self, target: &Target, changes: &[Change]) {
+        assert!(!changes.is_empty(), "an empty batch");
+        let own = Some(SetIdentifier(OWN.into()));
+        let (ours, others): (Vec<&Change>, Vec<&Change>) =
+            changes.iter().partition(|change| change.set.set_identifier == own);
+        assert!(changes.iter().all(|change| change.name == target.name), "S1: another name's record sets");
+        for pair in others.chunks(2) {
+            let witness = matches!(pair, [delete, create]
+                if delete.action == Action::Delete && create.action == Action::Create && delete.set == create.set);
+            assert!(witness, "S1: {pair:?} is no witness");
+        }
+        let withdraws = |rtype| {
+            let of_type = || ours.iter().filter(move |change| change.rtype == rtype);
+            of_type().any(|change| change.action == Action::Delete)
+                && !of_type().any(|change| change.action != Action::Delete)
+        };
+        for rtype in RecordType::ALL.into_iter().filter(|rtype| withdraws(*rtype)) {
+            let witnesses = others.iter().filter(|change| change.rtype == rtype).count() / 2;
+            assert!(witnesses >= 1, "S3: a withdrawal without a witness");
+        }
+        assert!(self.told_addresses.is_known(), "S2: a change while the addresses are unknown");
+        if !self.told_node.is_known() {
+            for rtype in RecordType::ALL {
+                let actions: Vec<Action> =
+                    ours.iter().filter(|change| change.rtype == rtype).map(|change| change.action).collect();
+                assert!(
+                    actions.is_empty() || actions == [Action::Delete, Action::Create],
+                    "S2: {actions:?} while the node is unknown"
+                );
+            }
+        }
+    }
+
+    /// What Route 53 has of ours.
+    pub(crate) fn own(&self, target: &Target, rtype: RecordType) -> Option<RecordSet> {
+        self.zones.get(target)?.get(rtype, &SetIdentifier(OWN.into())).cloned()
+    }
+
+    pub(crate) fn own_address(&self, target: &Target, rtype: RecordType) -> Option<IpAddr> {
+        self.own(target, rtype)?.addresses().first().copied()
+    }
+
+    pub(crate) fn count(&self, wanted: impl Fn(&Effect) -> bool) -> usize {
+        self.sent.iter().filter(|sent| wanted(&sent.effect)).count()
+    }
+
+    pub(crate) fn first_apply_after(&self, at: Moment) -> Option<Moment> {
+        self.sent.iter().find(|sent| sent.at >= at && matches!(sent.effect, Effect::Apply(..))).map(|sent| sent.at)
+    }
+}
+
+/// Not zero, so that nothing leans on the clock's origin.
+const START: Duration = Duration::from_secs(1000);
+
+pub(crate) fn target(zone: &str, text: &str) -> Target {
+    Target { zone: nodedns::decide::record::ZoneRef::Id(zone.into()), name: name(text) }
+}
+
+fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
+    let present = listing.pool(change.rtype).and_then(|pool| pool.get(&change.set.set_identifier));
+    match (change.action, present) {
+        (Action::Create, Some(_)) | (Action::Delete, None) => Err(()),
+        (Action::Delete, Some(present)) if *present != change.set => Err(()),
+        _ => Ok(()),
+    }
+}
+
+fn error(kind: ErrorKind) -> ProviderError {
+    ProviderError { kind, code: None, message: "planted".into() }
+}

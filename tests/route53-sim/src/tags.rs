@@ -1,0 +1,5 @@
+//! Tags of zones and health checks.
+
+/// The account's tags.
+#[derive(Debug, Default)]
+pub struct Tags {}
