@@ -9,7 +9,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use crate::config::LogFormat;
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Output {
+    /// To journald when standard error is connected to it, else to standard error.
+    #[default]
+    Auto,
+    /// To journald.
+    Journald,
+    /// To standard error.
+    Stderr,
+}
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +43,17 @@ pub enum Error {
 ///
 /// # Errors
 /// When the filter cannot be read, when journald is asked for and not there, or on a second call.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
+pub fn init(filter: &str, output: Output) -> Result<(), Error> {
     let filter = parse_filter(filter)?;
-    let (journald, note) = match format {
-        LogFormat::Text => (None, None),
-        LogFormat::Journald => (Some(journald().map_err(Error::Journal)?), None),
-        LogFormat::Auto if stderr_is_journal() => match journald() {
+    let (journald, note) = match output {
+        Output::Stderr => (None, None),
+        Output::Journald => (Some(journald().map_err(Error::Journal)?), None),
+        Output::Auto if stderr_is_journal() => match journald() {
             Ok(layer) => (Some(layer), None),
             // What is written to standard error arrives there too, only without fields.
             Err(error) => (None, Some(error)),
         },
-        LogFormat::Auto => (None, None),
+        Output::Auto => (None, None),
     };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match journald {
         Some(layer) => layer.boxed(),
