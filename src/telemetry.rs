@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use rustix::fs::fstat;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
@@ -24,16 +24,9 @@ pub enum Output {
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The filter is not one.
-    #[error(
-        "'{filter}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'"
-    )]
-    Filter {
-        /// The text.
-        filter: String,
-        /// What the parser says.
-        source: ParseError,
-    },
+    /// The filter is not one; the text.
+    #[error("'{0}' is no log filter: use error, warn, info, debug or trace, or directives such as 'info,hyper=debug'")]
+    Filter(String),
     /// The journal was asked for by name but does not listen.
     #[error("the journal cannot be reached at /run/systemd/journal/socket")]
     Journal(#[source] io::Error),
@@ -77,7 +70,9 @@ fn parse_filter(text: &str) -> Result<EnvFilter, Error> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphabetic());
     let directives = if plain { format!("warn,nodedns={text}") } else { format!("warn,{text}") };
-    EnvFilter::builder().parse(directives).map_err(|source| Error::Filter { filter: text.to_owned(), source })
+    // The parser would take nothing for everything.
+    let parsed = if text.is_empty() { None } else { EnvFilter::builder().parse(directives).ok() };
+    parsed.ok_or_else(|| Error::Filter(text.to_owned()))
 }
 
 fn journald() -> io::Result<tracing_journald::Layer> {
