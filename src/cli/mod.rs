@@ -1,1 +1,5 @@
-//! cli/mod
+//! The command line: one file per subcommand.
+
+pub mod args;
+pub mod config;
+pub mod exit;
