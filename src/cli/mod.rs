@@ -3,3 +3,6 @@
 pub mod addresses;
 pub mod render;
 pub mod status;
+pub mod args;
+pub mod config;
+pub mod exit;
