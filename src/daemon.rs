@@ -24,7 +24,6 @@ use crate::config::{self, Config, LogFormat, Problems, Sources};
 use crate::control::protocol::Status;
 use crate::control::server::{Limits, Server};
 use crate::decide::engine::{Effect, Engine, Event};
-use crate::decide::observed::Observed;
 use crate::decide::policy::Policy;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::{Route53, Settings};
@@ -65,7 +64,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         LogFormat::Text => telemetry::Output::Stderr,
     };
     telemetry::init(config.log.level.as_str(), output)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async { Daemon::start(options, config)?.run().await })
 }
 
