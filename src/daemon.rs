@@ -223,7 +223,6 @@ impl Daemon {
     }
 
     fn node(&mut self, event: NodeEvent) {
-        log::node(&event, &self.view);
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
     }
