@@ -1,1 +1,217 @@
 //! Route 53.
+//!
+//! One request per step and no hidden retries: what the request log of the account shows is what
+//! was asked for here. All requests share one [`Limiter`].
+
+mod client;
+mod convert;
+mod error;
+mod limiter;
+mod list;
+mod zones;
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_route53::Client;
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::types;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use tokio::sync::Mutex;
+
+use crate::decide::name::DnsName;
+use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
+use crate::decide::record::{Change, Listing, ZoneRef};
+use crate::publish::{Provider, name_of, zone};
+
+pub use client::Settings;
+pub use error::messages;
+pub use limiter::Limiter;
+
+use error::Effect;
+use zones::Zones;
+
+/// Seen in the account's CloudTrail, beside each change.
+const COMMENT: &str = concat!("nodedns ", env!("CARGO_PKG_VERSION"));
+
+/// Route 53 as a provider. Clones share the connection, the credentials, the rate and the zones.
+#[derive(Clone)]
+pub struct Route53 {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    /// Instead of the default chain.
+    credentials: Option<SharedCredentialsProvider>,
+    /// Built for the first request, and anew after a request whose credentials were not accepted:
+    /// the SDK reads its configuration files only once, and someone may have mended them.
+    client: Mutex<Option<Client>>,
+    limiter: Limiter,
+    zones: Zones,
+}
+
+impl Route53 {
+    /// A provider that has not done anything yet: no file is read and no connection made before
+    /// the first request, and nothing about the environment can make this fail.
+    pub fn new(settings: Settings) -> Self {
+        Route53::build(settings, None)
+    }
+
+    /// The same with given credentials instead of those of the environment.
+    pub fn with_credentials(settings: Settings, credentials: impl ProvideCredentials + 'static) -> Self {
+        Route53::build(settings, Some(SharedCredentialsProvider::new(credentials)))
+    }
+
+    fn build(settings: Settings, credentials: Option<SharedCredentialsProvider>) -> Self {
+        let limiter = Limiter::new(settings.requests_per_second, settings.burst);
+        let inner = Inner { settings, credentials, client: Mutex::new(None), limiter, zones: Zones::default() };
+        Route53 { inner: Arc::new(inner) }
+    }
+
+    /// The id of the hosted zone that `zone` means for `name`. Looked up once and remembered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchZone`] when no zone fits, or more than one; otherwise as the look-up.
+    pub async fn zone_id(&self, zone: &ZoneRef, name: &DnsName) -> Result<String, ProviderError> {
+        let Some(key) = Zones::key(zone) else { return zone::choose(&[], zone, name) };
+        let cell = self.inner.zones.cell(&key);
+        let known = cell.get_or_try_init(|| self.hosted_zones(&key)).await?;
+        zone::choose(known, zone, name).inspect_err(|_| self.inner.zones.forget())
+    }
+
+    async fn hosted_zones(&self, key: &Option<DnsName>) -> Result<Vec<zone::HostedZone>, ProviderError> {
+        let mut reader = zones::Reader::new(key);
+        let mut cursor = reader.start();
+        loop {
+            let page = self
+                .send(Effect::Read, |client| {
+                    client
+                        .list_hosted_zones_by_name()
+                        .max_items(zones::PAGE_SIZE)
+                        .set_dns_name(cursor.dns_name.clone())
+                        .set_hosted_zone_id(cursor.zone_id.clone())
+                        .send()
+                })
+                .await?;
+            match reader.take(&page)? {
+                Some(next) => cursor = next,
+                None => return Ok(reader.finish()),
+            }
+        }
+    }
+
+    /// Makes one request: waits for its turn, sends it once, puts its error into our words.
+    async fn send<T, E, F>(&self, effect: Effect, call: impl FnOnce(Client) -> F) -> Result<T, ProviderError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        self.inner.limiter.acquire().await;
+        let client = self.client().await;
+        let result = call(client).await.map_err(|error| error::translate(effect, &error));
+        if matches!(&result, Err(error) if error.kind == ErrorKind::Credentials) {
+            *self.inner.client.lock().await = None;
+        }
+        result
+    }
+
+    async fn client(&self) -> Client {
+        let mut slot = self.inner.client.lock().await;
+        match &*slot {
+            Some(client) => client.clone(),
+            None => {
+                let Inner { settings, credentials, .. } = &*self.inner;
+                slot.insert(client::connect(settings, credentials.as_ref()).await).clone()
+            }
+        }
+    }
+
+    /// A zone that was looked up and is gone may have a successor of the same name.
+    fn forget_missing_zone<T>(&self, zone: &ZoneRef, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        if matches!(&result, Err(error) if error.kind == ErrorKind::NoSuchZone) && Zones::key(zone).is_some() {
+            self.inner.zones.forget();
+        }
+        result
+    }
+
+    async fn list_in(&self, zone_id: &str, name: &DnsName) -> Result<Listing, ProviderError> {
+        let mut reader = list::Reader::new(zone_id, name);
+        let mut cursor = reader.start();
+        loop {
+            let page = self
+                .send(Effect::Read, |client| {
+                    client
+                        .list_resource_record_sets()
+                        .hosted_zone_id(zone_id)
+                        .max_items(list::PAGE_SIZE)
+                        .start_record_name(&cursor.name)
+                        .set_start_record_type(cursor.rtype())
+                        .set_start_record_identifier(cursor.identifier.clone())
+                        .send()
+                })
+                .await?;
+            match reader.take(&page)? {
+                Some(next) => cursor = next,
+                None => return Ok(reader.finish()),
+            }
+        }
+    }
+
+    async fn apply_in(&self, zone_id: &str, changes: &[Change]) -> Result<ChangeId, ProviderError> {
+        let batch = changes
+            .iter()
+            .map(convert::change)
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|changes| types::ChangeBatch::builder().comment(COMMENT).set_changes(Some(changes)).build())
+            .map_err(|error| ProviderError { kind: ErrorKind::Refused, code: None, message: error.to_string() })?;
+        let answer = self
+            .send(Effect::Write, |client| {
+                client.change_resource_record_sets().hosted_zone_id(zone_id).change_batch(batch).send()
+            })
+            .await?;
+        match answer.change_info() {
+            Some(info) => Ok(ChangeId(bare_change_id(info.id()).to_owned())),
+            None => Err(ProviderError {
+                kind: ErrorKind::Unconfirmed,
+                code: None,
+                message: "could not confirm the change: the answer names no change".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Provider for Route53 {
+    async fn list(&self, zone: &ZoneRef, name: &DnsName) -> Result<Listing, ProviderError> {
+        let zone_id = self.zone_id(zone, name).await?;
+        self.forget_missing_zone(zone, self.list_in(&zone_id, name).await)
+    }
+
+    async fn apply(&self, zone: &ZoneRef, changes: &[Change]) -> Result<ChangeId, ProviderError> {
+        let zone_id = self.zone_id(zone, name_of(changes)?).await?;
+        self.forget_missing_zone(zone, self.apply_in(&zone_id, changes).await)
+    }
+
+    async fn change_status(&self, id: &ChangeId) -> Result<ChangeStatus, ProviderError> {
+        let answer = self.send(Effect::Read, |client| client.get_change().id(bare_change_id(&id.0)).send()).await?;
+        match answer.change_info().map(|info| info.status()) {
+            Some(types::ChangeStatus::Insync) => Ok(ChangeStatus::InSync),
+            // A status that is not yet known here is not the last one.
+            _ => Ok(ChangeStatus::Pending),
+        }
+    }
+}
+
+/// Says nothing of the client, so that no credentials can come with it.
+impl fmt::Debug for Route53 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route53").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+fn bare_change_id(id: &str) -> &str {
+    id.strip_prefix("/change/").unwrap_or(id)
+}

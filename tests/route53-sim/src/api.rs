@@ -1,14 +1,16 @@
 //! Requests as they come over HTTP, turned into calls of the account, and its answers into XML.
 
+mod health;
+mod tags;
+mod zones;
+
 use std::borrow::Cow;
 
 use crate::account::{Account, Now};
 use crate::model::{ApiError, ChangeBatch, Operation};
 use crate::render;
-use crate::schema;
 use crate::texts::{self, unverified};
 use crate::xml::Writer;
-use crate::zone::{ListStart, Zone};
 
 /// What a request line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +71,6 @@ impl Route {
                 ("POST", ["tags", ids @ ..]) if ids.len() == 2 => (Op::ChangeTagsForResource, ids),
                 ("POST", ["tags", ids @ ..]) if ids.len() == 1 => (Op::ListTagsForResources, ids),
                 ("GET", ["checkeripranges"]) => (Op::GetCheckerIpRanges, &[]),
-                ("GET", ["geolocation"]) => (Op::GetGeoLocation, &[]),
-                ("GET", ["geolocations"]) => (Op::ListGeoLocations, &[]),
                 _ => (Op::Unknown, &[]),
             },
             _ => (Op::Unknown, &[]),
@@ -135,10 +135,10 @@ impl Route {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `maxitems`, capped.
-    pub(crate) fn max_items(&self, cap: usize) -> Result<usize, ApiError> {
+    /// `maxitems`, capped; `usual` if it is not given.
+    pub(crate) fn max_items(&self, usual: usize, cap: usize) -> Result<usize, ApiError> {
         match self.parameter("maxitems") {
-            None => Ok(cap),
+            None => Ok(usual),
             Some(text) => match text.parse::<usize>() {
                 Ok(count) if count > 0 => Ok(count.min(cap)),
                 _ => Err(unverified::bad_max_items(text)),
@@ -234,19 +234,19 @@ impl Answer {
 /// # Errors
 /// As the service.
 pub fn call(account: &mut Account, call: &Call<'_>, now: Now) -> Result<Answer, ApiError> {
-    let route = call.route;
+    use Operation as Op;
+    let (route, body) = (call.route, call.body);
     match route.operation {
-        Operation::ListHostedZones => list_hosted_zones(account, route),
-        Operation::ListHostedZonesByName => list_hosted_zones_by_name(account, route),
-        Operation::GetHostedZone => get_hosted_zone(account, route),
-        Operation::GetHostedZoneCount => Ok(Answer::ok(Writer::document(
-            "GetHostedZoneCountResponse",
-            |out| {
-                out.leaf("HostedZoneCount", account.zones().count());
-            },
-        ))),
-        Operation::ListResourceRecordSets => list_record_sets(account, route),
-        Operation::ChangeResourceRecordSets => {
+        Op::ListHostedZones => zones::list(account, route),
+        Op::ListHostedZonesByName => zones::list_by_name(account, route),
+        Op::GetHostedZone => zones::get(account, route),
+        Op::CreateHostedZone => zones::create(account, body, now),
+        Op::DeleteHostedZone => zones::delete(account, route, now),
+        Op::GetHostedZoneCount => Ok(zones::count(account)),
+        Op::GetHostedZoneLimit => zones::limit(account, route),
+        Op::GetAccountLimit => zones::account_limit(account, route),
+        Op::ListResourceRecordSets => zones::list_record_sets(account, route),
+        Op::ChangeResourceRecordSets => {
             let batch = match call.batch {
                 Some(Ok(batch)) => Ok(batch),
                 Some(Err(error)) => Err(error.clone()),
@@ -261,124 +261,26 @@ pub fn call(account: &mut Account, call: &Call<'_>, now: Now) -> Result<Answer, 
                 ..Answer::ok(body)
             })
         }
-        Operation::GetChange => {
+        Op::GetChange => {
             let change = account.change(route.argument(0))?;
             Ok(Answer::ok(Writer::document("GetChangeResponse", |out| {
                 render::change_info(out, change, now)
             })))
         }
-        _ => Err(unverified::unknown_operation(route.operation.name(), "")),
-    }
-}
-
-fn list_hosted_zones(account: &Account, route: &Route) -> Result<Answer, ApiError> {
-    let max_items = route.max_items(100)?;
-    let only_private = match route.parameter("hostedzonetype") {
-        None => false,
-        Some("PrivateHostedZone") => true,
-        Some(other) => return Err(unverified::bad_parameter("HostedZoneType", other)),
-    };
-    let marker = route.parameter("marker");
-    let mut zones = account
-        .zones()
-        .filter(|zone| !only_private || zone.private)
-        .filter(|zone| marker.is_none_or(|marker| zone.id.as_str() >= marker));
-    let page: Vec<&Zone> = zones.by_ref().take(max_items).collect();
-    let next = zones.next();
-    Ok(Answer::ok(Writer::document(
-        "ListHostedZonesResponse",
-        |out| {
-            out.element("HostedZones", |out| {
-                page.iter().for_each(|zone| render::zone(out, zone))
-            });
-            out.optional("Marker", marker);
-            out.leaf("IsTruncated", next.is_some());
-            out.optional("NextMarker", next.map(|zone| &zone.id));
-            out.leaf("MaxItems", max_items);
-        },
-    )))
-}
-
-fn list_hosted_zones_by_name(account: &Account, route: &Route) -> Result<Answer, ApiError> {
-    let max_items = route.max_items(100)?;
-    let (dns_name, id) = (route.parameter("dnsname"), route.parameter("hostedzoneid"));
-    let start = match (dns_name, id) {
-        (None, Some(id)) => {
-            return Err(unverified::bad_parameter(
-                "HostedZoneId without DNSName",
-                id,
-            ));
+        Op::CreateHealthCheck => health::create(account, body),
+        Op::GetHealthCheck => health::get(account, route),
+        Op::ListHealthChecks => health::list(account, route),
+        Op::UpdateHealthCheck => health::update(account, route, body),
+        Op::DeleteHealthCheck => health::delete(account, route),
+        Op::GetHealthCheckStatus => health::status(account, route, now),
+        Op::GetHealthCheckLastFailureReason => health::last_failure_reason(account, route, now),
+        Op::GetHealthCheckCount => Ok(health::count(account)),
+        Op::GetCheckerIpRanges => Ok(health::checker_ip_ranges()),
+        Op::ChangeTagsForResource => tags::change(account, route, body),
+        Op::ListTagsForResource => tags::list(account, route),
+        Op::ListTagsForResources => tags::list_several(account, route, body),
+        Op::GetCallerIdentity | Op::Unknown => {
+            Err(unverified::unknown_operation(route.operation.name(), ""))
         }
-        (None, None) => (String::new(), ""),
-        (Some(name), id) => {
-            let stored = crate::name::normalize(name)
-                .map_err(|problem| ApiError::new(400, "InvalidDomainName", problem.to_string()))?;
-            (crate::name::sort_key(&stored), id.unwrap_or_default())
-        }
-    };
-    let mut sorted: Vec<(String, &Zone)> = account
-        .zones()
-        .map(|zone| (crate::name::sort_key(&zone.name), zone))
-        .collect();
-    sorted.sort_by(|(a, x), (b, y)| (a, &x.id).cmp(&(b, &y.id)));
-    let mut zones = sorted
-        .into_iter()
-        .filter(|(key, zone)| (key, zone.id.as_str()) >= (&start.0, start.1))
-        .map(|(_, zone)| zone);
-    let page: Vec<&Zone> = zones.by_ref().take(max_items).collect();
-    let next = zones.next();
-    Ok(Answer::ok(Writer::document(
-        "ListHostedZonesByNameResponse",
-        |out| {
-            out.element("HostedZones", |out| {
-                page.iter().for_each(|zone| render::zone(out, zone))
-            });
-            out.optional("DNSName", dns_name);
-            out.optional("HostedZoneId", id);
-            out.leaf("IsTruncated", next.is_some());
-            out.optional("NextDNSName", next.map(|zone| &zone.name));
-            out.optional("NextHostedZoneId", next.map(|zone| &zone.id));
-            out.leaf("MaxItems", max_items);
-        },
-    )))
-}
-
-fn get_hosted_zone(account: &Account, route: &Route) -> Result<Answer, ApiError> {
-    let zone = account.zone(route.argument(0))?;
-    Ok(Answer::ok(Writer::document(
-        "GetHostedZoneResponse",
-        |out| {
-            render::zone(out, zone);
-            if !zone.private {
-                render::delegation_set(out, zone);
-            }
-            if !zone.vpcs.is_empty() {
-                out.element("VPCs", |out| {
-                    zone.vpcs.iter().for_each(|vpc| render::vpc(out, vpc))
-                });
-            }
-        },
-    )))
-}
-
-fn list_record_sets(account: &Account, route: &Route) -> Result<Answer, ApiError> {
-    let zone = route.argument(0);
-    account.zone(zone)?;
-    if let Some(rtype) = route.parameter("type")
-        && !schema::is_record_type(rtype)
-    {
-        return Err(unverified::bad_parameter("StartRecordType", rtype));
     }
-    let start = ListStart {
-        name: route.parameter("name").map(str::to_owned),
-        rtype: route.parameter("type").map(str::to_owned),
-        set_identifier: route.parameter("identifier").map(str::to_owned),
-        max_items: route
-            .parameter("maxitems")
-            .map(|_| route.max_items(300))
-            .transpose()?,
-    };
-    Ok(Answer::ok(render::record_page(
-        &account.list_record_sets(zone, &start)?,
-    )))
 }

@@ -62,16 +62,13 @@ pub enum Count {
 }
 
 /// Which requests a fault meets.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
     /// Of this operation; any, if absent.
-    #[serde(default)]
     pub operation: Option<Operation>,
     /// About this zone; any, if absent.
-    #[serde(default)]
     pub zone: Option<String>,
     /// Signed with this access key; any, if absent.
-    #[serde(default)]
     pub access_key: Option<String>,
 }
 
@@ -128,17 +125,15 @@ impl From<Operation> for Target {
 }
 
 /// A fault that waits for its requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injection {
     /// Which requests.
-    #[serde(flatten)]
     pub target: Target,
     /// What goes wrong.
     pub fault: Fault,
     /// How often.
     pub count: Count,
     /// How many requests it has seen.
-    #[serde(default, skip_deserializing)]
     pub seen: u32,
 }
 

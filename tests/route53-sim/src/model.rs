@@ -478,8 +478,6 @@ operations! {
     ListTagsForResource,
     ListTagsForResources,
     GetCheckerIpRanges,
-    GetGeoLocation,
-    ListGeoLocations,
     GetCallerIdentity,
 }
 

@@ -1,10 +1,11 @@
 //! The request types of the API: the parts of its XML schema that clients can see, and their values.
 
+use crate::health::{HealthCheckConfig, HealthCheckUpdate};
 use crate::model::{
     Action, AliasTarget, ApiError, Change, ChangeBatch, CidrRouting, Coordinates, GeoLocation,
     GeoProximity, RecordSet,
 };
-use crate::places::LATENCY_REGIONS;
+use crate::places::{CHECKER_REGIONS, LATENCY_REGIONS};
 use crate::xsd::{self, Element, Facet, Order, Particle, Simple, Type};
 
 const MANY: usize = usize::MAX;
@@ -257,6 +258,289 @@ fn record_set(element: &Element) -> RecordSet {
                 bias: location.integer_of("Bias"),
             }),
     }
+}
+
+static VPC: &[Particle] = &[
+    optional(
+        "VPCRegion",
+        simple!("VPCRegion": Facet::MinLength(1), Facet::MaxLength(64)),
+    ),
+    optional("VPCId", simple!("VPCId": Facet::MaxLength(1024))),
+];
+
+static HOSTED_ZONE_CONFIG: &[Particle] = &[
+    optional("Comment", DESCRIPTION),
+    optional("PrivateZone", BOOLEAN),
+];
+
+static CREATE_HOSTED_ZONE: &[Particle] = &[
+    one("Name", NAME),
+    optional("VPC", Type::Sequence(VPC)),
+    one(
+        "CallerReference",
+        simple!("Nonce": Facet::MinLength(1), Facet::MaxLength(128)),
+    ),
+    optional("HostedZoneConfig", Type::Sequence(HOSTED_ZONE_CONFIG)),
+    optional(
+        "DelegationSetId",
+        simple!("ResourceId": Facet::MaxLength(32)),
+    ),
+];
+
+/// A CreateHostedZone body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateHostedZone {
+    /// As it was sent.
+    pub name: String,
+    /// What the creator calls the request.
+    pub caller_reference: String,
+    /// Of the configuration.
+    pub comment: Option<String>,
+    /// Region and id; makes the zone private.
+    pub vpc: Option<(String, String)>,
+}
+
+/// Parses a CreateHostedZone body.
+///
+/// # Errors
+/// MalformedInput, InvalidInput.
+pub fn create_hosted_zone(body: &[u8], order: Order) -> Result<CreateHostedZone, ApiError> {
+    let root = xsd::parse(body, "CreateHostedZoneRequest", CREATE_HOSTED_ZONE, order)?;
+    let vpc = |vpc: &Element| {
+        (
+            vpc.text_of("VPCRegion").unwrap_or_default(),
+            vpc.text_of("VPCId").unwrap_or_default(),
+        )
+    };
+    Ok(CreateHostedZone {
+        name: root.text_of("Name").unwrap_or_default(),
+        caller_reference: root.text_of("CallerReference").unwrap_or_default(),
+        comment: root
+            .child("HostedZoneConfig")
+            .and_then(|config| config.text_of("Comment")),
+        vpc: root.child("VPC").map(vpc),
+    })
+}
+
+const PORT: Type = simple!("Port": Facet::Integer, Facet::Max(65535), Facet::Min(1));
+const TEXT_255: Type = simple!("string": Facet::MaxLength(255));
+const THRESHOLD: Type = simple!("FailureThreshold": Facet::Integer, Facet::Max(10), Facet::Min(1));
+const HEALTH_THRESHOLD: Type =
+    simple!("HealthThreshold": Facet::Integer, Facet::Max(256), Facet::Min(0));
+const HEALTH_CHECK_ID: Type = simple!("HealthCheckId": Facet::MaxLength(64));
+const IP_ADDRESS: Type = simple!("IPAddress": Facet::MaxLength(45));
+const INSUFFICIENT_DATA: Type = simple!("InsufficientDataHealthStatus": Facet::Enumeration(&["Healthy", "Unhealthy", "LastKnownStatus"]));
+
+static CHILDREN: &[Particle] = &[many("ChildHealthCheck", HEALTH_CHECK_ID, 0, 256)];
+
+static REGIONS: &[Particle] = &[many(
+    "Region",
+    simple!("HealthCheckRegion": Facet::Enumeration(CHECKER_REGIONS)),
+    3,
+    64,
+)];
+
+static ALARM: &[Particle] = &[
+    one(
+        "Region",
+        simple!("CloudWatchRegion": Facet::MinLength(1), Facet::MaxLength(64)),
+    ),
+    one(
+        "Name",
+        simple!("AlarmName": Facet::MinLength(1), Facet::MaxLength(256)),
+    ),
+];
+
+static HEALTH_CHECK_CONFIG: &[Particle] = &[
+    optional("IPAddress", IP_ADDRESS),
+    optional("Port", PORT),
+    one(
+        "Type",
+        simple!("HealthCheckType": Facet::Enumeration(&[
+            "HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH", "TCP", "CALCULATED", "CLOUDWATCH_METRIC",
+            "RECOVERY_CONTROL",
+        ])),
+    ),
+    optional("ResourcePath", TEXT_255),
+    optional("FullyQualifiedDomainName", TEXT_255),
+    optional("SearchString", TEXT_255),
+    optional(
+        "RequestInterval",
+        simple!("RequestInterval": Facet::Integer, Facet::Enumeration(&["10", "30"])),
+    ),
+    optional("FailureThreshold", THRESHOLD),
+    optional("MeasureLatency", BOOLEAN),
+    optional("Inverted", BOOLEAN),
+    optional("Disabled", BOOLEAN),
+    optional("HealthThreshold", HEALTH_THRESHOLD),
+    optional("ChildHealthChecks", Type::Sequence(CHILDREN)),
+    optional("EnableSNI", BOOLEAN),
+    optional("Regions", Type::Sequence(REGIONS)),
+    optional("AlarmIdentifier", Type::Sequence(ALARM)),
+    optional("InsufficientDataHealthStatus", INSUFFICIENT_DATA),
+    optional(
+        "RoutingControlArn",
+        simple!("RoutingControlArn": Facet::MinLength(1), Facet::MaxLength(255)),
+    ),
+];
+
+static CREATE_HEALTH_CHECK: &[Particle] = &[
+    one(
+        "CallerReference",
+        simple!("HealthCheckNonce": Facet::MinLength(1), Facet::MaxLength(64)),
+    ),
+    one("HealthCheckConfig", Type::Sequence(HEALTH_CHECK_CONFIG)),
+];
+
+static RESETTABLE: &[Particle] = &[many(
+    "ResettableElementName",
+    simple!("ResettableElementName":
+        Facet::Enumeration(&["FullyQualifiedDomainName", "Regions", "ResourcePath", "ChildHealthChecks"])),
+    0,
+    64,
+)];
+
+static UPDATE_HEALTH_CHECK: &[Particle] = &[
+    optional(
+        "HealthCheckVersion",
+        simple!("HealthCheckVersion": Facet::Integer, Facet::Min(1)),
+    ),
+    optional("IPAddress", IP_ADDRESS),
+    optional("Port", PORT),
+    optional("ResourcePath", TEXT_255),
+    optional("FullyQualifiedDomainName", TEXT_255),
+    optional("SearchString", TEXT_255),
+    optional("FailureThreshold", THRESHOLD),
+    optional("Inverted", BOOLEAN),
+    optional("Disabled", BOOLEAN),
+    optional("HealthThreshold", HEALTH_THRESHOLD),
+    optional("ChildHealthChecks", Type::Sequence(CHILDREN)),
+    optional("EnableSNI", BOOLEAN),
+    optional("Regions", Type::Sequence(REGIONS)),
+    optional("AlarmIdentifier", Type::Sequence(ALARM)),
+    optional("InsufficientDataHealthStatus", INSUFFICIENT_DATA),
+    optional("ResetElements", Type::Sequence(RESETTABLE)),
+];
+
+/// Parses a CreateHealthCheck body into caller reference and configuration.
+///
+/// # Errors
+/// MalformedInput, InvalidInput.
+pub fn create_health_check(
+    body: &[u8],
+    order: Order,
+) -> Result<(String, HealthCheckConfig), ApiError> {
+    let root = xsd::parse(body, "CreateHealthCheckRequest", CREATE_HEALTH_CHECK, order)?;
+    let config = root
+        .child("HealthCheckConfig")
+        .map(health_check_config)
+        .unwrap_or_default();
+    Ok((root.text_of("CallerReference").unwrap_or_default(), config))
+}
+
+/// Parses an UpdateHealthCheck body.
+///
+/// # Errors
+/// MalformedInput, InvalidInput.
+pub fn update_health_check(body: &[u8], order: Order) -> Result<HealthCheckUpdate, ApiError> {
+    let root = xsd::parse(body, "UpdateHealthCheckRequest", UPDATE_HEALTH_CHECK, order)?;
+    Ok(HealthCheckUpdate {
+        version: root.integer_of("HealthCheckVersion"),
+        reset: list(&root, "ResetElements", "ResettableElementName"),
+        config: health_check_config(&root),
+    })
+}
+
+fn health_check_config(element: &Element) -> HealthCheckConfig {
+    HealthCheckConfig {
+        ip_address: element.text_of("IPAddress"),
+        port: element.integer_of("Port"),
+        kind: element.text_of("Type").unwrap_or_default(),
+        resource_path: element.text_of("ResourcePath"),
+        fully_qualified_domain_name: element.text_of("FullyQualifiedDomainName"),
+        search_string: element.text_of("SearchString"),
+        request_interval: element.integer_of("RequestInterval"),
+        failure_threshold: element.integer_of("FailureThreshold"),
+        measure_latency: element.boolean_of("MeasureLatency"),
+        inverted: element.boolean_of("Inverted"),
+        disabled: element.boolean_of("Disabled"),
+        health_threshold: element.integer_of("HealthThreshold"),
+        child_health_checks: list(element, "ChildHealthChecks", "ChildHealthCheck"),
+        enable_sni: element.boolean_of("EnableSNI"),
+        regions: list(element, "Regions", "Region"),
+        alarm: element.child("AlarmIdentifier").map(|alarm| {
+            (
+                alarm.text_of("Region").unwrap_or_default(),
+                alarm.text_of("Name").unwrap_or_default(),
+            )
+        }),
+        insufficient_data_health_status: element.text_of("InsufficientDataHealthStatus"),
+        routing_control_arn: element.text_of("RoutingControlArn"),
+    }
+}
+
+fn list(element: &Element, list: &str, item: &str) -> Vec<String> {
+    let items = element
+        .child(list)
+        .into_iter()
+        .flat_map(|list| list.children(item));
+    items.map(|item| item.text().to_owned()).collect()
+}
+
+const TAG_KEY: Type = simple!("TagKey": Facet::MaxLength(128));
+
+static TAG: &[Particle] = &[
+    optional("Key", TAG_KEY),
+    optional("Value", simple!("TagValue": Facet::MaxLength(256))),
+];
+
+static ADD_TAGS: &[Particle] = &[many("Tag", Type::Sequence(TAG), 1, 10)];
+
+static REMOVE_TAG_KEYS: &[Particle] = &[many("Key", TAG_KEY, 1, 10)];
+
+static CHANGE_TAGS: &[Particle] = &[
+    optional("AddTags", Type::Sequence(ADD_TAGS)),
+    optional("RemoveTagKeys", Type::Sequence(REMOVE_TAG_KEYS)),
+];
+
+static RESOURCE_IDS: &[Particle] = &[many(
+    "ResourceId",
+    simple!("TagResourceId": Facet::MaxLength(64)),
+    1,
+    10,
+)];
+
+static LIST_TAGS: &[Particle] = &[one("ResourceIds", Type::Sequence(RESOURCE_IDS))];
+
+/// Tags to add, by key and value.
+pub type NewTags = Vec<(String, String)>;
+
+/// Parses a ChangeTagsForResource body into tags to add and keys to remove.
+///
+/// # Errors
+/// MalformedInput, InvalidInput.
+pub fn change_tags(body: &[u8], order: Order) -> Result<(NewTags, Vec<String>), ApiError> {
+    let root = xsd::parse(body, "ChangeTagsForResourceRequest", CHANGE_TAGS, order)?;
+    let added = root
+        .child("AddTags")
+        .into_iter()
+        .flat_map(|tags| tags.children("Tag"));
+    let add = added.map(|tag| {
+        (
+            tag.text_of("Key").unwrap_or_default(),
+            tag.text_of("Value").unwrap_or_default(),
+        )
+    });
+    Ok((add.collect(), list(&root, "RemoveTagKeys", "Key")))
+}
+
+/// Parses a ListTagsForResources body into ids.
+///
+/// # Errors
+/// MalformedInput, InvalidInput.
+pub fn list_tags(body: &[u8], order: Order) -> Result<Vec<String>, ApiError> {
+    let root = xsd::parse(body, "ListTagsForResourcesRequest", LIST_TAGS, order)?;
+    Ok(list(&root, "ResourceIds", "ResourceId"))
 }
 
 /// Splits off the sign, and the decimals if there are at most two.

@@ -1,5 +1,6 @@
 //! A simulator on a thread of its own, driven from a test.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::account::{Account, Now};
 use crate::fault::{Count, Fault, Injection, Target};
+use crate::health::HealthCheck;
 use crate::log::Request;
 use crate::model::RecordSet;
 use crate::options::Options;
@@ -296,5 +298,32 @@ impl Sim {
             panic!("route53-sim has no zone {zone}")
         };
         zone.busy_until = Now::present().instant.checked_add(duration);
+    }
+
+    /// All health checks, by id.
+    #[must_use]
+    pub fn health_checks(&self) -> Vec<HealthCheck> {
+        self.state().account.health_checks.iter().cloned().collect()
+    }
+
+    /// The tags of a health check.
+    #[must_use]
+    pub fn health_check_tags(&self, id: &str) -> BTreeMap<String, String> {
+        let state = self.state();
+        state
+            .account
+            .tags
+            .of("healthcheck", id)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// Says what the checkers of a health check report from now on, as in `Failure: Connection timed out`, and whether
+    /// there is such a health check. Without a status they report success.
+    pub fn report_health(&self, id: &str, status: Option<&str>) -> bool {
+        self.state()
+            .account
+            .health_checks
+            .report(id, status.map(str::to_owned))
     }
 }

@@ -557,4 +557,59 @@ pub(crate) mod unverified {
         };
         ApiError::new(status, code, message)
     }
+
+    pub(crate) fn too_many_health_checks(limit: usize) -> ApiError {
+        ApiError::new(
+            400,
+            "TooManyHealthChecks",
+            format!("You have reached the limit of {limit} health checks."),
+        )
+    }
+
+    pub(crate) fn health_check_version_mismatch() -> ApiError {
+        let message = "The health check version in the request does not match the current version.";
+        ApiError::new(409, "HealthCheckVersionMismatch", message)
+    }
+
+    pub(crate) fn bad_ip_address(text: &str) -> String {
+        format!("Invalid parameter : IP address {text} is not valid.")
+    }
+
+    pub(crate) fn health_check_needs(kind: &str, field: &str) -> String {
+        format!("Invalid parameter : {field} must be specified for a health check of type {kind}.")
+    }
+
+    pub(crate) fn health_check_must_not_have(kind: &str, field: &str) -> String {
+        format!(
+            "Invalid parameter : {field} must not be specified for a health check of type {kind}."
+        )
+    }
+
+    pub(crate) fn bad_tag(text: &str) -> ApiError {
+        ApiError::invalid_input(format!(
+            "The tag '{text}' is empty or contains characters that are not allowed."
+        ))
+    }
+
+    pub(crate) fn no_tags_given() -> ApiError {
+        ApiError::invalid_input("Either AddTags or RemoveTagKeys must be specified.")
+    }
+
+    pub(crate) fn hosted_zone_already_exists() -> ApiError {
+        let message = "A hosted zone has already been created with the specified caller reference.";
+        ApiError::new(409, "HostedZoneAlreadyExists", message)
+    }
+
+    pub(crate) fn hosted_zone_not_empty() -> ApiError {
+        let message = "The specified hosted zone contains non-required resource record sets and so cannot be deleted.";
+        ApiError::new(400, "HostedZoneNotEmpty", message)
+    }
+
+    pub(crate) fn hosted_zone_not_private(id: &str) -> ApiError {
+        ApiError::new(
+            400,
+            "HostedZoneNotPrivate",
+            format!("The hosted zone {id} is not private."),
+        )
+    }
 }

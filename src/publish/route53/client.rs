@@ -1,0 +1,136 @@
+//! The SDK client: where requests go, with whose credentials, and for how long.
+
+use std::time::Duration;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_route53::Client;
+
+/// Where Route 53 signs requests in the `aws` partition; no other Region makes a difference there.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// How long a TCP and TLS connection may take to come up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long loading credentials may take: an external process may itself talk to a service.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to reach Route 53. What is not set here comes from where every AWS tool takes it: the
+/// environment, `~/.aws/config` and `~/.aws/credentials`, web identity, container and instance
+/// metadata, `AWS_ENDPOINT_URL_ROUTE_53`, `AWS_ENDPOINT_URL`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Another endpoint than the service's own.
+    pub endpoint_url: Option<String>,
+    /// The Region to sign for. When neither this nor the environment nor the profile has one:
+    /// `us-east-1`, the one Region of Route 53's control plane outside China and GovCloud.
+    pub region: Option<String>,
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// Steady request rate of this process; see [`Limiter`](super::Limiter).
+    pub requests_per_second: f64,
+    /// Requests that may go at once after a quiet time.
+    pub burst: u32,
+    /// How long one request may take, from loading its credentials to the last byte of its answer.
+    pub attempt_timeout: Duration,
+}
+
+impl Default for Settings {
+    /// The service's own endpoint and the default credentials. The rate is half of what an account
+    /// may sustain (10 requests per second, bursts of 50; Developer Guide, "Throttling of API
+    /// requests"), so that one process cannot starve the rest of its account.
+    fn default() -> Self {
+        Settings {
+            endpoint_url: None,
+            region: None,
+            profile: None,
+            requests_per_second: 5.0,
+            burst: 10,
+            attempt_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Reads the AWS configuration and builds a client. Talks to nobody: credentials are loaded when
+/// the first request needs them, and their lack is that request's error.
+///
+/// The SDK's own retries are off. The caller backs off in its own (testable) time and decides anew
+/// before each attempt; a second mechanism below it would multiply the attempts, hide them from the
+/// request log and stretch a withdrawal without anyone knowing. With them go the SDK's adaptive
+/// rate limits, which were measured to hold a request up for 26 seconds.
+pub(super) async fn connect(settings: &Settings, credentials: Option<&SharedCredentialsProvider>) -> Client {
+    let region = region(settings).await;
+    let credentials = match credentials {
+        Some(given) => given.clone(),
+        None => SharedCredentialsProvider::new(default_credentials(settings, region.clone()).await),
+    };
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT.min(settings.attempt_timeout))
+        .operation_attempt_timeout(settings.attempt_timeout)
+        .operation_timeout(settings.attempt_timeout + Duration::from_secs(1))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        // Bodies are small and the attempt timeout bounds them; a second clock has nothing to add.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .identity_cache(
+            IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT.min(settings.attempt_timeout / 2)).build(),
+        )
+        .credentials_provider(credentials);
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    Client::new(&loader.load().await)
+}
+
+/// The SDK's default chain would ask the instance metadata service last, which off EC2 is a wait
+/// for nothing.
+async fn region(settings: &Settings) -> Region {
+    if let Some(region) = &settings.region {
+        return Region::new(region.clone());
+    }
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &settings.profile {
+        profile = profile.profile_name(name);
+    }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build())
+        .region()
+        .await
+        .unwrap_or(Region::from_static(DEFAULT_REGION))
+}
+
+/// The default chain, with one attempt of one second at instance metadata. Off EC2, without any
+/// credentials, the SDK would spend its whole time there and answer with a timeout instead of
+/// naming what is missing; `AWS_EC2_METADATA_DISABLED=true` saves even the second.
+async fn default_credentials(settings: &Settings, region: Region) -> DefaultCredentialsChain {
+    let conf = ProviderConfig::without_region()
+        .with_region(Some(region.clone()))
+        .with_behavior_version(Some(BehaviorVersion::latest()));
+    let second = Duration::from_secs(1);
+    let metadata = aws_config::imds::Client::builder()
+        .configure(&conf)
+        .max_attempts(1)
+        .connect_timeout(second)
+        .read_timeout(second)
+        .build();
+    let mut chain = DefaultCredentialsChain::builder().configure(conf).region(region).imds_client(metadata);
+    if let Some(profile) = &settings.profile {
+        chain = chain.profile_name(profile);
+    }
+    chain.build().await
+}

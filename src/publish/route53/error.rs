@@ -1,0 +1,323 @@
+//! What Route 53's errors, and the lack of an answer, mean for the caller.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::decide::provider::{ErrorKind, ProviderError};
+
+/// Whether a request that got no clear answer may have changed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It only reads.
+    Read,
+    /// It changes record sets.
+    Write,
+}
+
+impl Effect {
+    /// What it means that the service may have taken the request and did not say so.
+    fn unclear(self) -> ErrorKind {
+        match self {
+            Effect::Read => ErrorKind::Unavailable,
+            Effect::Write => ErrorKind::Unconfirmed,
+        }
+    }
+}
+
+const ZONE_HINT: &str = "hint: allow the action on this hosted zone (nodedns iam-policy), \
+                         and check the zone id: a zone of another account is denied too, not missing";
+const CREDENTIALS_HINT: &str = "hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile \
+                                with credential_process";
+const CLOCK_HINT: &str = "hint: check the credentials and this host's clock; a signature is good for five minutes";
+
+/// Puts an SDK error into our words.
+pub(super) fn translate<E>(effect: Effect, error: &SdkError<E, HttpResponse>) -> ProviderError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let (said, status) = (answer.err(), answer.raw().status().as_u16());
+            match said.code() {
+                Some(code) => answered(effect, status, code, said.message().unwrap_or_default()),
+                None => no_code(effect, status, &chain(said)),
+            }
+        }
+        SdkError::ResponseError(answer) => no_code(effect, answer.raw().status().as_u16(), &causes(error)),
+        SdkError::ConstructionFailure(_) => {
+            ProviderError { kind: ErrorKind::Refused, code: None, message: format!("no request: {}", causes(error)) }
+        }
+        _ => unanswered(effect, error),
+    }
+}
+
+/// An answer with one of the service's codes.
+///
+/// Codes are compared as text: the live service sends `Throttling`, which the SDK's model does not know.
+fn answered(effect: Effect, status: u16, code: &str, message: &str) -> ProviderError {
+    let kind = match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded" => ErrorKind::Throttled,
+        "PriorRequestNotComplete" => ErrorKind::Busy,
+        "NoSuchHostedZone" => ErrorKind::NoSuchZone,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "InvalidToken"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "UnrecognizedClientException"
+        | "AuthFailure"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed" => ErrorKind::Credentials,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "NotAuthorized"
+        | "NotAuthorizedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "OptInRequired" => ErrorKind::Denied,
+        _ => by_status(effect, status),
+    };
+    let message = match kind {
+        // What follows the first line of a signature error is the request as it was signed, with
+        // the session token in it.
+        ErrorKind::Credentials => {
+            let first = message.lines().next().unwrap_or_default();
+            let hint =
+                if code.contains("Signature") || code.starts_with("Request") { CLOCK_HINT } else { CREDENTIALS_HINT };
+            format!("{}\n{hint}", without_secrets(first))
+        }
+        ErrorKind::Denied => format!("{}\n{ZONE_HINT}", without_secrets(message)),
+        _ => without_secrets(message),
+    };
+    ProviderError { kind, code: Some(code.to_owned()), message }
+}
+
+/// An answer that is not the service's: no code in it, or a body that breaks off.
+fn no_code(effect: Effect, status: u16, why: &str) -> ProviderError {
+    let message = without_secrets(&format!("HTTP status {status}, but no answer that Route 53 would give: {why}"));
+    ProviderError { kind: by_status(effect, status), code: None, message }
+}
+
+fn by_status(effect: Effect, status: u16) -> ErrorKind {
+    match status {
+        429 => ErrorKind::Throttled,
+        401 | 403 => ErrorKind::Denied,
+        // Request Timeout: a proxy's word, which says nothing of what lies behind it.
+        408 => effect.unclear(),
+        400..=499 => ErrorKind::Refused,
+        _ => effect.unclear(),
+    }
+}
+
+/// No answer at all.
+fn unanswered<E>(effect: Effect, error: &SdkError<E, HttpResponse>) -> ProviderError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let why = without_secrets(&causes(error));
+    let (kind, message) = if find::<CredentialsError>(error).is_some() {
+        (ErrorKind::Credentials, format!("no AWS credentials: {why}\n{CREDENTIALS_HINT}"))
+    } else if find::<hyper_util::client::legacy::Error>(error).is_some_and(|e| e.is_connect()) {
+        // Name resolution, TCP or TLS failed: not a byte of the request has left.
+        (ErrorKind::Unavailable, format!("no connection: {why}"))
+    } else {
+        let kind = effect.unclear();
+        let outcome = if kind == ErrorKind::Unconfirmed { "could not confirm the change" } else { "no answer" };
+        (kind, format!("{outcome}: {why}"))
+    };
+    ProviderError { kind, code: None, message }
+}
+
+/// The parts of Route 53's one wrapped message, `[m1, m2]`. A message of another form is its own
+/// only part.
+///
+/// Messages hold commas of their own, so a comma only counts in front of words that begin one.
+pub fn messages(message: &str) -> Vec<&str> {
+    const BEGINNINGS: [&str; 16] = [
+        "RRSet ",
+        "Tried to ",
+        "The request ",
+        "Cannot ",
+        "Invalid ",
+        "Duplicate ",
+        "FATAL ",
+        "Exceeded ",
+        "Number of ",
+        "RDATA ",
+        "DNS name ",
+        "A non-alias ",
+        "A HostedZone ",
+        "Multivalue ",
+        "Alias ",
+        "Resource record set ",
+    ];
+    let Some(inner) = message.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+        return vec![message];
+    };
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (comma, _) in inner.match_indices(", ") {
+        let next = comma + 2;
+        if BEGINNINGS.iter().any(|beginning| inner[next..].starts_with(beginning)) {
+            parts.push(&inner[start..comma]);
+            start = next;
+        }
+    }
+    parts.push(&inner[start..]);
+    parts
+}
+
+/// The causes below an error's own words, which for an SDK error are a mere "dispatch failure".
+fn causes(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), chain)
+}
+
+/// An error and its causes, outermost first, on one line; a cause that its effect already quotes is left out.
+fn chain(error: &dyn Error) -> String {
+    let mut text = one_line(&error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = one_line(&error.to_string());
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Cuts a text where the signed headers of a request begin.
+fn without_secrets(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let cut = ["x-amz-security-token", "authorization:", "the canonical string"]
+        .iter()
+        .filter_map(|marker| lower.find(marker))
+        .min()
+        .unwrap_or(text.len());
+    text[..cut].trim_end().to_owned()
+}
+
+/// The first error of type `T` among an error's causes.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(effect: Effect, status: u16, code: &str) -> ErrorKind {
+        answered(effect, status, code, "text").kind
+    }
+
+    #[test]
+    fn a_code_has_one_meaning_whatever_was_asked() {
+        for effect in [Effect::Read, Effect::Write] {
+            for (status, code, expected) in [
+                (400, "Throttling", ErrorKind::Throttled),
+                (400, "ThrottlingException", ErrorKind::Throttled),
+                (503, "Throttling", ErrorKind::Throttled),
+                (429, "Whatever", ErrorKind::Throttled),
+                (400, "PriorRequestNotComplete", ErrorKind::Busy),
+                (403, "AccessDenied", ErrorKind::Denied),
+                (403, "Whatever", ErrorKind::Denied),
+                (404, "NoSuchHostedZone", ErrorKind::NoSuchZone),
+                (403, "ExpiredToken", ErrorKind::Credentials),
+                (403, "InvalidClientTokenId", ErrorKind::Credentials),
+                (403, "SignatureDoesNotMatch", ErrorKind::Credentials),
+                (400, "InvalidChangeBatch", ErrorKind::Refused),
+                (400, "InvalidInput", ErrorKind::Refused),
+                (404, "NoSuchHealthCheck", ErrorKind::Refused),
+                (404, "NoSuchChange", ErrorKind::Refused),
+            ] {
+                assert_eq!(kind(effect, status, code), expected, "{status} {code} {effect:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_service_leaves_a_write_unconfirmed() {
+        for status in [408, 500, 502, 503, 504] {
+            assert_eq!(kind(Effect::Read, status, "InternalError"), ErrorKind::Unavailable, "{status}");
+            assert_eq!(kind(Effect::Write, status, "InternalError"), ErrorKind::Unconfirmed, "{status}");
+        }
+        // A success that cannot be read is no success, and no refusal either.
+        assert_eq!(no_code(Effect::Read, 200, "unexpected eof").kind, ErrorKind::Unavailable);
+        assert_eq!(no_code(Effect::Write, 200, "unexpected eof").kind, ErrorKind::Unconfirmed);
+    }
+
+    #[test]
+    fn a_signature_error_does_not_repeat_the_signed_request() {
+        let said = "The request signature we calculated does not match the signature you provided.\n\n\
+                    The Canonical String for this request should have been\n'GET\nx-amz-security-token:SECRET'";
+        let error = answered(Effect::Read, 403, "SignatureDoesNotMatch", said);
+        assert!(error.message.starts_with("The request signature we calculated"), "{error}");
+        assert!(error.message.contains("clock"), "{error}");
+        assert!(!error.message.contains("SECRET"), "{error}");
+        let odd = answered(Effect::Read, 400, "InvalidInput", "bad header X-Amz-Security-Token: SECRET");
+        assert_eq!(odd.message, "bad header");
+    }
+
+    #[test]
+    fn the_wrapped_message_comes_apart() {
+        assert_eq!(messages("[a, b]"), ["a, b"]);
+        assert_eq!(messages("Rate exceeded"), ["Rate exceeded"]);
+        assert_eq!(
+            messages(
+                "[Tried to create resource record set [name='a.', type='A', set-identifier='x, y'] but it already \
+                 exists, RRSet with DNS name a., type A, SetIdentifier s, and Region Name=us-east-1 cannot be created \
+                 because a latency RRSet with the same name, type and region already exists., Cannot find \
+                 GeoProximityLocation with AWSRegion = x. No changes made.]"
+            ),
+            [
+                "Tried to create resource record set [name='a.', type='A', set-identifier='x, y'] but it already exists",
+                "RRSet with DNS name a., type A, SetIdentifier s, and Region Name=us-east-1 cannot be created because a \
+                 latency RRSet with the same name, type and region already exists.",
+                "Cannot find GeoProximityLocation with AWSRegion = x. No changes made.",
+            ]
+        );
+        assert_eq!(messages("[]"), [""]);
+    }
+
+    #[test]
+    fn a_chain_of_causes_is_one_line_without_repetition() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct Quoting(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("inner\n  words")]
+        struct Inner(#[source] std::io::Error);
+        let error = Quoting(Inner(std::io::Error::other("root")));
+        assert_eq!(chain(&error), "outer: inner words: root");
+        assert!(find::<std::io::Error>(&error).is_some());
+        assert_eq!(causes(&error), "inner words: root");
+    }
+}

@@ -1,0 +1,205 @@
+//! The provider as the environment sets it up: endpoint, credentials, and what must not be seen of them.
+//!
+//! A variable of this process would be every other test's, too, so the provider runs in a child:
+//! this test binary again, told by a variable of its own what to do.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use nodedns::publish::Provider;
+use nodedns::publish::route53::Route53;
+use route53_sim::{Count, Fault, Operation, Sim};
+use tempfile::TempDir;
+
+use super::*;
+
+const TASK: &str = "NODEDNS_TEST_PROVIDER_TASK";
+
+/// What the child does. In the parent, which has no task for it, it does nothing.
+#[test]
+fn child() {
+    let Some(task) = std::env::var_os(TASK) else { return };
+    let task = task.into_string().expect("a word");
+    let mut settings = Settings { requests_per_second: f64::INFINITY, ..Settings::default() };
+    if task == "profile" {
+        settings.profile = Some("edge".to_owned());
+    }
+    let start = Instant::now();
+    let provider = Route53::new(settings);
+    run(async {
+        for number in 0..2 {
+            if number == 1 {
+                match std::env::var("NODEDNS_TEST_MOVE").ok().as_deref().and_then(|paths| paths.split_once(':')) {
+                    Some((from, to)) => drop(std::fs::rename(from, to).expect("moved")),
+                    None => break,
+                }
+            }
+            match provider.list(&zone(), &name("edge.example.com")).await {
+                Ok(listing) => println!("RESULT ok {}", listing.zone_id),
+                Err(error) => println!("RESULT {} {error} {error:?}", error.kind.as_str()),
+            }
+        }
+    });
+    println!("RESULT after {:?} {provider:?}", start.elapsed());
+}
+
+/// A child of this test with nothing in its environment but what a test puts there.
+struct Child {
+    command: Command,
+    home: TempDir,
+}
+
+impl Child {
+    fn new(sim: &Sim, task: &str) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command
+            .args(["--exact", "provider::environment::child", "--nocapture", "--test-threads=1"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("AWS_ENDPOINT_URL_ROUTE_53", sim.endpoint())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env(TASK, task)
+            .stdin(Stdio::null());
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        Child { command, home }
+    }
+
+    fn env(mut self, key: &str, value: &str) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    fn keys(self) -> Self {
+        self.env("AWS_ACCESS_KEY_ID", "AKIAENV").env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_SESSION_TOKEN", TOKEN)
+    }
+
+    /// A file below the home directory.
+    fn file(self, path: &str, text: &str) -> Self {
+        let path = self.home.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+        self
+    }
+
+    /// Between the child's two requests, the first file takes the place of the second.
+    fn then_move(self, from: &str, to: &str) -> Self {
+        let (from, to) = (self.home.path().join(from), self.home.path().join(to));
+        let paths = format!("{}:{}", from.display(), to.display());
+        self.env("NODEDNS_TEST_MOVE", &paths)
+    }
+
+    /// Everything it printed, and the results among it.
+    fn run(mut self) -> (String, Vec<String>) {
+        let output = self.command.output().expect("a child");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{text}");
+        // The harness prints the test's name without a line's end in front of the first.
+        let results = text.lines().filter_map(|line| line.split_once("RESULT ")).map(|(_, rest)| rest.to_owned());
+        let results: Vec<String> = results.collect();
+        assert!(results.len() >= 2, "{text}");
+        (text, results)
+    }
+}
+
+const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
+const TOKEN: &str = "FwoGZXIvYXdzEXAMPLETOKEN";
+
+#[test]
+fn endpoint_and_keys_come_from_the_standard_variables() {
+    let sim = sim();
+    let (_, results) = Child::new(&sim, "default").keys().run();
+    assert_eq!(results[0], format!("ok {ZONE}"));
+    let requests = sim.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].access_key.as_deref(), Some("AKIAENV"));
+}
+
+#[test]
+fn variables_that_ask_the_sdk_to_retry_are_not_heeded() {
+    let sim = sim();
+    sim.inject(Operation::ListResourceRecordSets, Fault::Throttling, Count::Always);
+    let child = Child::new(&sim, "default").keys().env("AWS_MAX_ATTEMPTS", "5").env("AWS_RETRY_MODE", "adaptive");
+    let (_, results) = child.run();
+    assert!(results[0].starts_with("throttled "), "{results:?}");
+    assert_eq!(sim.requests().len(), 1);
+}
+
+#[test]
+fn no_secret_is_in_any_error_or_debug_text() {
+    let canonical = format!(
+        "The request signature we calculated does not match.\n\nThe Canonical String for this request should have \
+         been\n'GET\nx-amz-security-token:{TOKEN}\nsecret:{SECRET}'"
+    );
+    let error =
+        |code: &str, message: &str| Fault::Error { status: 403, code: code.into(), message: message.to_owned() };
+    for fault in [
+        Fault::AccessDenied,
+        Fault::ExpiredToken,
+        Fault::Status(500),
+        Fault::Reset,
+        Fault::Truncate,
+        error("SignatureDoesNotMatch", &canonical),
+        error("InvalidSignatureException", &canonical),
+        error("Whatever", &format!("header X-Amz-Security-Token: {TOKEN} is bad, and {SECRET} too")),
+    ] {
+        let sim = sim();
+        sim.inject(Operation::ListResourceRecordSets, fault.clone(), Count::Always);
+        let (text, results) = Child::new(&sim, "default").keys().run();
+        assert!(!results[0].starts_with("ok"), "{fault:?}");
+        assert!(!text.contains(SECRET) && !text.contains(TOKEN), "{fault:?}: {text}");
+    }
+}
+
+#[test]
+fn no_credentials_at_all_is_an_error_of_the_request_that_comes_soon() {
+    let sim = sim();
+    let start = Instant::now();
+    let (_, results) = Child::new(&sim, "default").run();
+    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+    assert!(results[0].contains("hint: set AWS_PROFILE"), "{results:?}");
+    assert_eq!(sim.requests().len(), 0);
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
+}
+
+fn keys_json(access_key: &str) -> String {
+    format!(r#"{{"Version": 1, "AccessKeyId": "{access_key}", "SecretAccessKey": "{SECRET}"}}"#)
+}
+
+#[test]
+fn a_profile_may_get_its_credentials_from_a_process() {
+    let sim = sim();
+    let config = "[default]\nregion = eu-central-1\n[profile edge]\ncredential_process = cat \"$HOME/keys.json\"\n";
+    let child = Child::new(&sim, "profile").file(".aws/config", config).file("keys.json", &keys_json("AKIAPROCESS"));
+    let (text, results) = child.run();
+    assert_eq!(results[0], format!("ok {ZONE}"), "{text}");
+    assert_eq!(sim.requests()[0].access_key.as_deref(), Some("AKIAPROCESS"));
+    assert!(!text.contains(SECRET));
+}
+
+#[test]
+fn a_process_that_fails_is_named_without_its_arguments_and_may_be_mended() {
+    let sim = sim();
+    let config = format!("[profile edge]\ncredential_process = cat \"$HOME/keys.json\" # --pin {SECRET}\n");
+    let child = Child::new(&sim, "profile").file(".aws/config", &config).file("late.json", &keys_json("AKIALATE"));
+    let (text, results) = child.then_move("late.json", "keys.json").run();
+    assert!(results[0].starts_with("credentials ") && results[0].contains("exited with code"), "{text}");
+    assert_eq!(results[1], format!("ok {ZONE}"), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+}
+
+#[test]
+fn keys_that_were_replaced_in_their_file_are_read_again_after_the_old_ones_failed() {
+    let sim = sim();
+    sim.inject(Operation::ListResourceRecordSets, Fault::ExpiredToken, Count::Next(1));
+    let file = |key: &str| format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET}\n");
+    let child = Child::new(&sim, "default").file(".aws/credentials", &file("AKIAOLD")).file("new", &file("AKIANEW"));
+    let (text, results) = child.then_move("new", ".aws/credentials").run();
+    assert!(results[0].starts_with("credentials ExpiredToken: "), "{text}");
+    assert_eq!(results[1], format!("ok {ZONE}"), "{text}");
+    let keys: Vec<Option<String>> = sim.requests().into_iter().map(|request| request.access_key).collect();
+    assert_eq!(keys, [Some("AKIAOLD".to_owned()), Some("AKIANEW".to_owned())]);
+}

@@ -1,0 +1,173 @@
+//! Everything that can go wrong on the way, and what the caller is told.
+
+use std::time::Instant;
+
+use nodedns::decide::provider::{ErrorKind, ProviderError};
+use nodedns::publish::Provider;
+use nodedns::publish::route53::{Route53, messages};
+use route53_sim::{Count, Fault, Operation};
+
+use super::*;
+
+/// A provider that does not wait long for an answer.
+fn impatient(endpoint: String) -> Route53 {
+    route53_with(Settings { attempt_timeout: SHORT, ..settings(endpoint) })
+}
+
+async fn list(provider: &Route53) -> Result<(), ProviderError> {
+    provider.list(&zone(), &name("edge.example.com")).await.map(|_| ())
+}
+
+async fn apply(provider: &Route53) -> Result<(), ProviderError> {
+    provider.apply(&zone(), &[upsert(weighted("a", 1, "192.0.2.1"))]).await.map(|_| ())
+}
+
+#[test]
+fn every_fault_has_its_kind_one_request_and_no_effect_on_the_next() {
+    let error = |status, code: &str| Fault::Error { status, code: code.into(), message: "text".into() };
+    use ErrorKind::{Busy, Credentials, Denied, Refused, Throttled, Unavailable, Unconfirmed};
+    // What it means for a listing, and for a change.
+    let faults = [
+        (Fault::Throttling, Throttled, Throttled),
+        (error(400, "ThrottlingException"), Throttled, Throttled),
+        (error(429, "TooManyRequestsException"), Throttled, Throttled),
+        (Fault::PriorRequestNotComplete, Busy, Busy),
+        (Fault::AccessDenied, Denied, Denied),
+        (Fault::ExpiredToken, Credentials, Credentials),
+        (error(403, "InvalidClientTokenId"), Credentials, Credentials),
+        (error(403, "SignatureDoesNotMatch"), Credentials, Credentials),
+        (error(400, "InvalidInput"), Refused, Refused),
+        (error(404, "NoSuchHealthCheck"), Refused, Refused),
+        (Fault::Status(500), Unavailable, Unconfirmed),
+        (Fault::Status(503), Unavailable, Unconfirmed),
+        (Fault::Hang, Unavailable, Unconfirmed),
+        (Fault::HangAfterCommit, Unavailable, Unconfirmed),
+        (Fault::Reset, Unavailable, Unconfirmed),
+        (Fault::DropAfterCommit, Unavailable, Unconfirmed),
+        (Fault::Truncate, Unavailable, Unconfirmed),
+    ];
+    let sim = sim();
+    run(async {
+        let provider = impatient(sim.endpoint());
+        for (fault, listing, change) in faults {
+            for (operation, expected) in
+                [(Operation::ListResourceRecordSets, listing), (Operation::ChangeResourceRecordSets, change)]
+            {
+                sim.clear_requests();
+                sim.inject(operation, fault.clone(), Count::Always);
+                let outcome = match operation {
+                    Operation::ListResourceRecordSets => list(&provider).await,
+                    _ => apply(&provider).await,
+                };
+                let error = outcome.expect_err("a fault");
+                assert_eq!(error.kind, expected, "{operation} with {fault:?}: {error}");
+                assert!(!error.message.is_empty() && !error.message.contains("dispatch failure"), "{error}");
+                assert_eq!(sim.requests().len(), 1, "{operation} with {fault:?}: no hidden retry");
+                sim.clear_faults();
+                list(&provider).await.expect("a listing after the fault");
+                apply(&provider).await.expect("a change after the fault");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_change_that_was_made_without_an_answer_is_there_on_the_next_listing() {
+    let sim = sim();
+    run(async {
+        let provider = impatient(sim.endpoint());
+        for fault in [Fault::DropAfterCommit, Fault::HangAfterCommit, Fault::Truncate] {
+            sim.add_zone("example.com", ZONE, false);
+            sim.inject(Operation::ChangeResourceRecordSets, fault, Count::Next(1));
+            let error = apply(&provider).await.expect_err("no answer");
+            assert_eq!(error.kind, ErrorKind::Unconfirmed);
+            assert_eq!(error.code, None);
+            let listing = provider.list(&zone(), &name("edge.example.com")).await.expect("a listing");
+            assert!(listing.get(RecordType::A, &id("a")).is_some());
+        }
+    });
+}
+
+#[test]
+fn a_change_that_cannot_have_left_is_no_unconfirmed_one() {
+    // A port that was free a moment ago, and one that does not speak TLS.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let sim = sim();
+    let plain = sim.endpoint().replace("http://", "https://");
+    run(async {
+        for endpoint in [format!("http://{free}"), plain] {
+            let provider = impatient(endpoint.clone());
+            for error in [list(&provider).await, apply(&provider).await].map(|outcome| outcome.expect_err("no way")) {
+                assert_eq!(error.kind, ErrorKind::Unavailable, "{endpoint}: {error}");
+                assert!(error.message.starts_with("no connection: "), "{error}");
+            }
+        }
+    });
+    assert_eq!(sim.requests().len(), 0);
+}
+
+#[test]
+fn no_answer_is_waited_for_as_long_as_told_and_no_longer() {
+    let sim = sim();
+    sim.inject(Operation::ListResourceRecordSets, Fault::Hang, Count::Always);
+    let start = Instant::now();
+    let error = run(list(&impatient(sim.endpoint()))).expect_err("no answer");
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.message.contains("timeout"), "{error}");
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SHORT * 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_denial_says_what_to_check_and_so_does_a_zone_of_another_account() {
+    let sim = sim();
+    sim.set_options(|options| drop(options.foreign_zones.insert("ZFOREIGN".to_owned())));
+    sim.inject(Operation::ChangeResourceRecordSets, Fault::AccessDenied, Count::Always);
+    run(async {
+        let provider = route53(&sim);
+        let error = apply(&provider).await.expect_err("denied");
+        assert!(error.message.contains("is not authorized to perform: route53:ChangeResourceRecordSets on resource"));
+        assert!(error.message.contains("\nhint: "), "{error}");
+        let foreign = ZoneRef::Id("ZFOREIGN".into());
+        let error = provider.list(&foreign, &name("edge.example.com")).await.expect_err("denied");
+        assert_eq!(error.kind, ErrorKind::Denied);
+        assert!(error.message.contains("hint: ") && error.message.contains("zone of another account"), "{error}");
+    });
+}
+
+#[test]
+fn several_refusals_come_in_one_message_that_can_be_taken_apart() {
+    let sim = sim();
+    let batch = [delete(weighted("x", 1, "192.0.2.1")), delete(weighted("y", 1, "192.0.2.1"))];
+    let error = run(route53(&sim).apply(&zone(), &batch)).expect_err("refused");
+    let parts = messages(&error.message);
+    assert_eq!(parts.len(), 2, "{error}");
+    assert!(parts[0].contains("set-identifier='x'") && parts[1].contains("set-identifier='y'"));
+}
+
+#[test]
+fn a_refusal_in_the_form_of_old_is_still_a_refusal() {
+    let sim = sim();
+    sim.set_options(|options| options.legacy_error_root = true);
+    let error = run(route53(&sim).apply(&zone(), &[delete(weighted("x", 1, "192.0.2.1"))])).expect_err("refused");
+    assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+}
+
+#[test]
+fn requests_wait_their_turn_at_the_rate_that_was_set() {
+    let sim = sim();
+    let slow = Settings { requests_per_second: 20.0, burst: 2, ..settings(sim.endpoint()) };
+    run(async {
+        let provider = route53_with(slow);
+        let start = Instant::now();
+        let clones = (0..8).map(|_| {
+            let provider = provider.clone();
+            async move { list(&provider).await }
+        });
+        for outcome in futures::future::join_all(clones).await {
+            outcome.expect("a listing");
+        }
+        // Two at once, six more at 50 ms each.
+        assert!(start.elapsed() >= std::time::Duration::from_millis(290), "{:?}", start.elapsed());
+    });
+    assert_eq!(sim.requests().len(), 8);
+}
