@@ -1,5 +1,9 @@
 //! The command line: one file per subcommand.
 
 pub mod addresses;
+pub mod args;
+pub mod config;
+pub mod exit;
+pub mod failure;
 pub mod render;
 pub mod status;

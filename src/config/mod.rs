@@ -14,11 +14,12 @@ mod load;
 mod nearest;
 mod problem;
 pub mod raw;
-//REF
+pub mod reference;
 mod routing;
-//SHOW
+mod show;
 mod tree;
 mod validate;
+mod write;
 
 use std::path::PathBuf;
 use std::time::Duration;

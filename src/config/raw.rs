@@ -97,8 +97,8 @@ pub struct RawKubernetes {
     /// judged by its addresses alone.
     pub enabled: Switch,
 
-    /// The kubeconfig file. With `auto` the first that exists of the kubelet's own on k3s, RKE2
-    /// and kubeadm, then `$KUBECONFIG`.
+    /// The kubeconfig file. With `auto` the first that is there of systemd's credential
+    /// `kubeconfig`, those of k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
     pub kubeconfig: String,
 }
 
@@ -112,16 +112,16 @@ impl Default for RawKubernetes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct RawAddresses {
-    /// Globs (`*`, `?`, `[...]`) over interface names and alternative names. An interface that
-    /// none of them matches is left out.
+    /// Globs (`*`, `?`) over interface names and alternative names. An interface that none of them
+    /// matches is left out. One that is matched by more than a mere `*` is not left out by default.
     pub include_interfaces: Vec<String>,
 
     /// Globs over interface names and alternative names. An interface that one of them matches is
     /// left out, beside those that are left out by default.
     pub exclude_interfaces: Vec<String>,
 
-    /// Whether the interfaces of containers, CNI plugins, virtual machines and VPNs are left out
-    /// without being listed.
+    /// Whether loopback and the interfaces of containers, CNI plugins, virtual machines and VPNs
+    /// are left out without being listed.
     pub exclude_defaults: bool,
 
     /// Networks (CIDR) whose addresses may be published though they are not of the record's class.

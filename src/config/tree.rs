@@ -165,34 +165,39 @@ impl Node {
         }
     }
 
-    /// Follows a path whose indices count only what is not broken.
+    /// The value at a path whose indices count only what is not broken.
+    pub(super) fn get(&self, path: &Path) -> Option<&Node> {
+        path.0.iter().try_fold(self, |node, step| node.step(step).map(|(_, next)| next))
+    }
+
+    /// Follows such a path as far as it goes.
     pub(super) fn locate(&self, path: &Path) -> Place {
         let mut place =
             Place { origin: self.origin.clone(), path: path.clone(), found: true, broken: self.is_broken() };
         let mut node = self;
         for (depth, step) in path.0.iter().enumerate() {
-            let next = match (&node.kind, step) {
-                (Kind::Table(table), Step::Key(name)) => table.get(name).map(|member| &member.value),
-                (Kind::Array(array), Step::Index(index)) => {
-                    let mut sound = array.iter().enumerate().filter(|(_, element)| !element.is_broken());
-                    sound.nth(*index).map(|(real, element)| {
-                        place.path.0[depth] = Step::Index(real);
-                        element
-                    })
-                }
-                _ => None,
+            let Some((real, next)) = node.step(step) else {
+                place.found = false;
+                break;
             };
-            match next {
-                Some(found) => node = found,
-                None => {
-                    place.found = false;
-                    return place;
-                }
-            }
-            place.origin = node.origin.clone();
-            place.broken |= node.is_broken();
+            place.path.0[depth] = real;
+            place.origin = next.origin.clone();
+            place.broken |= next.is_broken();
+            node = next;
         }
         place
+    }
+
+    /// One step, and how it is called when broken elements are counted too.
+    fn step(&self, step: &Step) -> Option<(Step, &Node)> {
+        match (&self.kind, step) {
+            (Kind::Table(table), Step::Key(name)) => Some((step.clone(), &table.get(name)?.value)),
+            (Kind::Array(elements), Step::Index(index)) => {
+                let mut sound = elements.iter().enumerate().filter(|(_, element)| !element.is_broken());
+                sound.nth(*index).map(|(real, element)| (Step::Index(real), element))
+            }
+            _ => None,
+        }
     }
 
     /// Marks what lies at `path` as broken, with indices as in the files; where the path ends

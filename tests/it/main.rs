@@ -7,6 +7,7 @@ mod engine_sim;
 mod plan_props;
 mod plan_table;
 mod registry;
+mod select;
 
 // The edges, each against the real thing or a strict stand-in.
 mod cli;

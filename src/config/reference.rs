@@ -1,0 +1,305 @@
+//! The configuration file's documentation, made from the doc comments of [`raw`](super::raw): the
+//! JSON schema, the commented example and nodedns.toml(5).
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use crate::config::DEFAULT_PATH;
+use crate::config::raw::RawConfig;
+use crate::config::write::inline;
+
+/// The JSON schema, pretty-printed.
+pub fn schema() -> String {
+    // Pretty-printing what was a JSON value already cannot fail.
+    let text = serde_json::to_string_pretty(&schema_value()).unwrap_or_default();
+    format!("{text}\n")
+}
+
+/// The commented example: every key with its default, or an example where there is none. As it is
+/// it says nothing; with the comment signs of the keys removed it says the defaults.
+pub fn example() -> String {
+    let mut text = String::from(
+        "# The configuration of nodedns. nodedns.toml(5) is the manual, 'nodedns config check'\n\
+         # finds every mistake, 'nodedns config show' says what is in effect and why.\n\
+         #\n\
+         # Every key is here, commented out, with its default or, where there is none, an example.\n\
+         # A start needs no more than 'cluster' and one [[record]].\n",
+    );
+    let sections = sections();
+    for section in &sections {
+        let (off, header) = match section.kind {
+            SectionKind::Root => ("", None),
+            SectionKind::Table => ("", Some(format!("[{}]", section.name))),
+            SectionKind::Array => ("#", Some(format!("[[{}]]", section.name))),
+        };
+        if let Some(header) = header {
+            text.push('\n');
+            comment(&mut text, &section.description);
+            text.push_str(&format!("{off}{header}\n"));
+        }
+        for key in &section.keys {
+            text.push('\n');
+            comment(&mut text, &key.description);
+            if let (Some(_), Some(example)) = (&key.default, &key.example) {
+                comment(&mut text, &format!("Example: {} = {}", key.name, inline(example)));
+            }
+            if let Some(value) = key.default.as_ref().or(key.example.as_ref()) {
+                text.push_str(&format!("#{} = {}\n", key.name, inline(value)));
+            }
+        }
+    }
+    text
+}
+
+/// nodedns.toml(5), as roff for man(1).
+pub fn manual() -> String {
+    let mut page = String::new();
+    page.push_str(&format!(
+        ".\\\" Made from the source by the test suite; do not edit.\n\
+         .ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n\
+         .TH nodedns.toml 5 \"\" \"nodedns {}\" \"File formats\"\n",
+        env!("CARGO_PKG_VERSION")
+    ));
+    heading(&mut page, "NAME");
+    page.push_str("nodedns.toml \\- the configuration of nodedns\n");
+    heading(&mut page, "SYNOPSIS");
+    for file in [DEFAULT_PATH, &format!("{DEFAULT_PATH}.d/*.toml")] {
+        page.push_str(&format!(".I {}\n.br\n", escape(file)));
+    }
+    heading(&mut page, "DESCRIPTION");
+    for part in INTRODUCTION {
+        paragraph(&mut page, part);
+    }
+    example_block(&mut page, SMALLEST);
+    for section in sections() {
+        heading(
+            &mut page,
+            &match section.kind {
+                SectionKind::Root => "TOP-LEVEL KEYS".to_owned(),
+                SectionKind::Table => format!("[{}]", section.name),
+                SectionKind::Array => format!("[[{}]]", section.name),
+            },
+        );
+        paragraph(&mut page, &section.description);
+        for key in &section.keys {
+            entry(&mut page, key);
+        }
+    }
+    heading(&mut page, "ENVIRONMENT");
+    for (name, text) in VARIABLES {
+        page.push_str(&format!(".TP\n.B {}\n{}\n", escape(name), prose(text)));
+    }
+    heading(&mut page, "SEE ALSO");
+    page.push_str(".BR nodedns (1),\n.BR nodedns\\-run (1),\n.BR nodedns\\-config (1)\n");
+    page
+}
+
+const INTRODUCTION: [&str; 4] = [
+    "The file is TOML. Keys that are left out have the defaults shown below. An unknown key, a value \
+     of the wrong type or out of bounds is an error: the daemon does not start, or keeps the \
+     configuration that it has. `nodedns config check` finds every mistake at once.",
+    "Drop-in files are read after the main file, in the order of their names: a later value replaces \
+     an earlier one, arrays as a whole, while `[[record]]` tables are added to those before. \
+     Environment variables go before files, and command line flags before everything. With \
+     `--config` another file takes the main file's place, with drop-ins in the directory of its \
+     name and `.d`.",
+    "Lengths of time are written with their units: `\"200ms\"`, `\"10s\"`, `\"15m\"`, `\"1h30m\"`.",
+    "The smallest file:",
+];
+
+const SMALLEST: &str = "cluster = \"home\"\n\n[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n";
+
+const VARIABLES: [(&str, &str); 3] = [
+    ("NODEDNS_CONFIG", "The main file, unless `--config` names one."),
+    (
+        "NODEDNS_*",
+        "A key of the file in capitals, a double underscore between table and key: \
+         `NODEDNS_RESYNC=5m`, `NODEDNS_ROUTE53__REGION=us-gov-west-1`, \
+         `NODEDNS_ADDRESSES__DENY=192.0.2.0/24,198.51.100.0/24`. Records cannot be given so.",
+    ),
+    ("RUNTIME_DIRECTORY", "Set by systemd: the directory of the control socket, unless `control.socket` names one."),
+];
+
+/// A table of the file: its keys, in order.
+struct Section {
+    name: String,
+    kind: SectionKind,
+    description: String,
+    keys: Vec<Key>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SectionKind {
+    Root,
+    Table,
+    Array,
+}
+
+struct Key {
+    name: String,
+    description: String,
+    default: Option<Value>,
+    example: Option<Value>,
+    /// The keys of a table that is written inline.
+    keys: Vec<Key>,
+}
+
+/// The root, then every table in the order of the definitions.
+fn sections() -> Vec<Section> {
+    let schema = schema_value();
+    let mut root =
+        Section { name: String::new(), kind: SectionKind::Root, description: String::new(), keys: Vec::new() };
+    let mut tables = Vec::new();
+    for (name, property) in properties(&schema) {
+        let (kind, table) = match property.get("items").filter(|items| items.get("properties").is_some()) {
+            Some(items) => (SectionKind::Array, items),
+            None if property.get("properties").is_some() => (SectionKind::Table, property),
+            None => {
+                root.keys.push(key(name, property));
+                continue;
+            }
+        };
+        tables.push(Section {
+            name: name.clone(),
+            kind,
+            description: description(property),
+            keys: properties(table).map(|(name, property)| key(name, property)).collect(),
+        });
+    }
+    std::iter::once(root).chain(tables).collect()
+}
+
+fn key(name: &str, property: &Value) -> Key {
+    Key {
+        name: name.to_owned(),
+        description: description(property),
+        default: property.get("default").cloned(),
+        example: property.get("examples").and_then(|examples| examples.get(0)).cloned(),
+        keys: properties(property).map(|(name, property)| key(name, property)).collect(),
+    }
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+fn description(schema: &Value) -> String {
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
+}
+
+fn schema_value() -> Value {
+    // Draft 7 is what editors' TOML support knows best, and without references a description can
+    // stand beside every type.
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    if let Value::Object(members) = &mut schema {
+        members.insert("title".to_owned(), "nodedns.toml".into());
+    }
+    without_null(&mut schema);
+    schema
+}
+
+/// TOML has no null: a key that may be absent is one that is not required, no more.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|key, value| !(key == "default" && value.is_null()));
+            for list in ["type", "enum", "anyOf"] {
+                if let Some(Value::Array(choices)) = members.get_mut(list) {
+                    choices.retain(|choice| !is_null(choice));
+                }
+            }
+            if let Some(single) = single(members, "type") {
+                members.insert("type".to_owned(), single);
+            }
+            if let Some(Value::Object(choice)) = single(members, "anyOf") {
+                members.remove("anyOf");
+                for (key, value) in choice {
+                    members.entry(key).or_insert(value);
+                }
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+fn is_null(choice: &Value) -> bool {
+    choice.is_null() || choice == "null" || choice.get("type").is_some_and(|kind| kind == "null")
+}
+
+fn single(members: &Map<String, Value>, list: &str) -> Option<Value> {
+    match members.get(list) {
+        Some(Value::Array(choices)) if choices.len() == 1 => choices.first().cloned(),
+        _ => None,
+    }
+}
+
+fn comment(text: &mut String, prose: &str) {
+    const WIDTH: usize = 98;
+    let mut line = String::from("#");
+    for word in prose.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH && line.len() > 1 {
+            text.push_str(&line);
+            text.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.len() > 1 {
+        text.push_str(&line);
+        text.push('\n');
+    }
+}
+
+fn heading(page: &mut String, title: &str) {
+    page.push_str(&format!(".SH \"{}\"\n", escape(title)));
+}
+
+fn paragraph(page: &mut String, text: &str) {
+    if !text.is_empty() {
+        page.push_str(&format!(".PP\n{}\n", prose(text)));
+    }
+}
+
+fn entry(page: &mut String, key: &Key) {
+    let value = key.default.as_ref().map_or_else(String::new, |value| format!(" = {}", escape(&inline(value))));
+    page.push_str(&format!(".TP\n\\fB{}\\fR{value}\n{}\n", escape(&key.name), prose(&key.description)));
+    if let Some(example) = &key.example {
+        let example = format!("{} = {}", key.name, inline(example));
+        page.push_str(&format!(".br\nExample: \\fB{}\\fR\n", escape(&example)));
+    }
+    if !key.keys.is_empty() {
+        page.push_str(".RS\n");
+        for inner in &key.keys {
+            entry(page, inner);
+        }
+        page.push_str(".RE\n");
+    }
+}
+
+fn example_block(page: &mut String, text: &str) {
+    page.push_str(".PP\n.RS 4\n.nf\n");
+    for line in text.lines() {
+        page.push_str(&format!("\\&{}\n", escape(line)));
+    }
+    page.push_str(".fi\n.RE\n");
+}
+
+/// Text with what stands between backticks in bold.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(index, part)| match index % 2 {
+        0 => escape(part),
+        _ => format!("\\fB{}\\fR", escape(part)),
+    });
+    let text: String = parts.collect();
+    if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
+}
+
+/// Text that roff takes as it is. `\*(Aq` and `\-` are the plain apostrophe and hyphen, which
+/// people copy.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq").replace('"', "\\(dq")
+}

@@ -1,0 +1,80 @@
+//! The effective configuration, with the origin of every value.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use crate::config::load::Loaded;
+use crate::config::problem::Origin;
+use crate::config::tree::{Kind, Node, Path};
+use crate::config::write::inline;
+
+impl Loaded {
+    /// Every key as TOML, each with a comment that says where its value was written. What is
+    /// printed is itself a configuration file of the same meaning.
+    pub fn show(&self) -> String {
+        let mut text = String::new();
+        let Ok(Value::Object(root)) = serde_json::to_value(&self.raw) else {
+            return text;
+        };
+        let is_section =
+            |value: &Value| value.is_object() || value.as_array().is_some_and(|a| a.iter().any(Value::is_object));
+        let (sections, keys): (Vec<_>, Vec<_>) = root.into_iter().partition(|(_, value)| is_section(value));
+        let path = Path::default();
+        self.keys(&mut text, &Map::from_iter(keys), &path);
+        for (name, section) in sections {
+            let path = path.key(&name);
+            match section {
+                Value::Array(elements) => {
+                    for (index, element) in elements.iter().enumerate() {
+                        if let Value::Object(members) = element {
+                            text.push_str(&format!("\n[[{name}]]\n"));
+                            self.keys(&mut text, members, &path.index(index));
+                        }
+                    }
+                }
+                Value::Object(members) => {
+                    text.push_str(&format!("\n[{name}]\n"));
+                    self.keys(&mut text, &members, &path);
+                }
+                _ => {}
+            }
+        }
+        text
+    }
+
+    fn keys(&self, text: &mut String, members: &Map<String, Value>, path: &Path) {
+        for (key, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+            let origins = self.origins(&path.key(key));
+            let origins: Vec<_> = origins.iter().map(Origin::to_string).collect();
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key} = {}  # {}", inline(value), origins.join(", "));
+        }
+    }
+
+    /// Where the value, or for a table its keys, were written.
+    fn origins(&self, path: &Path) -> BTreeSet<Origin> {
+        let mut origins = BTreeSet::new();
+        match self.tree.get(path) {
+            Some(node) => leaves(node, &mut origins),
+            None => {
+                origins.insert(Origin::Default);
+            }
+        }
+        origins
+    }
+}
+
+fn leaves(node: &Node, origins: &mut BTreeSet<Origin>) {
+    match &node.kind {
+        Kind::Table(table) if !table.is_empty() => {
+            for member in table.values() {
+                leaves(&member.value, origins);
+            }
+        }
+        _ => {
+            origins.insert(node.origin.clone());
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Whole-system tests: the built program, as an operator would start it, in network namespaces of
+//! its own, beside a strict Route 53 and a scripted API server.
+//!
+//! `NODEDNS_BIN` names the program to test, e.g. `target/release/nodedns`; without it the one that
+//! Cargo has built for the tests is taken.
+
+#[path = "../it/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the other test binary, which uses the rest")]
+mod support;
+
+mod faults;
+mod host;
+mod lifecycle;

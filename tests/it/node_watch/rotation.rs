@@ -1,0 +1,212 @@
+//! Client certificates over real TLS: they rotate, end, and are refused.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nodedns::decide::node::Readiness;
+use tempfile::TempDir;
+
+use super::{LONG, Watching, assert_asked_for_own_node_only, lists, node, timing};
+use crate::support::api_server::{Answer, ApiServer, Identity, Pki, kubeconfig};
+
+/// A directory as k3s keeps it: a kubeconfig that names three files.
+struct Files {
+    directory: TempDir,
+}
+
+impl Files {
+    fn new(pki: &Pki, identity: &Identity, server: &ApiServer) -> Self {
+        let files = Files { directory: TempDir::new().expect("a directory") };
+        replace(&files.path("server-ca.crt"), &pki.authority_pem);
+        files.store(identity);
+        let text = kubeconfig(
+            &server.url(),
+            Some(&files.path("server-ca.crt")),
+            &files.path("client-kubelet.crt"),
+            &files.path("client-kubelet.key"),
+        );
+        replace(&files.path("kubelet.kubeconfig"), &text);
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn store(&self, identity: &Identity) {
+        replace(&self.path("client-kubelet.crt"), &identity.certificate_pem);
+        replace(&self.path("client-kubelet.key"), &identity.key_pem);
+    }
+
+    fn watch(&self) -> Watching {
+        Watching::start(self.path("kubelet.kubeconfig"), timing())
+    }
+}
+
+/// Replaces a file in one step.
+fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).expect("written");
+    std::fs::rename(new, path).expect("renamed");
+}
+
+/// Waits until the server has been asked with the certificate.
+async fn until_shown(server: &ApiServer, identity: &Identity) {
+    let started = Instant::now();
+    while !server.seen().iter().any(|seen| seen.certificate.as_ref() == Some(&identity.der)) {
+        assert!(started.elapsed() < LONG, "the new certificate is never shown");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn watching(pki: &Pki, identity: &Identity) -> (ApiServer, Files, Watching) {
+    let server = ApiServer::start_tls(pki).await;
+    server.set_node(node("True"));
+    let files = Files::new(pki, identity, &server);
+    let mut watching = files.watch();
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
+    (server, files, watching)
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_up_without_a_gap() {
+    let pki = Pki::new();
+    let (server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let new = pki.kubelet("n1");
+    files.store(&new);
+    until_shown(&server, &new).await;
+    watching.nothing_for(Duration::from_millis(500)).await;
+    server.set_node(node("False"));
+    assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
+    let last = server.seen().pop().expect("requests");
+    assert_eq!(last.certificate, Some(new.der));
+    assert_asked_for_own_node_only(&server);
+}
+
+#[tokio::test]
+async fn a_certificate_whose_key_is_still_the_old_one_does_no_harm() {
+    let pki = Pki::new();
+    let (server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let new = pki.kubelet("n1");
+    replace(&files.path("client-kubelet.crt"), &new.certificate_pem);
+    // Several looks at the files: the running watch goes on.
+    watching.nothing_for(Duration::from_millis(2_500)).await;
+    server.set_node(node("False"));
+    assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
+
+    replace(&files.path("client-kubelet.key"), &new.key_pem);
+    until_shown(&server, &new).await;
+    watching.nothing_for(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn the_link_that_kubelet_swings_is_followed() {
+    let pki = Pki::new();
+    let server = ApiServer::start_tls(&pki).await;
+    server.set_node(node("True"));
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let current = path("kubelet-client-current.pem");
+    let store = |date: &str, identity: &Identity| {
+        let pem = path(&format!("kubelet-client-{date}.pem"));
+        std::fs::write(&pem, format!("{}{}", identity.certificate_pem, identity.key_pem)).expect("written");
+        std::os::unix::fs::symlink(&pem, path("new")).expect("linked");
+        std::fs::rename(path("new"), &current).expect("renamed");
+    };
+    store("2026-01-01", &pki.kubelet("n1"));
+    std::fs::write(path("ca.crt"), &pki.authority_pem).expect("written");
+    let text = kubeconfig(&server.url(), Some(&path("ca.crt")), &current, &current);
+    std::fs::write(path("kubelet.conf"), text).expect("written");
+    let mut watching = Watching::start(path("kubelet.conf"), timing());
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
+
+    let new = pki.kubelet("n1");
+    store("2026-06-01", &new);
+    until_shown(&server, &new).await;
+    watching.nothing_for(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_and_new_ones_are_taken_up() {
+    let pki = Pki::new();
+    let (server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let new = pki.kubelet("n1");
+    server.want_certificate(&new.der);
+    let error = watching.error().await;
+    let path = files.path("kubelet.kubeconfig").display().to_string();
+    assert!(error.contains("does not accept the credentials") && error.contains(&path), "{error}");
+    assert!(error.contains("(401)\nhint: "), "{error}");
+    files.store(&new);
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
+}
+
+#[tokio::test]
+async fn refused_credentials_that_were_replaced_meanwhile_are_no_news() {
+    let pki = Pki::new();
+    let (server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let new = pki.kubelet("n1");
+    files.store(&new);
+    server.want_certificate(&new.der);
+    watching.nothing_for(Duration::from_millis(2_500)).await;
+    until_shown(&server, &new).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_named_as_the_cause() {
+    let pki = Pki::new();
+    let server = ApiServer::start_tls(&pki).await;
+    server.set_node(node("True"));
+    let old = pki.issue("system:node:n1", Duration::from_secs(86_400));
+    let ended = Duration::from_secs(1);
+    let short = pki.issue("system:node:n1", ended);
+    let files = Files::new(&pki, &short, &server);
+    tokio::time::sleep(ended + Duration::from_millis(1_100)).await;
+    let mut watching = files.watch();
+    // The handshake is refused with an alert, as Go's and rustls' servers do.
+    let error = watching.error().await;
+    assert!(error.contains("cannot reach the API server") && error.to_lowercase().contains("expired"), "{error}");
+    files.store(&old);
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
+}
+
+#[tokio::test]
+async fn the_files_are_read_again_before_the_certificate_ends() {
+    let pki = Pki::new();
+    // Two watches before its end it is time.
+    let ending = pki.issue("system:node:n1", 2 * timing().watch + Duration::from_secs(2));
+    let (server, _files, mut watching) = watching(&pki, &ending).await;
+    watching.nothing_for(Duration::from_millis(3_500)).await;
+    assert_eq!(lists(&server), 2, "once, and not at every watch");
+}
+
+#[tokio::test]
+async fn another_authority_is_an_error_until_its_file_is_there() {
+    let pki = Pki::new();
+    let (mut server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let other = Pki::new();
+    server.use_pki(&other);
+    server.resume().await;
+    let error = watching.error().await;
+    assert!(error.contains("cannot reach the API server at https://") && error.contains("UnknownIssuer"), "{error}");
+    replace(&files.path("server-ca.crt"), &other.authority_pem);
+    files.store(&other.kubelet("n1"));
+    let event = loop {
+        // Between the two the server may refuse the old client certificate.
+        let event = watching.event().await;
+        if event.state.is_known() {
+            break event;
+        }
+    };
+    assert!(event.detail.connected);
+}
+
+#[tokio::test]
+async fn the_certificate_of_another_node_is_named_as_the_cause() {
+    let pki = Pki::new();
+    let server = ApiServer::start_tls(&pki).await;
+    let message = "nodes \"n1\" is forbidden: User \"system:node:n2\" cannot list resource \"nodes\" in API group \"\" at the cluster scope: node 'n2' cannot read 'n1', only its own Node object";
+    server.always(Answer::Error(403, message.into()));
+    let files = Files::new(&pki, &pki.kubelet("n2"), &server);
+    let error = files.watch().error().await;
+    assert!(error.contains("that of node 'n2'") && error.contains("set node = \"n2\""), "{error}");
+}

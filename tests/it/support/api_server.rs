@@ -1,0 +1,470 @@
+//! A scripted Kubernetes API server: one Node, over real HTTP or HTTPS on loopback.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::StreamExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// As an API server does.
+    Serve,
+    /// A `Status` object with this code and message.
+    Error(u16, String),
+    /// This code and header, and a line of plain text, as the API server's flow control answers.
+    Plain(u16, &'static str, String),
+    /// 200 with this body.
+    Body(String),
+    /// Never.
+    Hang,
+}
+
+/// One request as it came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) at: Instant,
+    /// The client's certificate, if it showed one.
+    pub(crate) certificate: Option<Vec<u8>>,
+}
+
+impl Seen {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn is_watch(&self) -> bool {
+        self.parameter("watch") == Some("true")
+    }
+}
+
+/// What goes to the running watches.
+#[derive(Debug, Clone)]
+enum Push {
+    Line(String),
+    /// The connection breaks off.
+    Cut,
+    /// The server is gone without a word: no event and no end any more.
+    Silence,
+}
+
+struct State {
+    node: Option<Value>,
+    /// The last object that was deleted, for watches that have missed it.
+    deleted: Option<Value>,
+    version: u64,
+    lists: VecDeque<Answer>,
+    watches: VecDeque<Answer>,
+    list: Answer,
+    watch: Answer,
+    /// Certificates that are not this one are answered with 401.
+    wanted_certificate: Option<Vec<u8>>,
+    /// Watches end after this, whatever the client asked for.
+    watch_ends_after: Option<Duration>,
+    tls: Option<Arc<ServerConfig>>,
+    seen: Vec<Seen>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    pushes: broadcast::Sender<Push>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics while it holds the lock")
+    }
+}
+
+/// The server. It ends with this value.
+pub(crate) struct ApiServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl ApiServer {
+    /// Starts one over plain HTTP.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts one over HTTPS that asks for a client certificate of `pki`.
+    pub(crate) async fn start_tls(pki: &Pki) -> Self {
+        Self::start_with(Some(pki.server_config())).await
+    }
+
+    async fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
+        let state = State {
+            node: None,
+            deleted: None,
+            version: 100,
+            lists: VecDeque::new(),
+            watches: VecDeque::new(),
+            list: Answer::Serve,
+            watch: Answer::Serve,
+            wanted_certificate: None,
+            watch_ends_after: None,
+            tls,
+            seen: Vec::new(),
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), pushes: broadcast::channel(64).0 });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let accepting = Some(tokio::spawn(accept(listener, Arc::clone(&shared))));
+        ApiServer { address, shared, accepting }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.shared.state().tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Closes every connection and refuses new ones.
+    pub(crate) fn stop(&mut self) {
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+        }
+    }
+
+    /// Listens again on the same port.
+    pub(crate) async fn resume(&mut self) {
+        self.stop();
+        let started = Instant::now();
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) if started.elapsed() > Duration::from_secs(10) => panic!("cannot listen again: {error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
+    }
+
+    /// Creates or replaces the Node.
+    pub(crate) fn set_node(&self, mut node: Value) {
+        let mut state = self.shared.state();
+        state.version += 1;
+        node["metadata"]["resourceVersion"] = json!(state.version.to_string());
+        let kind = if state.node.is_some() { "MODIFIED" } else { "ADDED" };
+        state.node = Some(node.clone());
+        drop(state);
+        self.push(kind, &node);
+    }
+
+    pub(crate) fn delete_node(&self) {
+        let mut state = self.shared.state();
+        state.version += 1;
+        let mut node = state.node.take().expect("a Node to delete");
+        node["metadata"]["resourceVersion"] = json!(state.version.to_string());
+        state.deleted = Some(node.clone());
+        drop(state);
+        self.push("DELETED", &node);
+    }
+
+    /// Sends an event to the running watches without any change of the Node.
+    pub(crate) fn push(&self, kind: &str, object: &Value) {
+        self.push_line(json!({"type": kind, "object": object}).to_string());
+    }
+
+    pub(crate) fn push_line(&self, line: String) {
+        // No receiver means no watch is running, which is fine.
+        let _ = self.shared.pushes.send(Push::Line(line));
+    }
+
+    pub(crate) fn bookmark(&self) {
+        let version = self.shared.state().version.to_string();
+        let object = json!({"kind": "Node", "apiVersion": "v1", "metadata": {"resourceVersion": version}});
+        self.push("BOOKMARK", &object);
+    }
+
+    /// Breaks the connections of the running watches.
+    pub(crate) fn cut(&self) {
+        let _ = self.shared.pushes.send(Push::Cut);
+    }
+
+    /// The running watches get no event and no end any more; new requests are answered.
+    pub(crate) fn silence_watches(&self) {
+        let _ = self.shared.pushes.send(Push::Silence);
+    }
+
+    /// Nothing is answered any more, though connections are accepted.
+    pub(crate) fn fall_silent(&self) {
+        self.always(Answer::Hang);
+        self.silence_watches();
+    }
+
+    /// How lists and watches are answered from now on.
+    pub(crate) fn always(&self, answer: Answer) {
+        let mut state = self.shared.state();
+        state.list = answer.clone();
+        state.watch = answer;
+    }
+
+    pub(crate) fn always_watch(&self, answer: Answer) {
+        self.shared.state().watch = answer;
+    }
+
+    /// How the next list is answered.
+    pub(crate) fn next_list(&self, answer: Answer) {
+        self.shared.state().lists.push_back(answer);
+    }
+
+    pub(crate) fn want_certificate(&self, der: &[u8]) {
+        self.shared.state().wanted_certificate = Some(der.to_vec());
+    }
+
+    pub(crate) fn end_watches_after(&self, time: Duration) {
+        self.shared.state().watch_ends_after = Some(time);
+    }
+
+    /// Serves new connections as `pki` has it.
+    pub(crate) fn use_pki(&self, pki: &Pki) {
+        self.shared.state().tls = Some(pki.server_config());
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.shared.state().seen.clone()
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Dropped with this task, and all connections with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        while connections.try_join_next().is_some() {}
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let tls = shared.state().tls.clone();
+            match tls {
+                None => serve(TokioIo::new(stream), shared, None).await,
+                Some(config) => {
+                    // A handshake that fails is the client's to tell of.
+                    let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
+                    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                    let certificate = certificates.first().map(|certificate| certificate.to_vec());
+                    serve(TokioIo::new(stream), shared, certificate).await;
+                }
+            }
+        });
+    }
+}
+
+async fn serve<I>(stream: I, shared: Arc<Shared>, certificate: Option<Vec<u8>>)
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    let service = service_fn(|request| {
+        let (shared, certificate) = (Arc::clone(&shared), certificate.clone());
+        async move { Ok::<_, Infallible>(answer(request, &shared, certificate).await) }
+    });
+    // Connections break off in these tests.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
+}
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option<Vec<u8>>) -> Response<Body> {
+    let query = request.uri().query().unwrap_or_default();
+    let query = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.replace("%3D", "=")))
+        .collect();
+    let seen = Seen {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        query,
+        at: Instant::now(),
+        certificate,
+    };
+    let answer = {
+        let mut state = shared.state();
+        let script = if seen.is_watch() { &mut state.watches } else { &mut state.lists };
+        let scripted = script.pop_front();
+        let answer = scripted.unwrap_or_else(|| if seen.is_watch() { state.watch.clone() } else { state.list.clone() });
+        let known = state.wanted_certificate.as_ref().is_none_or(|wanted| seen.certificate.as_ref() == Some(wanted));
+        state.seen.push(seen.clone());
+        if known { answer } else { Answer::Error(401, "Unauthorized".into()) }
+    };
+    match answer {
+        Answer::Serve if seen.is_watch() => respond(200, watch(&seen, shared)),
+        Answer::Serve => respond(200, whole(list(shared))),
+        Answer::Error(code, message) => {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": "", "code": code});
+            respond(code, whole(status.to_string()))
+        }
+        Answer::Plain(code, header, value) => {
+            let mut response = respond(code, whole("Too many requests, please try again later.\n".into()));
+            response.headers_mut().insert(header, value.parse().expect("a header value"));
+            response
+        }
+        Answer::Body(text) => respond(200, whole(text)),
+        Answer::Hang => std::future::pending().await,
+    }
+}
+
+fn respond(code: u16, body: Body) -> Response<Body> {
+    Response::builder().status(code).header("content-type", "application/json").body(body).expect("a response")
+}
+
+fn whole(text: String) -> Body {
+    Full::from(text).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn list(shared: &Shared) -> String {
+    let state = shared.state();
+    let items: Vec<_> = state.node.iter().collect();
+    let version = state.version.to_string();
+    json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items})
+        .to_string()
+}
+
+/// The body of a watch: what it has missed since its version, then every push, until its time is over.
+fn watch(seen: &Seen, shared: &Shared) -> Body {
+    let (missed, pushes, limit) = {
+        let state = shared.state();
+        // Subscribed under the lock, so that no change falls between.
+        let pushes = shared.pushes.subscribe();
+        let since: u64 = seen.parameter("resourceVersion").and_then(|text| text.parse().ok()).expect("a version");
+        let missed = match (&state.node, &state.deleted) {
+            _ if state.version == since => None,
+            (Some(node), _) => Some(json!({"type": "MODIFIED", "object": node}).to_string()),
+            (None, Some(node)) => Some(json!({"type": "DELETED", "object": node}).to_string()),
+            (None, None) => None,
+        };
+        let asked: u64 = seen.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).expect("a timeout");
+        (missed, pushes, state.watch_ends_after.unwrap_or(Duration::from_secs(asked)))
+    };
+    let end = tokio::time::Instant::now() + limit;
+    let frame = |line: String| Ok(Frame::data(Bytes::from(line + "\n")));
+    let events = futures::stream::unfold(pushes, move |mut pushes| async move {
+        let push = tokio::select! {
+            () = tokio::time::sleep_until(end) => return None,
+            push = pushes.recv() => push.expect("the server outlives its connections and pushes little"),
+        };
+        match push {
+            Push::Line(line) => Some((frame(line), pushes)),
+            Push::Cut => Some((Err(io::Error::other("cut")), pushes)),
+            Push::Silence => std::future::pending().await,
+        }
+    });
+    StreamBody::new(futures::stream::iter(missed.map(frame)).chain(events)).boxed_unsync()
+}
+
+/// A certificate authority with what it has issued.
+pub(crate) struct Pki {
+    issuer: Issuer<'static, KeyPair>,
+    authority: CertificateDer<'static>,
+    pub(crate) authority_pem: String,
+}
+
+/// A client certificate and its key.
+pub(crate) struct Identity {
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+    pub(crate) der: Vec<u8>,
+}
+
+impl Pki {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Pki { authority: certificate.der().clone(), authority_pem: certificate.pem(), issuer: Issuer::new(params, key) }
+    }
+
+    /// A client certificate for the user `common_name` that ends `valid_for` from now.
+    pub(crate) fn issue(&self, common_name: &str, valid_for: Duration) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + valid_for;
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), der: certificate.der().to_vec() }
+    }
+
+    /// A kubelet's identity, good for a day.
+    pub(crate) fn kubelet(&self, node: &str) -> Identity {
+        self.issue(&format!("system:node:{node}"), Duration::from_secs(86_400))
+    }
+
+    fn server_config(&self) -> Arc<ServerConfig> {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).expect("an authority");
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
+            .build()
+            .expect("a verifier");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a server certificate");
+        Arc::new(config)
+    }
+}
+
+/// A kubeconfig that names files, as k3s and kubeadm write it.
+pub(crate) fn kubeconfig(server: &str, authority: Option<&Path>, certificate: &Path, key: &Path) -> String {
+    let authority = authority.map(|path| format!(", certificate-authority: {}", path.display())).unwrap_or_default();
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: default\n\
+         clusters:\n- name: local\n  cluster: {{server: \"{server}\"{authority}}}\n\
+         users:\n- name: user\n  user: {{client-certificate: {}, client-key: {}}}\n\
+         contexts:\n- name: default\n  context: {{cluster: local, user: user}}\n",
+        certificate.display(),
+        key.display()
+    )
+}
+
+/// A kubeconfig with a token in it and no files beside it.
+pub(crate) fn token_kubeconfig(server: &str, token: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: default\n\
+         clusters:\n- name: local\n  cluster: {{server: \"{server}\"}}\n\
+         users:\n- name: user\n  user: {{token: \"{token}\"}}\n\
+         contexts:\n- name: default\n  context: {{cluster: local, user: user}}\n"
+    )
+}
