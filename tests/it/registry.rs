@@ -64,7 +64,7 @@ fn address(v4: bool, number: u128) -> IpAddr {
 }
 
 /// The row with the smallest range around the number.
-fn longest<'a>(rows: &'a [Row], v4: bool, number: u128) -> Option<&'a Row> {
+fn longest(rows: &[Row], v4: bool, number: u128) -> Option<&Row> {
     rows.iter()
         .filter(|row| row.v4 == v4 && (row.first..=row.last).contains(&number))
         .min_by_key(|row| row.last - row.first)
