@@ -90,7 +90,7 @@ impl Lab {
     /// A router at the far end of a wire.
     pub(crate) fn router(&self, wire: &str) -> Router {
         self.at_the_far_end(|| {
-            self.ip(&format!("-6 address add fe80::1/64 dev {wire} nodad"));
+            self.ip(&format!("address add fe80::1/64 dev {wire} nodad"));
             Router::new(wire)
         })
     }
