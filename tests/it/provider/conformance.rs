@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
-use nodedns::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, Target, ZoneRef};
+use nodedns::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, ZoneRef};
 use nodedns::decide::routing::{Coordinates, FailoverRole, Location, Origin, Routing};
 use nodedns::publish::{AnyProvider, Provider};
 use proptest::prelude::*;
