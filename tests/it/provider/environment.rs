@@ -33,10 +33,9 @@ fn child() {
     run(async {
         for number in 0..2 {
             if number == 1 {
-                match std::env::var("NODEDNS_TEST_MOVE").ok().as_deref().and_then(|paths| paths.split_once(':')) {
-                    Some((from, to)) => drop(std::fs::rename(from, to).expect("moved")),
-                    None => break,
-                }
+                let Ok(paths) = std::env::var("NODEDNS_TEST_MOVE") else { break };
+                let (from, to) = paths.split_once(':').expect("two paths");
+                std::fs::rename(from, to).expect("moved");
             }
             match provider.list(&zone(), &name("edge.example.com")).await {
                 Ok(listing) => println!("RESULT ok {}", listing.zone_id),
