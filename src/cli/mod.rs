@@ -1,8 +1,8 @@
 //! The command line: one file per subcommand.
 
 pub mod addresses;
-pub mod render;
-pub mod status;
 pub mod args;
 pub mod config;
 pub mod exit;
+pub mod render;
+pub mod status;
