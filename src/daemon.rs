@@ -65,7 +65,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         LogFormat::Text => telemetry::Output::Stderr,
     };
     telemetry::init(config.log.level.as_str(), output)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async { Daemon::start(options, config)?.run().await })
 }
 

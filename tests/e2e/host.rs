@@ -260,8 +260,7 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 
 /// A batch names our own record sets, and others only as witnesses: deleted and created again, unchanged.
 fn check_ownership(what: &str, request: &Request) {
-    let others: Vec<_> =
-        request.changes.iter().filter(|(_, set)| set.set_identifier.as_deref() != Some(OWN)).collect();
+    let others: Vec<_> = request.changes.iter().filter(|(_, set)| set.set_identifier.as_deref() != Some(OWN)).collect();
     for pair in others.chunks(2) {
         let witness = matches!(pair, [(Action::Delete, deleted), (Action::Create, created)] if deleted == created);
         assert!(witness, "{what}: {pair:?} is not ours to change");

@@ -70,7 +70,10 @@ fn a_nodes_life() {
         let requests = host.comes_to("cordoned", Expected { v4: None, v6: None }).await;
         assert_eq!(words(&requests), ["change", "change"]);
         let (status, code) = host.status().await;
-        assert_eq!((&status["records"][0]["intent"], &status["records"][0]["reason"]), (&"withdraw".into(), &"cordoned".into()));
+        assert_eq!(
+            (&status["records"][0]["intent"], &status["records"][0]["reason"]),
+            (&"withdraw".into(), &"cordoned".into())
+        );
         assert_eq!(code, Some(0), "a cordoned node that is out of DNS is as it should be: {status:#}");
         host.set_node("True", false);
         let requests = host.comes_to("uncordoned", both(V4_NEW, V6)).await;
@@ -85,7 +88,8 @@ fn a_nodes_life() {
         host.comes_to("ready", both(V4_NEW, V6)).await;
 
         host.api.stop();
-        host.until("the outage is noticed", async |host| host.status().await.0["kubernetes"]["connected"] == false).await;
+        host.until("the outage is noticed", async |host| host.status().await.0["kubernetes"]["connected"] == false)
+            .await;
         let requests = host.comes_to("API server down", both(V4_NEW, V6)).await;
         assert_eq!(words(&requests), NONE);
         assert_eq!(host.status().await.1, Some(2), "a node whose state is unknown is not healthy");
@@ -128,7 +132,9 @@ fn a_nodes_life() {
 
 fn bias_of(host: &Host) -> Option<i64> {
     let sets = host.sim.record_sets(crate::host::ZONE);
-    let own = sets.iter().find(|set| set.name == crate::host::GEO && set.set_identifier.as_deref() == Some(crate::host::OWN))?;
+    let own = sets
+        .iter()
+        .find(|set| set.name == crate::host::GEO && set.set_identifier.as_deref() == Some(crate::host::OWN))?;
     serde_json::to_value(own).ok()?["geoproximity"]["bias"].as_i64()
 }
 

@@ -84,7 +84,10 @@ fn page(command: &clap::Command, name: &str) -> String {
     if !examples.is_empty() {
         text.push_str(".SH EXAMPLES\n.nf\n");
         for example in examples {
-            text.push_str(&format!("{}\n", example.trim().replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq")));
+            text.push_str(&format!(
+                "{}\n",
+                example.trim().replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq")
+            ));
         }
         text.push_str(".fi\n");
     }
@@ -96,9 +99,8 @@ fn page(command: &clap::Command, name: &str) -> String {
     text.push_str(".TP\n.I /run/nodedns/nodedns.sock\nThe daemon\\*(Aqs control socket.\n");
     text.push_str(".SH \"SEE ALSO\"\n");
     let parent = name.rsplit_once('-').map(|(parent, _)| format!("{parent}(1)"));
-    let children = command.get_subcommands().map(|child| {
-        format!("{}(1)", child.get_display_name().unwrap_or(child.get_name()))
-    });
+    let children =
+        command.get_subcommands().map(|child| format!("{}(1)", child.get_display_name().unwrap_or(child.get_name())));
     let pages: Vec<_> = parent.into_iter().chain(children).chain(["nodedns.toml(5)".to_owned()]).collect();
     text.push_str(&format!("{}\n", pages.join(", ").replace('-', "\\-")));
     text
@@ -188,8 +190,11 @@ fn the_manual_and_the_example_name_every_key() {
 /// The names of pages and of commands are the same set, so that `man nodedns-config-check` works.
 #[test]
 fn every_command_has_a_page() {
-    let pages: BTreeSet<String> =
-        files().keys().filter_map(|path| path.to_str()?.strip_prefix("man/")?.strip_suffix(".1")).map(str::to_owned).collect();
+    let pages: BTreeSet<String> = files()
+        .keys()
+        .filter_map(|path| path.to_str()?.strip_prefix("man/")?.strip_suffix(".1"))
+        .map(str::to_owned)
+        .collect();
     let expected = [
         "nodedns",
         "nodedns-addresses",

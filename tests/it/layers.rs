@@ -11,10 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "config", "daemon"]),
     ("daemon", &["watch", "publish", "control", "config", "decide", "systemd", "telemetry"]),
-    (
-        "cli",
-        &["watch", "publish", "control::client", "control::protocol", "control::translate", "config", "decide"],
-    ),
+    ("cli", &["watch", "publish", "control::client", "control::protocol", "control::translate", "config", "decide"]),
     ("watch", &["config", "decide"]),
     ("publish", &["config", "decide"]),
     ("control", &["config", "decide"]),
@@ -47,18 +44,33 @@ const WORDS: &[(&[&str], &[&str], &str)] = &[
         &["watch/"],
         "only watch/ reads the clocks of the operating system",
     ),
+    (&["Instant::now"], &["watch/", "publish/route53/limiter.rs"], "time is an argument everywhere else"),
     (
-        &["Instant::now"],
-        &["watch/", "publish/route53/limiter.rs"],
-        "time is an argument everywhere else",
+        &["println!", "eprintln!", "print!", "eprint!", "dbg!"],
+        &["cli/", "main.rs"],
+        "the daemon logs, only commands print",
     ),
-    (&["println!", "eprintln!", "print!", "eprint!", "dbg!"], &["cli/", "main.rs"], "the daemon logs, only commands print"),
 ];
 
 /// What the pure core may not contain.
 const IMPURE: &[&str] = &[
-    ".await", "async ", "tracing::", "println!", "eprintln!", "Instant", "SystemTime", "std::env", "std::fs",
-    "std::io", "std::process", "std::thread", "std::sync", "std::os", "Serialize", "HashMap", "HashSet",
+    ".await",
+    "async ",
+    "tracing::",
+    "println!",
+    "eprintln!",
+    "Instant",
+    "SystemTime",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::process",
+    "std::thread",
+    "std::sync",
+    "std::os",
+    "Serialize",
+    "HashMap",
+    "HashSet",
 ];
 
 /// What the pure core may import beside itself and std.
@@ -92,7 +104,12 @@ fn planted_violations_are_found() {
         ("decide/plan.rs", "use tokio::time;\n", 1, "decide may not name tokio"),
         ("decide/plan.rs", "fn f() -> tokio::time::Sleep {}\n", 1, "decide may not name tokio"),
         ("decide/plan.rs", "\n\nuse std::time::Instant;\n", 3, "'Instant' is impure"),
-        ("watch/node.rs", "use crate::{\n    decide::x,\n    publish::Provider,\n};\n", 3, "watch may not import publish"),
+        (
+            "watch/node.rs",
+            "use crate::{\n    decide::x,\n    publish::Provider,\n};\n",
+            3,
+            "watch may not import publish",
+        ),
         ("cli/status.rs", "use crate::control::{client, server};\n", 1, "cli may not import control::server"),
         ("cli/status.rs", "use crate::control;\n", 1, "cli may not import control"),
         ("publish/mod.rs", "let x = crate::control::protocol::X;\n", 1, "publish may not import control"),
@@ -173,10 +190,11 @@ impl Source {
                     let line = self.line(at + root.len() + offset);
                     let module = path.split("::").next().unwrap_or(&path);
                     let known = LAYERS.iter().any(|(name, _)| *name == module);
-                    let fine = module == self.module
-                        || allowed.iter().any(|allowed| *allowed == module || *allowed == path);
+                    let fine =
+                        module == self.module || allowed.iter().any(|allowed| *allowed == module || *allowed == path);
                     if known && !fine {
-                        let part = if allowed.iter().any(|a| a.starts_with(&format!("{module}::"))) { &path } else { module };
+                        let part =
+                            if allowed.iter().any(|a| a.starts_with(&format!("{module}::"))) { &path } else { module };
                         found.push((line, format!("{} may not import {part}", self.module)));
                     }
                 }

@@ -26,10 +26,7 @@ impl Now {
     /// The present.
     #[must_use]
     pub fn present() -> Self {
-        Self {
-            instant: Instant::now(),
-            wall: Timestamp::now(),
-        }
+        Self { instant: Instant::now(), wall: Timestamp::now() }
     }
 }
 
@@ -52,11 +49,7 @@ impl SubmittedChange {
     /// `PENDING` or `INSYNC`.
     #[must_use]
     pub fn status(&self, now: Now) -> &'static str {
-        if self.insync_at.is_some_and(|at| at <= now.instant) {
-            "INSYNC"
-        } else {
-            "PENDING"
-        }
+        if self.insync_at.is_some_and(|at| at <= now.instant) { "INSYNC" } else { "PENDING" }
     }
 }
 
@@ -78,10 +71,7 @@ impl Account {
     /// An empty account.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self {
-            options,
-            ..Self::default()
-        }
+        Self { options, ..Self::default() }
     }
 
     /// A number unlike its predecessors, the same in every run.
@@ -111,12 +101,7 @@ impl Account {
     ///
     /// # Errors
     /// If the name is no domain name.
-    pub fn add_zone(
-        &mut self,
-        name: &str,
-        id: &str,
-        private: bool,
-    ) -> Result<&mut Zone, name::Problem> {
+    pub fn add_zone(&mut self, name: &str, id: &str, private: bool) -> Result<&mut Zone, name::Problem> {
         self.zones.remove(id);
         let zone = Zone::new(id, name, private)?;
         Ok(self.zones.entry(id.to_owned()).or_insert(zone))
@@ -145,9 +130,7 @@ impl Account {
         if self.options.foreign_zones.contains(id) {
             return Err(texts::foreign_zone(&self.options.caller_arn));
         }
-        self.zones
-            .get(id)
-            .ok_or_else(|| texts::no_such_hosted_zone(id))
+        self.zones.get(id).ok_or_else(|| texts::no_such_hosted_zone(id))
     }
 
     /// All changes that were accepted, by id.
@@ -167,8 +150,7 @@ impl Account {
     /// # Errors
     /// As the service.
     pub fn list_record_sets(&self, zone: &str, start: &ListStart) -> Result<RecordPage, ApiError> {
-        self.zone(zone)?
-            .list(start, self.options.page_size.clamp(1, 300))
+        self.zone(zone)?.list(start, self.options.page_size.clamp(1, 300))
     }
 
     /// ChangeResourceRecordSets. The body is still to be parsed at `batch`, as the service looks at the zone first.
@@ -206,21 +188,11 @@ impl Account {
     }
 
     /// Enters a change that has just been made.
-    pub(crate) fn submit(
-        &mut self,
-        zone: &str,
-        comment: Option<String>,
-        now: Now,
-    ) -> SubmittedChange {
+    pub(crate) fn submit(&mut self, zone: &str, comment: Option<String>, now: Now) -> SubmittedChange {
         let id = format!("C{:013X}{:07X}", self.unique() >> 12, self.changes.len());
         let insync_at = now.instant.checked_add(self.options.insync_after);
-        let change = SubmittedChange {
-            id: id.clone(),
-            zone: zone.to_owned(),
-            comment,
-            submitted_at: now.wall,
-            insync_at,
-        };
+        let change =
+            SubmittedChange { id: id.clone(), zone: zone.to_owned(), comment, submitted_at: now.wall, insync_at };
         self.changes.insert(id, change.clone());
         change
     }
@@ -230,9 +202,7 @@ impl Account {
     /// # Errors
     /// NoSuchChange.
     pub fn change(&self, id: &str) -> Result<&SubmittedChange, ApiError> {
-        self.changes
-            .get(id)
-            .ok_or_else(|| texts::unverified::no_such_change(id))
+        self.changes.get(id).ok_or_else(|| texts::unverified::no_such_change(id))
     }
 
     /// What the service says when the caller has no right to an operation.

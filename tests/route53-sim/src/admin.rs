@@ -39,17 +39,11 @@ struct Problem {
 }
 
 fn bad(text: impl ToString) -> Problem {
-    Problem {
-        status: 400,
-        text: text.to_string(),
-    }
+    Problem { status: 400, text: text.to_string() }
 }
 
 fn missing(what: &str, id: &str) -> Problem {
-    Problem {
-        status: 404,
-        text: format!("no {what} {id}"),
-    }
+    Problem { status: 404, text: format!("no {what} {id}") }
 }
 
 /// Answers a request below `/_sim`.
@@ -60,22 +54,14 @@ pub(crate) fn answer(shared: &Shared, method: &str, line: &str, body: &[u8]) -> 
     };
     let mut response = Response::new(Reply::whole(format!("{value:#}\n")));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     response
 }
 
 fn dispatch(shared: &Shared, method: &str, line: &str, body: &[u8]) -> Result<Value, Problem> {
     let (path, query) = line.split_once('?').unwrap_or((line, ""));
     let query = api::form(query);
-    let parameter = |name: &str| {
-        query
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
+    let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
     let mut state = shared.lock();
     match (method, parts.as_slice()) {
@@ -83,21 +69,16 @@ fn dispatch(shared: &Shared, method: &str, line: &str, body: &[u8]) -> Result<Va
         ("GET", ["state"]) => Ok(whole_state(&state)),
         ("GET", ["zones"]) => Ok(state.account.zones().map(summary).collect()),
         ("POST", ["zones"]) => add_zone(&mut state, body),
-        ("DELETE", ["zones", id]) => state
-            .account
-            .remove_zone(id)
-            .map(|zone| summary(&zone))
-            .ok_or_else(|| missing("zone", id)),
-        ("GET", ["zones", id, "record-sets"]) => Ok(zone(&mut state, id)?
-            .record_sets()
-            .map(|set| json!(set.as_ref()))
-            .collect()),
+        ("DELETE", ["zones", id]) => {
+            state.account.remove_zone(id).map(|zone| summary(&zone)).ok_or_else(|| missing("zone", id))
+        }
+        ("GET", ["zones", id, "record-sets"]) => {
+            Ok(zone(&mut state, id)?.record_sets().map(|set| json!(set.as_ref())).collect())
+        }
         ("POST", ["zones", id, "record-sets"]) => put(zone(&mut state, id)?, body),
         ("DELETE", ["zones", id, "record-sets"]) => {
             let (Some(name), Some(rtype)) = (parameter("name"), parameter("type")) else {
-                return Err(bad(
-                    "name and type are needed, and identifier for a routed record set",
-                ));
+                return Err(bad("name and type are needed, and identifier for a routed record set"));
             };
             let wanted = RecordSet {
                 name: crate::name::normalize(name).map_err(bad)?,
@@ -106,35 +87,17 @@ fn dispatch(shared: &Shared, method: &str, line: &str, body: &[u8]) -> Result<Va
                 ..RecordSet::default()
             };
             let removed = zone(&mut state, id)?.remove(&Key::of(&wanted));
-            removed
-                .map(|set| json!(set.as_ref()))
-                .ok_or_else(|| missing("record set", name))
+            removed.map(|set| json!(set.as_ref())).ok_or_else(|| missing("record set", name))
         }
         ("POST", ["zones", id, "busy"]) => {
             let Busy { ms } = parse(body)?;
-            zone(&mut state, id)?.busy_until = Now::present()
-                .instant
-                .checked_add(Duration::from_millis(ms));
+            zone(&mut state, id)?.busy_until = Now::present().instant.checked_add(Duration::from_millis(ms));
             Ok(json!({}))
         }
         ("GET", ["faults"]) => Ok(state.faults.waiting().iter().map(fault).collect()),
         ("POST", ["faults"]) => {
-            let FaultRequest {
-                operation,
-                zone,
-                access_key,
-                fault,
-                count,
-            } = parse(body)?;
-            state.faults.add(Injection::new(
-                Target {
-                    operation,
-                    zone,
-                    access_key,
-                },
-                fault,
-                count,
-            ));
+            let FaultRequest { operation, zone, access_key, fault, count } = parse(body)?;
+            state.faults.add(Injection::new(Target { operation, zone, access_key }, fault, count));
             Ok(json!({}))
         }
         ("DELETE", ["faults"]) => {
@@ -142,14 +105,8 @@ fn dispatch(shared: &Shared, method: &str, line: &str, body: &[u8]) -> Result<Va
             Ok(json!({}))
         }
         ("GET", ["requests"]) => {
-            let after = parameter("after")
-                .map_or(Ok(0), str::parse::<u64>)
-                .map_err(bad)?;
-            let requests = state
-                .log
-                .requests()
-                .iter()
-                .filter(|request| request.sequence > after);
+            let after = parameter("after").map_or(Ok(0), str::parse::<u64>).map_err(bad)?;
+            let requests = state.log.requests().iter().filter(|request| request.sequence > after);
             Ok(requests.map(|request| logged(shared, request)).collect())
         }
         ("DELETE", ["requests"]) => {
@@ -172,10 +129,9 @@ fn dispatch(shared: &Shared, method: &str, line: &str, body: &[u8]) -> Result<Va
             }
             Ok(json!({}))
         }
-        _ => Err(Problem {
-            status: 404,
-            text: format!("nothing is at {method} {path}; GET /_sim/ lists what there is"),
-        }),
+        _ => {
+            Err(Problem { status: 404, text: format!("nothing is at {method} {path}; GET /_sim/ lists what there is") })
+        }
     }
 }
 
@@ -228,19 +184,12 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 fn zone<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Zone, Problem> {
-    state
-        .account
-        .zone_mut(id)
-        .ok_or_else(|| missing("zone", id))
+    state.account.zone_mut(id).ok_or_else(|| missing("zone", id))
 }
 
 fn add_zone(state: &mut State, body: &[u8]) -> Result<Value, Problem> {
     let NewZone { name, id, private } = parse(body)?;
-    state
-        .account
-        .add_zone(&name, &id, private)
-        .map(|zone| summary(zone))
-        .map_err(bad)
+    state.account.add_zone(&name, &id, private).map(|zone| summary(zone)).map_err(bad)
 }
 
 fn put(zone: &mut Zone, body: &[u8]) -> Result<Value, Problem> {
@@ -248,11 +197,7 @@ fn put(zone: &mut Zone, body: &[u8]) -> Result<Value, Problem> {
         OneOrMany::Many(sets) => sets,
         OneOrMany::One(set) => vec![*set],
     };
-    let sets: Vec<RecordSet> = sets
-        .into_iter()
-        .map(RecordSet::into_stored)
-        .collect::<Result<_, _>>()
-        .map_err(bad)?;
+    let sets: Vec<RecordSet> = sets.into_iter().map(RecordSet::into_stored).collect::<Result<_, _>>().map_err(bad)?;
     let count = sets.len();
     for set in sets {
         zone.put(set);
@@ -300,12 +245,7 @@ fn whole_state(state: &State) -> Value {
 }
 
 fn fault(injection: &Injection) -> Value {
-    let Injection {
-        target,
-        fault,
-        count,
-        seen,
-    } = injection;
+    let Injection { target, fault, count, seen } = injection;
     json!({
         "operation": target.operation,
         "zone": target.zone,
@@ -318,14 +258,9 @@ fn fault(injection: &Injection) -> Value {
 
 /// Times are RFC 3339 on the wall clock and milliseconds since the start on the monotonic one.
 fn logged(shared: &Shared, request: &Request) -> Value {
-    let milliseconds = |at: std::time::Instant| {
-        at.saturating_duration_since(shared.started).as_secs_f64() * 1000.0
-    };
-    let changes: Value = request
-        .changes
-        .iter()
-        .map(|(action, set)| json!({ "action": action, "record_set": set }))
-        .collect();
+    let milliseconds = |at: std::time::Instant| at.saturating_duration_since(shared.started).as_secs_f64() * 1000.0;
+    let changes: Value =
+        request.changes.iter().map(|(action, set)| json!({ "action": action, "record_set": set })).collect();
     json!({
         "sequence": request.sequence,
         "at": Timestamp::try_from(request.wall).map(|at| format!("{at:.6}")).ok(),

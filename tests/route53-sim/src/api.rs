@@ -26,14 +26,9 @@ impl Route {
     /// Finds the operation of a method and a path with its query. A trailing slash does not matter.
     #[must_use]
     pub fn of(method: &str, path_and_query: &str) -> Self {
-        let (path, query) = path_and_query
-            .split_once('?')
-            .unwrap_or((path_and_query, ""));
-        let parts: Vec<String> = path
-            .trim_matches('/')
-            .split('/')
-            .map(|part| percent_decode(part, false).into_owned())
-            .collect();
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let parts: Vec<String> =
+            path.trim_matches('/').split('/').map(|part| percent_decode(part, false).into_owned()).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let method = if method == "HEAD" { "GET" } else { method };
         use Operation as Op;
@@ -44,12 +39,8 @@ impl Route {
                 ("POST", ["hostedzone"]) => (Op::CreateHostedZone, &[]),
                 ("GET", ["hostedzonesbyname"]) => (Op::ListHostedZonesByName, &[]),
                 ("GET", ["hostedzonecount"]) => (Op::GetHostedZoneCount, &[]),
-                ("GET", ["hostedzonelimit", limit @ ..]) if limit.len() == 2 => {
-                    (Op::GetHostedZoneLimit, limit)
-                }
-                ("GET", ["accountlimit", limit @ ..]) if limit.len() == 1 => {
-                    (Op::GetAccountLimit, limit)
-                }
+                ("GET", ["hostedzonelimit", limit @ ..]) if limit.len() == 2 => (Op::GetHostedZoneLimit, limit),
+                ("GET", ["accountlimit", limit @ ..]) if limit.len() == 1 => (Op::GetAccountLimit, limit),
                 ("GET", ["hostedzone", id @ ..]) if id.len() == 1 => (Op::GetHostedZone, id),
                 ("DELETE", ["hostedzone", id @ ..]) if id.len() == 1 => (Op::DeleteHostedZone, id),
                 ("GET", ["hostedzone", id, "rrset"]) => (Op::ListResourceRecordSets, &[*id][..]),
@@ -59,14 +50,10 @@ impl Route {
                 ("POST", ["healthcheck"]) => (Op::CreateHealthCheck, &[]),
                 ("GET", ["healthcheckcount"]) => (Op::GetHealthCheckCount, &[]),
                 ("GET", ["healthcheck", id, "status"]) => (Op::GetHealthCheckStatus, &[*id][..]),
-                ("GET", ["healthcheck", id, "lastfailurereason"]) => {
-                    (Op::GetHealthCheckLastFailureReason, &[*id][..])
-                }
+                ("GET", ["healthcheck", id, "lastfailurereason"]) => (Op::GetHealthCheckLastFailureReason, &[*id][..]),
                 ("GET", ["healthcheck", id @ ..]) if id.len() == 1 => (Op::GetHealthCheck, id),
                 ("POST", ["healthcheck", id @ ..]) if id.len() == 1 => (Op::UpdateHealthCheck, id),
-                ("DELETE", ["healthcheck", id @ ..]) if id.len() == 1 => {
-                    (Op::DeleteHealthCheck, id)
-                }
+                ("DELETE", ["healthcheck", id @ ..]) if id.len() == 1 => (Op::DeleteHealthCheck, id),
                 ("GET", ["tags", ids @ ..]) if ids.len() == 2 => (Op::ListTagsForResource, ids),
                 ("POST", ["tags", ids @ ..]) if ids.len() == 2 => (Op::ChangeTagsForResource, ids),
                 ("POST", ["tags", ids @ ..]) if ids.len() == 1 => (Op::ListTagsForResources, ids),
@@ -77,10 +64,7 @@ impl Route {
         };
         Self {
             operation,
-            arguments: arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             query: form(query),
         }
     }
@@ -95,9 +79,7 @@ impl Route {
             | Operation::GetHostedZoneLimit
             | Operation::ListResourceRecordSets
             | Operation::ChangeResourceRecordSets => Some(first),
-            Operation::ListTagsForResource | Operation::ChangeTagsForResource
-                if first == "hostedzone" =>
-            {
+            Operation::ListTagsForResource | Operation::ChangeTagsForResource if first == "hostedzone" => {
                 self.arguments.get(1).map(String::as_str)
             }
             _ => None,
@@ -129,10 +111,7 @@ impl Route {
 
     /// A parameter of the query; an empty one is as good as none.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .find(|(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// `maxitems`, capped; `usual` if it is not given.
@@ -153,10 +132,7 @@ pub(crate) fn form(text: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (
-                percent_decode(key, true).into_owned(),
-                percent_decode(value, true).into_owned(),
-            )
+            (percent_decode(key, true).into_owned(), percent_decode(value, true).into_owned())
         })
         .collect()
 }
@@ -169,9 +145,7 @@ fn percent_decode(text: &str, plus_is_space: bool) -> Cow<'_, str> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let hex = text
-            .get(at + 1..at + 3)
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let hex = text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match (byte, hex) {
             (b'%', Some(value)) => {
                 decoded.push(value);
@@ -211,21 +185,11 @@ pub struct Answer {
 
 impl Answer {
     pub(crate) fn ok(body: String) -> Self {
-        Self {
-            status: 200,
-            location: None,
-            body,
-            change_id: None,
-        }
+        Self { status: 200, location: None, body, change_id: None }
     }
 
     pub(crate) fn created(location: String, body: String) -> Self {
-        Self {
-            status: 201,
-            location: Some(location),
-            body,
-            change_id: None,
-        }
+        Self { status: 201, location: Some(location), body, change_id: None }
     }
 }
 
@@ -256,16 +220,11 @@ pub fn call(account: &mut Account, call: &Call<'_>, now: Now) -> Result<Answer, 
             let body = Writer::document("ChangeResourceRecordSetsResponse", |out| {
                 render::change_info(out, &change, now);
             });
-            Ok(Answer {
-                change_id: Some(change.id),
-                ..Answer::ok(body)
-            })
+            Ok(Answer { change_id: Some(change.id), ..Answer::ok(body) })
         }
         Op::GetChange => {
             let change = account.change(route.argument(0))?;
-            Ok(Answer::ok(Writer::document("GetChangeResponse", |out| {
-                render::change_info(out, change, now)
-            })))
+            Ok(Answer::ok(Writer::document("GetChangeResponse", |out| render::change_info(out, change, now))))
         }
         Op::CreateHealthCheck => health::create(account, body),
         Op::GetHealthCheck => health::get(account, route),
@@ -279,8 +238,6 @@ pub fn call(account: &mut Account, call: &Call<'_>, now: Now) -> Result<Answer, 
         Op::ChangeTagsForResource => tags::change(account, route, body),
         Op::ListTagsForResource => tags::list(account, route),
         Op::ListTagsForResources => tags::list_several(account, route, body),
-        Op::GetCallerIdentity | Op::Unknown => {
-            Err(unverified::unknown_operation(route.operation.name(), ""))
-        }
+        Op::GetCallerIdentity | Op::Unknown => Err(unverified::unknown_operation(route.operation.name(), "")),
     }
 }

@@ -82,10 +82,7 @@ impl Target {
     /// Requests about a zone.
     #[must_use]
     pub fn zone(id: &str) -> Self {
-        Self {
-            zone: Some(id.to_owned()),
-            ..Self::default()
-        }
+        Self { zone: Some(id.to_owned()), ..Self::default() }
     }
 
     /// Narrows it to a zone.
@@ -104,23 +101,14 @@ impl Target {
 
     fn meets(&self, operation: Operation, zone: Option<&str>, access_key: Option<&str>) -> bool {
         self.operation.is_none_or(|wanted| wanted == operation)
-            && self
-                .zone
-                .as_deref()
-                .is_none_or(|wanted| Some(wanted) == zone)
-            && self
-                .access_key
-                .as_deref()
-                .is_none_or(|wanted| Some(wanted) == access_key)
+            && self.zone.as_deref().is_none_or(|wanted| Some(wanted) == zone)
+            && self.access_key.as_deref().is_none_or(|wanted| Some(wanted) == access_key)
     }
 }
 
 impl From<Operation> for Target {
     fn from(operation: Operation) -> Self {
-        Self {
-            operation: Some(operation),
-            ..Self::default()
-        }
+        Self { operation: Some(operation), ..Self::default() }
     }
 }
 
@@ -140,12 +128,7 @@ pub struct Injection {
 impl Injection {
     /// A fault that has met no request yet.
     pub fn new(target: impl Into<Target>, fault: Fault, count: Count) -> Self {
-        Self {
-            target: target.into(),
-            fault,
-            count,
-            seen: 0,
-        }
+        Self { target: target.into(), fault, count, seen: 0 }
     }
 
     fn spent(&self) -> bool {
@@ -162,8 +145,7 @@ impl Injection {
         match self.count {
             Count::Always | Count::Next(_) => true,
             Count::Of { faults, calls } => {
-                let (index, faults, calls) =
-                    (u64::from(index), u64::from(faults), u64::from(calls));
+                let (index, faults, calls) = (u64::from(index), u64::from(faults), u64::from(calls));
                 index * faults % calls < faults
             }
         }
@@ -194,18 +176,9 @@ impl Faults {
     }
 
     /// What happens to a request: all delays that meet it, up to and with the first other fault.
-    pub fn strike(
-        &mut self,
-        operation: Operation,
-        zone: Option<&str>,
-        access_key: Option<&str>,
-    ) -> Vec<Fault> {
+    pub fn strike(&mut self, operation: Operation, zone: Option<&str>, access_key: Option<&str>) -> Vec<Fault> {
         let mut struck = Vec::new();
-        for injection in self
-            .waiting
-            .iter_mut()
-            .filter(|i| !i.spent() && i.target.meets(operation, zone, access_key))
-        {
+        for injection in self.waiting.iter_mut().filter(|i| !i.spent() && i.target.meets(operation, zone, access_key)) {
             if injection.strike() {
                 struck.push(injection.fault.clone());
                 if !matches!(injection.fault, Fault::Delay(_)) {
@@ -223,40 +196,18 @@ mod tests {
     use super::*;
 
     fn pattern(faults: &mut Faults, calls: usize) -> Vec<bool> {
-        (0..calls)
-            .map(|_| !faults.strike(Operation::GetChange, None, None).is_empty())
-            .collect()
+        (0..calls).map(|_| !faults.strike(Operation::GetChange, None, None).is_empty()).collect()
     }
 
     #[test]
     fn a_fault_meets_as_many_requests_as_it_was_given() {
         let mut faults = Faults::default();
-        faults.add(Injection::new(
-            Operation::GetChange,
-            Fault::Throttling,
-            Count::Next(2),
-        ));
-        faults.add(Injection::new(
-            Operation::ListHostedZones,
-            Fault::Throttling,
-            Count::Always,
-        ));
+        faults.add(Injection::new(Operation::GetChange, Fault::Throttling, Count::Next(2)));
+        faults.add(Injection::new(Operation::ListHostedZones, Fault::Throttling, Count::Always));
         assert_eq!(pattern(&mut faults, 4), [true, true, false, false]);
-        faults.add(Injection::new(
-            Target::any(),
-            Fault::Reset,
-            Count::Of {
-                faults: 2,
-                calls: 5,
-            },
-        ));
+        faults.add(Injection::new(Target::any(), Fault::Reset, Count::Of { faults: 2, calls: 5 }));
         let struck = pattern(&mut faults, 10);
-        assert_eq!(
-            struck,
-            [
-                true, false, false, true, false, false, false, false, false, false
-            ]
-        );
+        assert_eq!(struck, [true, false, false, true, false, false, false, false, false, false]);
         assert_eq!(faults.waiting().len(), 1);
     }
 
@@ -264,45 +215,14 @@ mod tests {
     fn a_delay_goes_with_the_next_fault_and_a_target_narrows() {
         let mut faults = Faults::default();
         let delay = Fault::Delay(Duration::from_millis(5));
-        faults.add(Injection::new(
-            Operation::GetChange,
-            delay.clone(),
-            Count::Always,
-        ));
-        faults.add(Injection::new(
-            Target::zone("Z1"),
-            Fault::Reset,
-            Count::Next(1),
-        ));
-        faults.add(Injection::new(
-            Target::zone("Z1"),
-            Fault::Hang,
-            Count::Next(1),
-        ));
-        assert_eq!(
-            faults.strike(Operation::GetChange, Some("Z2"), None),
-            [delay.clone()]
-        );
-        assert_eq!(
-            faults.strike(Operation::GetChange, Some("Z1"), None),
-            [delay, Fault::Reset]
-        );
-        assert_eq!(
-            faults.strike(Operation::ListHostedZones, Some("Z1"), None),
-            [Fault::Hang]
-        );
-        faults.add(Injection::new(
-            Target::any().signed_by("AKIA1"),
-            Fault::Hang,
-            Count::Always,
-        ));
-        assert_eq!(
-            faults.strike(Operation::ListHostedZones, None, Some("AKIA2")),
-            []
-        );
-        assert_eq!(
-            faults.strike(Operation::ListHostedZones, None, Some("AKIA1")),
-            [Fault::Hang]
-        );
+        faults.add(Injection::new(Operation::GetChange, delay.clone(), Count::Always));
+        faults.add(Injection::new(Target::zone("Z1"), Fault::Reset, Count::Next(1)));
+        faults.add(Injection::new(Target::zone("Z1"), Fault::Hang, Count::Next(1)));
+        assert_eq!(faults.strike(Operation::GetChange, Some("Z2"), None), [delay.clone()]);
+        assert_eq!(faults.strike(Operation::GetChange, Some("Z1"), None), [delay, Fault::Reset]);
+        assert_eq!(faults.strike(Operation::ListHostedZones, Some("Z1"), None), [Fault::Hang]);
+        faults.add(Injection::new(Target::any().signed_by("AKIA1"), Fault::Hang, Count::Always));
+        assert_eq!(faults.strike(Operation::ListHostedZones, None, Some("AKIA2")), []);
+        assert_eq!(faults.strike(Operation::ListHostedZones, None, Some("AKIA1")), [Fault::Hang]);
     }
 }

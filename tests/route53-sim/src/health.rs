@@ -117,9 +117,7 @@ impl HealthChecks {
     /// # Errors
     /// NoSuchHealthCheck.
     pub fn find(&self, id: &str) -> Result<&HealthCheck, ApiError> {
-        self.checks
-            .get(id)
-            .ok_or_else(|| texts::no_such_health_check(id))
+        self.checks.get(id).ok_or_else(|| texts::no_such_health_check(id))
     }
 
     /// All of them, by id.
@@ -141,10 +139,7 @@ impl HealthChecks {
 
     /// Says what the checkers report from now on, and whether there is such a health check.
     pub fn report(&mut self, id: &str, status: Option<String>) -> bool {
-        self.checks
-            .get_mut(id)
-            .map(|check| check.status = status)
-            .is_some()
+        self.checks.get_mut(id).map(|check| check.status = status).is_some()
     }
 
     /// CreateHealthCheck. `id` is taken if a new one is made.
@@ -163,10 +158,7 @@ impl HealthChecks {
             return Err(texts::health_check_already_exists());
         }
         let config = with_defaults(config);
-        let same = self
-            .checks
-            .values()
-            .find(|check| check.caller_reference == caller_reference);
+        let same = self.checks.values().find(|check| check.caller_reference == caller_reference);
         if let Some(existing) = same.map(|check| check.id.clone()) {
             let existing = self.find(&existing)?;
             return if existing.created_as == config {
@@ -193,19 +185,9 @@ impl HealthChecks {
     ///
     /// # Errors
     /// NoSuchHealthCheck, HealthCheckVersionMismatch, InvalidInput.
-    pub fn update(
-        &mut self,
-        id: &str,
-        update: HealthCheckUpdate,
-    ) -> Result<&HealthCheck, ApiError> {
-        let current = self
-            .checks
-            .get_mut(id)
-            .ok_or_else(|| texts::no_such_health_check(id))?;
-        if update
-            .version
-            .is_some_and(|version| version != current.version)
-        {
+    pub fn update(&mut self, id: &str, update: HealthCheckUpdate) -> Result<&HealthCheck, ApiError> {
+        let current = self.checks.get_mut(id).ok_or_else(|| texts::no_such_health_check(id))?;
+        if update.version.is_some_and(|version| version != current.version) {
             return Err(unverified::health_check_version_mismatch());
         }
         let config = merged(current.config.clone(), update);
@@ -220,20 +202,14 @@ impl HealthChecks {
     /// # Errors
     /// NoSuchHealthCheck.
     pub fn delete(&mut self, id: &str) -> Result<(), ApiError> {
-        let deleted = self
-            .checks
-            .remove(id)
-            .ok_or_else(|| texts::no_such_health_check(id))?;
+        let deleted = self.checks.remove(id).ok_or_else(|| texts::no_such_health_check(id))?;
         self.forgotten.insert(deleted.caller_reference);
         Ok(())
     }
 }
 
 fn is_endpoint(kind: &str) -> bool {
-    matches!(
-        kind,
-        "HTTP" | "HTTPS" | "HTTP_STR_MATCH" | "HTTPS_STR_MATCH" | "TCP"
-    )
+    matches!(kind, "HTTP" | "HTTPS" | "HTTP_STR_MATCH" | "HTTPS_STR_MATCH" | "TCP")
 }
 
 fn with_defaults(mut config: HealthCheckConfig) -> HealthCheckConfig {
@@ -263,12 +239,7 @@ fn merged(mut config: HealthCheckConfig, update: HealthCheckUpdate) -> HealthChe
         }
     }
     let new = update.config;
-    let HealthCheckConfig {
-        kind,
-        request_interval,
-        measure_latency,
-        ..
-    } = config;
+    let HealthCheckConfig { kind, request_interval, measure_latency, .. } = config;
     let list = |new: Vec<String>, old| if new.is_empty() { old } else { new };
     HealthCheckConfig {
         kind,
@@ -277,9 +248,7 @@ fn merged(mut config: HealthCheckConfig, update: HealthCheckUpdate) -> HealthChe
         ip_address: new.ip_address.or(config.ip_address),
         port: new.port.or(config.port),
         resource_path: new.resource_path.or(config.resource_path),
-        fully_qualified_domain_name: new
-            .fully_qualified_domain_name
-            .or(config.fully_qualified_domain_name),
+        fully_qualified_domain_name: new.fully_qualified_domain_name.or(config.fully_qualified_domain_name),
         search_string: new.search_string.or(config.search_string),
         failure_threshold: new.failure_threshold.or(config.failure_threshold),
         inverted: new.inverted.or(config.inverted),
@@ -289,9 +258,7 @@ fn merged(mut config: HealthCheckConfig, update: HealthCheckUpdate) -> HealthChe
         enable_sni: new.enable_sni.or(config.enable_sni),
         regions: list(new.regions, config.regions),
         alarm: new.alarm.or(config.alarm),
-        insufficient_data_health_status: new
-            .insufficient_data_health_status
-            .or(config.insufficient_data_health_status),
+        insufficient_data_health_status: new.insufficient_data_health_status.or(config.insufficient_data_health_status),
         routing_control_arn: new.routing_control_arn.or(config.routing_control_arn),
     }
 }
@@ -318,9 +285,7 @@ fn check(config: &HealthCheckConfig) -> Result<(), ApiError> {
         "CLOUDWATCH_METRIC" if config.alarm.is_none() => Some("AlarmIdentifier"),
         "RECOVERY_CONTROL" if config.routing_control_arn.is_none() => Some("RoutingControlArn"),
         "TCP" if config.port.is_none() => Some("Port"),
-        _ if needs_string && config.search_string.as_ref().is_none_or(String::is_empty) => {
-            Some("SearchString")
-        }
+        _ if needs_string && config.search_string.as_ref().is_none_or(String::is_empty) => Some("SearchString"),
         _ => None,
     };
     if let Some(field) = missing {
@@ -331,20 +296,11 @@ fn check(config: &HealthCheckConfig) -> Result<(), ApiError> {
         return refuse(texts::NO_ADDRESS_AND_NO_DOMAIN.to_owned());
     }
     let superfluous = [
-        (
-            config.search_string.is_some() && !needs_string,
-            "SearchString",
-        ),
-        (
-            config.resource_path.is_some() && (kind == "TCP" || !endpoint),
-            "ResourcePath",
-        ),
+        (config.search_string.is_some() && !needs_string, "SearchString"),
+        (config.resource_path.is_some() && (kind == "TCP" || !endpoint), "ResourcePath"),
         (config.port.is_some() && !endpoint, "Port"),
         (config.ip_address.is_some() && !endpoint, "IPAddress"),
-        (
-            config.fully_qualified_domain_name.is_some() && !endpoint,
-            "FullyQualifiedDomainName",
-        ),
+        (config.fully_qualified_domain_name.is_some() && !endpoint, "FullyQualifiedDomainName"),
     ];
     match superfluous.into_iter().find(|(given, _)| *given) {
         Some((_, field)) => refuse(unverified::health_check_must_not_have(kind, field)),
@@ -382,103 +338,36 @@ mod tests {
     use super::*;
 
     fn https() -> HealthCheckConfig {
-        HealthCheckConfig {
-            kind: "HTTPS".to_owned(),
-            ip_address: Some("8.8.8.8".to_owned()),
-            ..Default::default()
-        }
+        HealthCheckConfig { kind: "HTTPS".to_owned(), ip_address: Some("8.8.8.8".to_owned()), ..Default::default() }
     }
 
     #[test]
     fn a_caller_reference_stands_for_one_health_check_for_ever() {
         let mut checks = HealthChecks::default();
-        assert_eq!(
-            checks
-                .create("a".to_owned(), "ref", https(), 200)
-                .unwrap()
-                .id,
-            "a"
-        );
-        assert_eq!(
-            checks
-                .create("b".to_owned(), "ref", https(), 200)
-                .unwrap()
-                .id,
-            "a"
-        );
-        let explicit = HealthCheckConfig {
-            port: Some(443),
-            ..https()
-        };
-        assert_eq!(
-            checks
-                .create("b".to_owned(), "ref", explicit, 200)
-                .unwrap()
-                .id,
-            "a"
-        );
-        let other = HealthCheckConfig {
-            port: Some(8443),
-            ..https()
-        };
+        assert_eq!(checks.create("a".to_owned(), "ref", https(), 200).unwrap().id, "a");
+        assert_eq!(checks.create("b".to_owned(), "ref", https(), 200).unwrap().id, "a");
+        let explicit = HealthCheckConfig { port: Some(443), ..https() };
+        assert_eq!(checks.create("b".to_owned(), "ref", explicit, 200).unwrap().id, "a");
+        let other = HealthCheckConfig { port: Some(8443), ..https() };
         let taken = texts::health_check_already_exists();
-        assert_eq!(
-            checks
-                .create("b".to_owned(), "ref", other, 200)
-                .unwrap_err(),
-            taken
-        );
+        assert_eq!(checks.create("b".to_owned(), "ref", other, 200).unwrap_err(), taken);
         checks.delete("a").unwrap();
-        assert_eq!(
-            checks
-                .create("b".to_owned(), "ref", https(), 200)
-                .unwrap_err(),
-            taken
-        );
+        assert_eq!(checks.create("b".to_owned(), "ref", https(), 200).unwrap_err(), taken);
         assert_eq!(checks.delete("a").unwrap_err().code, "NoSuchHealthCheck");
     }
 
     #[test]
     fn addresses_nobody_can_check_are_forbidden() {
-        for address in [
-            "10.0.0.10",
-            "203.0.113.10",
-            "100.64.0.1",
-            "127.0.0.1",
-            "169.254.0.1",
-            "0.1.2.3",
-            "240.0.0.1",
-        ] {
-            let config = HealthCheckConfig {
-                ip_address: Some(address.to_owned()),
-                ..https()
-            };
-            assert_eq!(
-                check(&config).unwrap_err().message,
-                format!("IPv4 address {address} is forbidden")
-            );
+        for address in ["10.0.0.10", "203.0.113.10", "100.64.0.1", "127.0.0.1", "169.254.0.1", "0.1.2.3", "240.0.0.1"] {
+            let config = HealthCheckConfig { ip_address: Some(address.to_owned()), ..https() };
+            assert_eq!(check(&config).unwrap_err().message, format!("IPv4 address {address} is forbidden"));
         }
         for address in ["2001:db8::1", "fd00::1", "fe80::1", "::1", "::ffff:8.8.8.8"] {
-            let config = HealthCheckConfig {
-                ip_address: Some(address.to_owned()),
-                ..https()
-            };
-            assert_eq!(
-                check(&config).unwrap_err().message,
-                format!("IPv6 address {address} is forbidden")
-            );
+            let config = HealthCheckConfig { ip_address: Some(address.to_owned()), ..https() };
+            assert_eq!(check(&config).unwrap_err().message, format!("IPv6 address {address} is forbidden"));
         }
-        for address in [
-            "8.8.8.8",
-            "100.128.0.1",
-            "198.20.0.1",
-            "2001:4860:4860::8888",
-        ] {
-            check(&HealthCheckConfig {
-                ip_address: Some(address.to_owned()),
-                ..https()
-            })
-            .unwrap();
+        for address in ["8.8.8.8", "100.128.0.1", "198.20.0.1", "2001:4860:4860::8888"] {
+            check(&HealthCheckConfig { ip_address: Some(address.to_owned()), ..https() }).unwrap();
         }
     }
 
@@ -488,36 +377,18 @@ mod tests {
         checks.create("a".to_owned(), "ref", https(), 200).unwrap();
         let update = HealthCheckUpdate {
             version: Some(1),
-            config: HealthCheckConfig {
-                ip_address: Some("8.8.4.4".to_owned()),
-                ..Default::default()
-            },
+            config: HealthCheckConfig { ip_address: Some("8.8.4.4".to_owned()), ..Default::default() },
             reset: Vec::new(),
         };
         let updated = checks.update("a", update.clone()).unwrap();
-        assert_eq!(
-            (updated.version, updated.config.ip_address.as_deref()),
-            (2, Some("8.8.4.4"))
-        );
+        assert_eq!((updated.version, updated.config.ip_address.as_deref()), (2, Some("8.8.4.4")));
         assert_eq!(updated.config.kind, "HTTPS");
-        assert_eq!(
-            checks.update("a", update).unwrap_err().code,
-            "HealthCheckVersionMismatch"
-        );
+        assert_eq!(checks.update("a", update).unwrap_err().code, "HealthCheckVersionMismatch");
         let forbidden = HealthCheckUpdate {
-            config: HealthCheckConfig {
-                ip_address: Some("10.0.0.1".to_owned()),
-                ..Default::default()
-            },
+            config: HealthCheckConfig { ip_address: Some("10.0.0.1".to_owned()), ..Default::default() },
             ..Default::default()
         };
-        assert_eq!(
-            checks.update("a", forbidden).unwrap_err().message,
-            "IPv4 address 10.0.0.1 is forbidden"
-        );
-        assert_eq!(
-            checks.find("a").unwrap().config.ip_address.as_deref(),
-            Some("8.8.4.4")
-        );
+        assert_eq!(checks.update("a", forbidden).unwrap_err().message, "IPv4 address 10.0.0.1 is forbidden");
+        assert_eq!(checks.find("a").unwrap().config.ip_address.as_deref(), Some("8.8.4.4"));
     }
 }

@@ -55,9 +55,7 @@ impl Log {
 
     /// Completes an entry; nothing happens if the log was cleared meanwhile.
     pub(crate) fn update(&mut self, sequence: u64, with: impl FnOnce(&mut Request)) {
-        if let Ok(index) = self
-            .requests
-            .binary_search_by_key(&sequence, |request| request.sequence)
+        if let Ok(index) = self.requests.binary_search_by_key(&sequence, |request| request.sequence)
             && let Some(request) = self.requests.get_mut(index)
         {
             with(request);

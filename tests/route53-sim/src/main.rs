@@ -64,9 +64,7 @@ enum ThrottleModel {
 }
 
 fn zone(text: &str) -> Result<(String, String), String> {
-    let (name, id) = text
-        .split_once('=')
-        .ok_or("not of the form NAME=ID, as in example.com=Z0123456789ABC")?;
+    let (name, id) = text.split_once('=').ok_or("not of the form NAME=ID, as in example.com=Z0123456789ABC")?;
     if id.is_empty() || id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(format!("{id:?} is no zone id: 1 to 32 letters and digits"));
     }
@@ -106,17 +104,13 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         // Before the address is printed: whoever reads it may send a signal at once.
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-        let mut builder = Sim::builder()
-            .listen(arguments.listen)
-            .options(arguments.options());
+        let mut builder = Sim::builder().listen(arguments.listen).options(arguments.options());
         for (name, id) in &arguments.zones {
             builder = builder.zone(name, id);
         }

@@ -77,8 +77,7 @@ pub fn sort_key(stored: &str) -> String {
 /// Whether a name is the zone's own or below it; both in stored form.
 #[must_use]
 pub fn is_within(name: &str, zone: &str) -> bool {
-    name.strip_suffix(zone)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// Appends a label in stored form and returns its length in bytes on the wire.
@@ -106,10 +105,7 @@ fn push_label(label: &str, out: &mut String) -> Result<usize, Problem> {
 
 fn octal(text: &str) -> Option<u8> {
     let digits = text.get(..3)?;
-    digits
-        .bytes()
-        .all(|b| (b'0'..=b'7').contains(&b))
-        .then(|| u8::from_str_radix(digits, 8).ok())?
+    digits.bytes().all(|b| (b'0'..=b'7').contains(&b)).then(|| u8::from_str_radix(digits, 8).ok())?
 }
 
 #[cfg(test)]
@@ -171,15 +167,9 @@ mod tests {
 
     #[test]
     fn names_sort_by_reversed_labels_and_the_characters_below_the_dot_come_first() {
-        let mut names = [
-            "www.example.com",
-            "a-b.example.com",
-            "a.example.com",
-            "x.a.example.com",
-            "example.com",
-            "*.example.com",
-        ]
-        .map(|name| normalize(name).unwrap());
+        let mut names =
+            ["www.example.com", "a-b.example.com", "a.example.com", "x.a.example.com", "example.com", "*.example.com"]
+                .map(|name| normalize(name).unwrap());
         names.sort_by_key(|name| sort_key(name));
         assert_eq!(
             names,

@@ -79,9 +79,7 @@ pub const CONTINENTS: &[(&str, &str)] = &[
 
 /// Code and name of each country, from the public-domain table of the time zone database.
 pub fn countries() -> impl Iterator<Item = (&'static str, &'static str)> {
-    include_str!("countries.tsv")
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
+    include_str!("countries.tsv").lines().filter_map(|line| line.split_once('\t'))
 }
 
 /// Whether geoproximity routing knows the Region.
@@ -94,8 +92,7 @@ pub fn is_region(name: &str) -> bool {
 #[must_use]
 pub fn is_local_zone_group(name: &str) -> bool {
     let mut parts = name.rsplitn(3, '-');
-    let (Some(number), Some(city), Some(region)) = (parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(number), Some(city), Some(region)) = (parts.next(), parts.next(), parts.next()) else {
         return false;
     };
     is_region(region)
@@ -113,13 +110,7 @@ mod tests {
         assert!(is_region("eu-central-1"));
         assert!(!is_region("xx-fake-1"));
         assert!(is_local_zone_group("us-west-2-den-1"));
-        for bad in [
-            "not-a-zone-group",
-            "us-west-2",
-            "us-west-2-den-1a",
-            "xx-west-2-den-1",
-            "us-west-2-den-",
-        ] {
+        for bad in ["not-a-zone-group", "us-west-2", "us-west-2-den-1a", "xx-west-2-den-1", "us-west-2-den-"] {
             assert!(!is_local_zone_group(bad), "{bad}");
         }
         assert!(countries().any(|c| c == ("JP", "Japan")));

@@ -20,11 +20,7 @@ pub(crate) fn problem(set: &RecordSet) -> Option<String> {
             let single = matches!(set.rtype.as_str(), "CNAME" | "SOA") && set.values.len() > 1;
             single.then(|| unverified::single_value_type(set))
         })
-        .or_else(|| {
-            set.values
-                .iter()
-                .find_map(|value| value_problem(&set.rtype, value))
-        })
+        .or_else(|| set.values.iter().find_map(|value| value_problem(&set.rtype, value)))
 }
 
 /// Two spellings of one IPv6 address are one value.
@@ -38,14 +34,8 @@ fn comparable(rtype: &str, value: &str) -> String {
 fn value_problem(rtype: &str, value: &str) -> Option<String> {
     match rtype {
         "A" if value.contains(char::is_whitespace) => Some(texts::a_not_single_field(value)),
-        "A" => value
-            .parse::<Ipv4Addr>()
-            .is_err()
-            .then(|| texts::illegal_ipv4(value)),
-        "AAAA" => value
-            .parse::<Ipv6Addr>()
-            .is_err()
-            .then(|| unverified::illegal_ipv6(value)),
+        "A" => value.parse::<Ipv4Addr>().is_err().then(|| texts::illegal_ipv4(value)),
+        "AAAA" => value.parse::<Ipv6Addr>().is_err().then(|| unverified::illegal_ipv6(value)),
         "TXT" | "SPF" => text_problem(value),
         "CNAME" | "NS" | "PTR" => fields_problem(rtype, value, 1),
         "MX" => fields_problem(rtype, value, 2),
@@ -57,8 +47,7 @@ fn value_problem(rtype: &str, value: &str) -> Option<String> {
 }
 
 fn fields_problem(rtype: &str, value: &str, fields: usize) -> Option<String> {
-    (value.split_whitespace().count() != fields)
-        .then(|| unverified::wrong_field_count(rtype, fields, value))
+    (value.split_whitespace().count() != fields).then(|| unverified::wrong_field_count(rtype, fields, value))
 }
 
 /// One or more quoted strings of at most 255 bytes each.
@@ -77,10 +66,7 @@ fn text_problem(value: &str) -> Option<String> {
             return Some(unverified::not_enclosed_in_quotes(value));
         }
     }
-    value
-        .trim()
-        .is_empty()
-        .then(|| unverified::not_enclosed_in_quotes(value))
+    value.trim().is_empty().then(|| unverified::not_enclosed_in_quotes(value))
 }
 
 /// The length of the quoted string at the front in bytes, and how much text it takes.
@@ -95,9 +81,7 @@ fn quoted(text: &str) -> Option<(usize, usize)> {
         match bytes.get(at)? {
             b'"' => return Some((length, at + 1)),
             b'\\' => {
-                let octal = bytes
-                    .get(at + 1..at + 4)
-                    .is_some_and(|d| d.iter().all(|b| (b'0'..=b'7').contains(b)));
+                let octal = bytes.get(at + 1..at + 4).is_some_and(|d| d.iter().all(|b| (b'0'..=b'7').contains(b)));
                 at += if octal { 4 } else { 2 };
             }
             _ => at += 1,
@@ -113,38 +97,19 @@ mod tests {
     #[test]
     fn text_is_quoted_and_in_pieces_of_255() {
         let long = "x".repeat(255);
-        for good in [
-            "\"a\"",
-            "\"\"",
-            "\"a\" \"b\"",
-            "\"a \\\" b\"",
-            "\"\\101\"",
-            &format!("\"{long}\" \"{long}\""),
-        ] {
+        for good in ["\"a\"", "\"\"", "\"a\" \"b\"", "\"a \\\" b\"", "\"\\101\"", &format!("\"{long}\" \"{long}\"")] {
             assert_eq!(text_problem(good), None, "{good}");
         }
         for bad in ["a", "", "\"a", "\"a\"b", "\"a\"\"b\"", "a \"b\""] {
-            assert_eq!(
-                text_problem(bad),
-                Some(unverified::not_enclosed_in_quotes(bad)),
-                "{bad}"
-            );
+            assert_eq!(text_problem(bad), Some(unverified::not_enclosed_in_quotes(bad)), "{bad}");
         }
         let longer = format!("\"{long}x\"");
-        assert_eq!(
-            text_problem(&longer),
-            Some(unverified::character_string_too_long(&longer))
-        );
+        assert_eq!(text_problem(&longer), Some(unverified::character_string_too_long(&longer)));
     }
 
     #[test]
     fn two_spellings_of_an_address_are_a_duplicate() {
-        let set = RecordSet::new("a.example.com", "AAAA")
-            .value("2001:db8::1")
-            .value("2001:DB8:0::1");
-        assert_eq!(
-            problem(&set),
-            Some("Duplicate Resource Record: '2001:DB8:0::1'".to_owned())
-        );
+        let set = RecordSet::new("a.example.com", "AAAA").value("2001:db8::1").value("2001:DB8:0::1");
+        assert_eq!(problem(&set), Some("Duplicate Resource Record: '2001:DB8:0::1'".to_owned()));
     }
 }

@@ -93,10 +93,7 @@ fn record_set(out: &mut Writer, set: &RecordSet) {
             });
         }
         out.optional("HealthCheckId", set.health_check_id.as_ref());
-        out.optional(
-            "TrafficPolicyInstanceId",
-            set.traffic_policy_instance_id.as_ref(),
-        );
+        out.optional("TrafficPolicyInstanceId", set.traffic_policy_instance_id.as_ref());
         if let Some(cidr) = &set.cidr {
             out.element("CidrRoutingConfig", |out| {
                 out.leaf("CollectionId", &cidr.collection_id);
@@ -122,14 +119,7 @@ fn record_set(out: &mut Writer, set: &RecordSet) {
 pub(crate) fn error(namespace: &str, error: &ApiError, request_id: &str) -> String {
     Writer::document_in(namespace, "ErrorResponse", |out| {
         out.element("Error", |out| {
-            out.leaf(
-                "Type",
-                if error.status < 500 {
-                    "Sender"
-                } else {
-                    "Receiver"
-                },
-            );
+            out.leaf("Type", if error.status < 500 { "Sender" } else { "Receiver" });
             out.leaf("Code", &error.code);
             out.leaf("Message", &error.message);
         });
@@ -139,11 +129,7 @@ pub(crate) fn error(namespace: &str, error: &ApiError, request_id: &str) -> Stri
 
 /// The form the model documents for InvalidChangeBatch; the service sent it until some years ago.
 pub(crate) fn legacy_change_batch_error(error: &ApiError, request_id: &str) -> String {
-    let bare = error
-        .message
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(&error.message);
+    let bare = error.message.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&error.message);
     Writer::document("InvalidChangeBatch", |out| {
         out.element("Messages", |out| out.leaf("Message", bare));
         out.leaf("RequestId", request_id);

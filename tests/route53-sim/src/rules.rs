@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{
-    Action, ApiError, Change, ChangeBatch, GeoLocation, GeoProximity, Policy, RecordSet,
-};
+use crate::model::{Action, ApiError, Change, ChangeBatch, GeoLocation, GeoProximity, Policy, RecordSet};
 use crate::options::{Options, Switch};
 use crate::texts::{self, unverified};
 use crate::zone::{Key, Zone};
@@ -50,10 +48,7 @@ pub fn structure(batch: &ChangeBatch) -> Result<Vec<Change>, ApiError> {
             if let Some(alias) = &mut set.alias {
                 alias.dns_name = name::normalize(&alias.dns_name).map_err(invalid_name)?;
             }
-            Ok(Change {
-                action: change.action,
-                record_set: set,
-            })
+            Ok(Change { action: change.action, record_set: set })
         })
         .collect()
 }
@@ -67,33 +62,19 @@ fn invalid_name(problem: name::Problem) -> ApiError {
 fn ranges(batch: &ChangeBatch) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     for (index, change) in batch.changes.iter().enumerate() {
-        let path = |field: &str| {
-            format!(
-                "changeBatch.changes.{}.member.resourceRecordSet.{field}",
-                index + 1
-            )
-        };
-        for (field, value, max) in [
-            ("tTL", change.record_set.ttl, i64::from(i32::MAX)),
-            ("weight", change.record_set.weight, 255),
-        ] {
+        let path = |field: &str| format!("changeBatch.changes.{}.member.resourceRecordSet.{field}", index + 1);
+        for (field, value, max) in
+            [("tTL", change.record_set.ttl, i64::from(i32::MAX)), ("weight", change.record_set.weight, 255)]
+        {
             let bound = match value {
                 Some(value) if value > max => format!("have value less than or equal to {max}"),
                 Some(value) if value < 0 => "have value greater than or equal to 0".to_owned(),
                 _ => continue,
             };
-            errors.push(texts::constraint(
-                &value.unwrap_or_default().to_string(),
-                &path(field),
-                &bound,
-            ));
+            errors.push(texts::constraint(&value.unwrap_or_default().to_string(), &path(field), &bound));
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::invalid_input(texts::validation_errors(&errors)))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_input(texts::validation_errors(&errors))) }
 }
 
 const NONE: &str = "none";
@@ -102,39 +83,26 @@ const SEVERAL: &str = "more than one";
 fn one_policy(action: Action, set: &RecordSet) -> Result<(), ApiError> {
     match (set.policies().len(), &set.set_identifier) {
         (0, None) | (1, Some(_)) => Ok(()),
-        (0, Some(_)) => Err(ApiError::invalid_input(texts::one_policy(
-            action, set, NONE,
-        ))),
-        (1, None) => Err(ApiError::invalid_input(texts::missing_set_identifier(
-            action, set,
-        ))),
-        (_, _) => Err(ApiError::invalid_input(texts::one_policy(
-            action, set, SEVERAL,
-        ))),
+        (0, Some(_)) => Err(ApiError::invalid_input(texts::one_policy(action, set, NONE))),
+        (1, None) => Err(ApiError::invalid_input(texts::missing_set_identifier(action, set))),
+        (_, _) => Err(ApiError::invalid_input(texts::one_policy(action, set, SEVERAL))),
     }
 }
 
 fn one_source(action: Action, set: &RecordSet) -> Result<(), ApiError> {
     let (ttl, values) = (set.ttl.is_some(), !set.values.is_empty());
-    let others =
-        usize::from(set.alias.is_some()) + usize::from(set.traffic_policy_instance_id.is_some());
+    let others = usize::from(set.alias.is_some()) + usize::from(set.traffic_policy_instance_id.is_some());
     // A lone TTL beside an alias is already one source too many.
     let found = match (others, ttl, values) {
         (0, true, true) | (1, false, false) => return Ok(()),
         (0, _, _) => NONE,
         (_, _, _) => SEVERAL,
     };
-    Err(ApiError::invalid_input(texts::one_source(
-        action, set, found,
-    )))
+    Err(ApiError::invalid_input(texts::one_source(action, set, found)))
 }
 
 fn one_location(location: &GeoProximity) -> Result<(), ApiError> {
-    let given = [
-        location.aws_region.is_some(),
-        location.local_zone_group.is_some(),
-        location.coordinates.is_some(),
-    ];
+    let given = [location.aws_region.is_some(), location.local_zone_group.is_some(), location.coordinates.is_some()];
     match given.into_iter().filter(|given| *given).count() {
         0 => Err(ApiError::invalid_input(texts::one_location(NONE))),
         1 => Ok(()),
@@ -145,9 +113,7 @@ fn one_location(location: &GeoProximity) -> Result<(), ApiError> {
 fn one_geolocation(location: &GeoLocation) -> Result<(), ApiError> {
     match (&location.continent, &location.country) {
         (None, None) => Err(ApiError::invalid_input(unverified::one_geolocation(NONE))),
-        (Some(_), Some(_)) => Err(ApiError::invalid_input(unverified::one_geolocation(
-            SEVERAL,
-        ))),
+        (Some(_), Some(_)) => Err(ApiError::invalid_input(unverified::one_geolocation(SEVERAL))),
         _ => Ok(()),
     }
 }
@@ -165,10 +131,7 @@ pub fn apply(zone: &mut Zone, changes: &[Change], context: &Context<'_>) -> Resu
     if !messages.is_empty() {
         return Err(ApiError::invalid_change_batch(&messages));
     }
-    for change in changes
-        .iter()
-        .filter(|change| change.action != Action::Delete)
-    {
+    for change in changes.iter().filter(|change| change.action != Action::Delete) {
         if let Some(id) = &change.record_set.health_check_id
             && !(context.health_check_exists)(id)
         {
@@ -216,14 +179,7 @@ fn counters(changes: &[Change]) -> Vec<String> {
     let sum = |count: fn(&RecordSet) -> usize| -> usize {
         changes
             .iter()
-            .map(|change| {
-                count(&change.record_set)
-                    * if change.action == Action::Upsert {
-                        2
-                    } else {
-                        1
-                    }
-            })
+            .map(|change| count(&change.record_set) * if change.action == Action::Upsert { 2 } else { 1 })
             .sum()
     };
     let mut messages = Vec::new();
@@ -255,14 +211,11 @@ fn repeated_keys(changes: &[Change]) -> Vec<String> {
 }
 
 fn apex(zone: &Zone) -> Vec<String> {
-    [
-        ("SOA", unverified::SOA_IS_NEEDED),
-        ("NS", unverified::NS_IS_NEEDED),
-    ]
-    .into_iter()
-    .filter(|(rtype, _)| zone.pool(&zone.name, rtype).next().is_none())
-    .map(|(_, message)| message.to_owned())
-    .collect()
+    [("SOA", unverified::SOA_IS_NEEDED), ("NS", unverified::NS_IS_NEEDED)]
+        .into_iter()
+        .filter(|(rtype, _)| zone.pool(&zone.name, rtype).next().is_none())
+        .map(|(_, message)| message.to_owned())
+        .collect()
 }
 
 fn refuse_delete(zone: &Zone, set: &RecordSet, context: &Context<'_>) -> Vec<String> {
@@ -308,12 +261,9 @@ fn refuse_write(zone: &Zone, change: &Change, context: &Context<'_>) -> Vec<Stri
             .or_else(|| alias_target(zone, set, context))
             .or_else(|| {
                 let several = set.policy().is_some() && set.values.len() > 1;
-                (several && context.options.multi_value == Switch::Reject)
-                    .then(|| unverified::multi_value(set))
+                (several && context.options.multi_value == Switch::Reject).then(|| unverified::multi_value(set))
             })
-            .or_else(|| {
-                (change.action == Action::Create && exists).then(|| texts::already_exists(set))
-            })
+            .or_else(|| (change.action == Action::Create && exists).then(|| texts::already_exists(set)))
             .or_else(|| pool(zone, set, &key, context.options))
             .or_else(|| cname(zone, set))
             .or_else(|| {
@@ -353,17 +303,11 @@ fn by_itself(zone: &Zone, set: &RecordSet) -> Vec<String> {
             vec![texts::MULTIVALUE_ALIAS.to_owned()]
         }
         Some(Policy::Failover)
-            if set.failover.as_deref() == Some("PRIMARY")
-                && set.alias.is_none()
-                && set.health_check_id.is_none() =>
+            if set.failover.as_deref() == Some("PRIMARY") && set.alias.is_none() && set.health_check_id.is_none() =>
         {
             vec![texts::PRIMARY_WITHOUT_HEALTH_CHECK.to_owned()]
         }
-        _ => set
-            .geoproximity
-            .as_ref()
-            .map(unknown_location)
-            .unwrap_or_default(),
+        _ => set.geoproximity.as_ref().map(unknown_location).unwrap_or_default(),
     }
 }
 
@@ -382,16 +326,11 @@ fn unknown_location(location: &GeoProximity) -> Vec<String> {
 
 fn alias_target(zone: &Zone, set: &RecordSet, context: &Context<'_>) -> Option<String> {
     let alias = set.alias.as_ref()?;
-    let target_zone = if alias.hosted_zone_id == zone.id {
-        zone
-    } else {
-        context.other_zones.get(&alias.hosted_zone_id)?
-    };
+    let target_zone =
+        if alias.hosted_zone_id == zone.id { zone } else { context.other_zones.get(&alias.hosted_zone_id)? };
     let (target, id) = (&alias.dns_name, &alias.hosted_zone_id);
     if !name::is_within(target, &target_zone.name) {
-        return Some(unverified::alias_target_outside_its_zone(
-            target, &set.rtype, id,
-        ));
+        return Some(unverified::alias_target_outside_its_zone(target, &set.rtype, id));
     }
     let found = target_zone.pool(target, &set.rtype).next().is_some();
     (!found).then(|| unverified::alias_target_not_found(target, &set.rtype, id))
@@ -399,11 +338,8 @@ fn alias_target(zone: &Zone, set: &RecordSet, context: &Context<'_>) -> Option<S
 
 /// What the other record sets of the same name and type forbid.
 fn pool(zone: &Zone, set: &RecordSet, key: &Key, options: &Options) -> Option<String> {
-    let others: Vec<&RecordSet> = zone
-        .pool(&set.name, &set.rtype)
-        .map(Arc::as_ref)
-        .filter(|other| Key::of(other) != *key)
-        .collect();
+    let others: Vec<&RecordSet> =
+        zone.pool(&set.name, &set.rtype).map(Arc::as_ref).filter(|other| Key::of(other) != *key).collect();
     let Some(policy) = set.policy() else {
         return (!others.is_empty()).then(|| texts::other_sets_exist(set));
     };
@@ -418,8 +354,7 @@ fn pool(zone: &Zone, set: &RecordSet, key: &Key, options: &Options) -> Option<St
             Policy::CidrRoutingConfig => unverified::other_policy_exists("CIDR", set),
         });
     }
-    let same =
-        |equal: fn(&RecordSet, &RecordSet) -> bool| others.iter().any(|other| equal(other, set));
+    let same = |equal: fn(&RecordSet, &RecordSet) -> bool| others.iter().any(|other| equal(other, set));
     let refusal = match policy {
         Policy::Weight => {
             let differs = |other: &RecordSet, set: &RecordSet| {
@@ -428,14 +363,11 @@ fn pool(zone: &Zone, set: &RecordSet, key: &Key, options: &Options) -> Option<St
             same(differs).then(|| texts::weighted_ttl_differs(set))
         }
         Policy::Region => same(|a, b| a.region == b.region).then(|| texts::region_exists(set)),
-        Policy::Failover => same(|a, b| a.failover == b.failover)
-            .then(|| unverified::duplicate_in_pool("failover", set, "role")),
+        Policy::Failover => {
+            same(|a, b| a.failover == b.failover).then(|| unverified::duplicate_in_pool("failover", set, "role"))
+        }
         Policy::GeoLocation => same(|a, b| a.geolocation == b.geolocation).then(|| {
-            let location = set
-                .geolocation
-                .as_ref()
-                .map(geolocation_text)
-                .unwrap_or_default();
+            let location = set.geolocation.as_ref().map(geolocation_text).unwrap_or_default();
             texts::geolocation_exists(set, &location)
         }),
         Policy::MultiValueAnswer => None,
@@ -443,14 +375,10 @@ fn pool(zone: &Zone, set: &RecordSet, key: &Key, options: &Options) -> Option<St
             && same(|a, b| place(a) == place(b)))
         .then(|| unverified::duplicate_in_pool("geoproximity", set, "location")),
         Policy::CidrRoutingConfig => {
-            if same(|a, b| {
-                a.cidr.as_ref().map(|c| &c.collection_id)
-                    != b.cidr.as_ref().map(|c| &c.collection_id)
-            }) {
+            if same(|a, b| a.cidr.as_ref().map(|c| &c.collection_id) != b.cidr.as_ref().map(|c| &c.collection_id)) {
                 Some(unverified::other_cidr_collection(set))
             } else {
-                same(|a, b| a.cidr == b.cidr)
-                    .then(|| unverified::duplicate_in_pool("CIDR", set, "location"))
+                same(|a, b| a.cidr == b.cidr).then(|| unverified::duplicate_in_pool("CIDR", set, "location"))
             }
         }
     };
@@ -471,15 +399,8 @@ fn pool(zone: &Zone, set: &RecordSet, key: &Key, options: &Options) -> Option<St
 /// Where a geoproximity record set is; two spellings of one pair of coordinates are one place.
 fn place(set: &RecordSet) -> Option<(Option<&str>, Option<&str>, Option<(i64, i64)>)> {
     let location = set.geoproximity.as_ref()?;
-    let coordinates = location
-        .coordinates
-        .as_ref()
-        .map(|c| (hundredths(&c.latitude), hundredths(&c.longitude)));
-    Some((
-        location.aws_region.as_deref(),
-        location.local_zone_group.as_deref(),
-        coordinates,
-    ))
+    let coordinates = location.coordinates.as_ref().map(|c| (hundredths(&c.latitude), hundredths(&c.longitude)));
+    Some((location.aws_region.as_deref(), location.local_zone_group.as_deref(), coordinates))
 }
 
 /// Degrees with at most two decimals as hundredths of a degree.
@@ -490,8 +411,7 @@ fn hundredths(degrees: &str) -> i64 {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = format!("{fraction:0<2}");
-    let value = whole.parse::<i64>().unwrap_or_default() * 100
-        + fraction.parse::<i64>().unwrap_or_default();
+    let value = whole.parse::<i64>().unwrap_or_default() * 100 + fraction.parse::<i64>().unwrap_or_default();
     if negative { -value } else { value }
 }
 
@@ -500,59 +420,30 @@ fn geolocation_text(location: &GeoLocation) -> String {
         if code == "*" {
             return "Default".to_owned();
         }
-        places::countries()
-            .find(|(c, _)| *c == code)
-            .map_or(code, |(_, name)| name)
-            .to_owned()
+        places::countries().find(|(c, _)| *c == code).map_or(code, |(_, name)| name).to_owned()
     };
     match location {
-        GeoLocation {
-            continent: Some(code),
-            ..
-        } => {
-            let name = places::CONTINENTS
-                .iter()
-                .find(|(c, _)| c == code)
-                .map_or(code.as_str(), |(_, name)| name);
+        GeoLocation { continent: Some(code), .. } => {
+            let name = places::CONTINENTS.iter().find(|(c, _)| c == code).map_or(code.as_str(), |(_, name)| name);
             format!("[continent = ({code}, {name})}}")
         }
-        GeoLocation {
-            country: Some(code),
-            subdivision: None,
-            ..
-        } => {
+        GeoLocation { country: Some(code), subdivision: None, .. } => {
             format!("[country = ({code}, {})}}", country_name(code))
         }
-        GeoLocation {
-            country,
-            subdivision,
-            ..
-        } => {
-            let (code, part) = (
-                country.as_deref().unwrap_or_default(),
-                subdivision.as_deref().unwrap_or_default(),
-            );
-            format!(
-                "[country = ({code}, {}), subdivision = ({part})}}",
-                country_name(code)
-            )
+        GeoLocation { country, subdivision, .. } => {
+            let (code, part) = (country.as_deref().unwrap_or_default(), subdivision.as_deref().unwrap_or_default());
+            format!("[country = ({code}, {}), subdivision = ({part})}}", country_name(code))
         }
     }
 }
 
 /// A CNAME stands alone at its name.
 fn cname(zone: &Zone, set: &RecordSet) -> Option<String> {
-    let mut others = zone
-        .at_name(&set.name)
-        .filter(|other| other.rtype != set.rtype);
+    let mut others = zone.at_name(&set.name).filter(|other| other.rtype != set.rtype);
     if set.rtype == "CNAME" {
-        return others
-            .next()
-            .map(|_| texts::cname_conflicts(set, &zone.name));
+        return others.next().map(|_| texts::cname_conflicts(set, &zone.name));
     }
-    others
-        .any(|other| other.rtype == "CNAME")
-        .then(|| texts::cname_exists(set, &zone.name))
+    others.any(|other| other.rtype == "CNAME").then(|| texts::cname_exists(set, &zone.name))
 }
 
 #[cfg(test)]
@@ -561,15 +452,9 @@ mod tests {
 
     #[test]
     fn two_spellings_of_a_coordinate_are_one_number() {
-        for (text, number) in [
-            ("52.5", 5250),
-            ("52.50", 5250),
-            ("+52.5", 5250),
-            ("-0.05", -5),
-            ("-0", 0),
-            ("180", 18000),
-            ("7.", 700),
-        ] {
+        for (text, number) in
+            [("52.5", 5250), ("52.50", 5250), ("+52.5", 5250), ("-0.05", -5), ("-0", 0), ("180", 18000), ("7.", 700)]
+        {
             assert_eq!(hundredths(text), number, "{text}");
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::health::{HealthCheckConfig, HealthCheckUpdate};
 use crate::model::{
-    Action, AliasTarget, ApiError, Change, ChangeBatch, CidrRouting, Coordinates, GeoLocation,
-    GeoProximity, RecordSet,
+    Action, AliasTarget, ApiError, Change, ChangeBatch, CidrRouting, Coordinates, GeoLocation, GeoProximity, RecordSet,
 };
 use crate::places::{CHECKER_REGIONS, LATENCY_REGIONS};
 use crate::xsd::{self, Element, Facet, Order, Particle, Simple, Type};
@@ -11,30 +10,15 @@ use crate::xsd::{self, Element, Facet, Order, Particle, Simple, Type};
 const MANY: usize = usize::MAX;
 
 const fn one(name: &'static str, kind: Type) -> Particle {
-    Particle {
-        name,
-        kind,
-        min: 1,
-        max: 1,
-    }
+    Particle { name, kind, min: 1, max: 1 }
 }
 
 const fn optional(name: &'static str, kind: Type) -> Particle {
-    Particle {
-        name,
-        kind,
-        min: 0,
-        max: 1,
-    }
+    Particle { name, kind, min: 0, max: 1 }
 }
 
 const fn many(name: &'static str, kind: Type, min: usize, max: usize) -> Particle {
-    Particle {
-        name,
-        kind,
-        min,
-        max,
-    }
+    Particle { name, kind, min, max }
 }
 
 macro_rules! simple {
@@ -47,8 +31,8 @@ const NAME: Type = simple!("DNSName": Facet::MaxLength(1024));
 const DESCRIPTION: Type = simple!("ResourceDescription": Facet::MaxLength(256));
 const BOOLEAN: Type = simple!("boolean": Facet::Boolean);
 const TYPES: &[&str] = &[
-    "SOA", "A", "TXT", "NS", "CNAME", "MX", "NAPTR", "PTR", "SRV", "SPF", "AAAA", "CAA", "DS",
-    "TLSA", "SSHFP", "SVCB", "HTTPS",
+    "SOA", "A", "TXT", "NS", "CNAME", "MX", "NAPTR", "PTR", "SRV", "SPF", "AAAA", "CAA", "DS", "TLSA", "SSHFP", "SVCB",
+    "HTTPS",
 ];
 
 /// Whether it is a record type the service knows.
@@ -57,10 +41,7 @@ pub(crate) fn is_record_type(text: &str) -> bool {
 }
 
 static COORDINATES: &[Particle] = &[
-    one(
-        "Latitude",
-        simple!("Latitude": Facet::Pattern(r"[-+]?(90|[0-8]{0,1}[0-9](\.[0-9]{0,2})?)", is_latitude)),
-    ),
+    one("Latitude", simple!("Latitude": Facet::Pattern(r"[-+]?(90|[0-8]{0,1}[0-9](\.[0-9]{0,2})?)", is_latitude))),
     one(
         "Longitude",
         simple!("Longitude":
@@ -69,19 +50,10 @@ static COORDINATES: &[Particle] = &[
 ];
 
 static GEO_PROXIMITY: &[Particle] = &[
-    optional(
-        "AWSRegion",
-        simple!("AWSRegion": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
-    optional(
-        "LocalZoneGroup",
-        simple!("LocalZoneGroup": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
+    optional("AWSRegion", simple!("AWSRegion": Facet::MinLength(1), Facet::MaxLength(64))),
+    optional("LocalZoneGroup", simple!("LocalZoneGroup": Facet::MinLength(1), Facet::MaxLength(64))),
     optional("Coordinates", Type::Sequence(COORDINATES)),
-    optional(
-        "Bias",
-        simple!("Bias": Facet::Integer, Facet::Max(99), Facet::Min(-99)),
-    ),
+    optional("Bias", simple!("Bias": Facet::Integer, Facet::Max(99), Facet::Min(-99))),
 ];
 
 static GEO_LOCATION: &[Particle] = &[
@@ -89,24 +61,13 @@ static GEO_LOCATION: &[Particle] = &[
         "ContinentCode",
         simple!("ContinentCode": Facet::Length(2), Facet::Enumeration(&["AF", "AN", "AS", "EU", "OC", "NA", "SA"])),
     ),
-    optional(
-        "CountryCode",
-        simple!("CountryCode": Facet::MinLength(1), Facet::MaxLength(2)),
-    ),
-    optional(
-        "SubdivisionCode",
-        simple!("SubdivisionCode": Facet::MinLength(1), Facet::MaxLength(3)),
-    ),
+    optional("CountryCode", simple!("CountryCode": Facet::MinLength(1), Facet::MaxLength(2))),
+    optional("SubdivisionCode", simple!("SubdivisionCode": Facet::MinLength(1), Facet::MaxLength(3))),
 ];
 
 static RESOURCE_RECORD: &[Particle] = &[one("Value", simple!("RData": Facet::MaxLength(4000)))];
 
-static RESOURCE_RECORDS: &[Particle] = &[many(
-    "ResourceRecord",
-    Type::Sequence(RESOURCE_RECORD),
-    1,
-    MANY,
-)];
+static RESOURCE_RECORDS: &[Particle] = &[many("ResourceRecord", Type::Sequence(RESOURCE_RECORD), 1, MANY)];
 
 static ALIAS_TARGET: &[Particle] = &[
     one("HostedZoneId", simple!("ResourceId": Facet::MaxLength(32))),
@@ -115,10 +76,7 @@ static ALIAS_TARGET: &[Particle] = &[
 ];
 
 static CIDR_ROUTING: &[Particle] = &[
-    one(
-        "CollectionId",
-        simple!("UUID": Facet::Pattern("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", is_uuid)),
-    ),
+    one("CollectionId", simple!("UUID": Facet::Pattern("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", is_uuid))),
     one(
         "LocationName",
         simple!("CidrLocationNameDefaultAllowed":
@@ -129,50 +87,29 @@ static CIDR_ROUTING: &[Particle] = &[
 static RECORD_SET: &[Particle] = &[
     one("Name", NAME),
     one("Type", simple!("RRType": Facet::Enumeration(TYPES))),
-    optional(
-        "SetIdentifier",
-        simple!("SetIdentifier": Facet::MinLength(1), Facet::MaxLength(128)),
-    ),
+    optional("SetIdentifier", simple!("SetIdentifier": Facet::MinLength(1), Facet::MaxLength(128))),
     optional("Weight", simple!("Weight": Facet::Integer)),
-    optional(
-        "Region",
-        simple!("RRSetRegion": Facet::Enumeration(LATENCY_REGIONS)),
-    ),
+    optional("Region", simple!("RRSetRegion": Facet::Enumeration(LATENCY_REGIONS))),
     optional("GeoLocation", Type::Sequence(GEO_LOCATION)),
-    optional(
-        "Failover",
-        simple!("Failover": Facet::Enumeration(&["PRIMARY", "SECONDARY"])),
-    ),
+    optional("Failover", simple!("Failover": Facet::Enumeration(&["PRIMARY", "SECONDARY"]))),
     optional("MultiValueAnswer", BOOLEAN),
     optional("TTL", simple!("TTL": Facet::Integer)),
     optional("ResourceRecords", Type::Sequence(RESOURCE_RECORDS)),
     optional("AliasTarget", Type::Sequence(ALIAS_TARGET)),
-    optional(
-        "HealthCheckId",
-        simple!("HealthCheckId": Facet::MaxLength(64)),
-    ),
-    optional(
-        "TrafficPolicyInstanceId",
-        simple!("TrafficPolicyInstanceId": Facet::MinLength(1), Facet::MaxLength(36)),
-    ),
+    optional("HealthCheckId", simple!("HealthCheckId": Facet::MaxLength(64))),
+    optional("TrafficPolicyInstanceId", simple!("TrafficPolicyInstanceId": Facet::MinLength(1), Facet::MaxLength(36))),
     optional("CidrRoutingConfig", Type::Sequence(CIDR_ROUTING)),
     optional("GeoProximityLocation", Type::Sequence(GEO_PROXIMITY)),
 ];
 
 static CHANGE: &[Particle] = &[
-    one(
-        "Action",
-        simple!("Action": Facet::Enumeration(&["CREATE", "DELETE", "UPSERT"])),
-    ),
+    one("Action", simple!("Action": Facet::Enumeration(&["CREATE", "DELETE", "UPSERT"]))),
     one("ResourceRecordSet", Type::Sequence(RECORD_SET)),
 ];
 
 static CHANGES: &[Particle] = &[many("Change", Type::Sequence(CHANGE), 1, MANY)];
 
-static CHANGE_BATCH: &[Particle] = &[
-    optional("Comment", DESCRIPTION),
-    one("Changes", Type::Sequence(CHANGES)),
-];
+static CHANGE_BATCH: &[Particle] = &[optional("Comment", DESCRIPTION), one("Changes", Type::Sequence(CHANGES))];
 
 static CHANGE_REQUEST: &[Particle] = &[one("ChangeBatch", Type::Sequence(CHANGE_BATCH))];
 
@@ -181,23 +118,12 @@ static CHANGE_REQUEST: &[Particle] = &[one("ChangeBatch", Type::Sequence(CHANGE_
 /// # Errors
 /// MalformedInput, InvalidInput.
 pub fn change_batch(body: &[u8], order: Order) -> Result<ChangeBatch, ApiError> {
-    let root = xsd::parse(
-        body,
-        "ChangeResourceRecordSetsRequest",
-        CHANGE_REQUEST,
-        order,
-    )?;
+    let root = xsd::parse(body, "ChangeResourceRecordSetsRequest", CHANGE_REQUEST, order)?;
     let Some(batch) = root.child("ChangeBatch") else {
         return Ok(ChangeBatch::default());
     };
-    let changes = batch
-        .child("Changes")
-        .into_iter()
-        .flat_map(|changes| changes.children("Change"));
-    Ok(ChangeBatch {
-        comment: batch.text_of("Comment"),
-        changes: changes.filter_map(change).collect(),
-    })
+    let changes = batch.child("Changes").into_iter().flat_map(|changes| changes.children("Change"));
+    Ok(ChangeBatch { comment: batch.text_of("Comment"), changes: changes.filter_map(change).collect() })
 }
 
 fn change(element: &Element) -> Option<Change> {
@@ -206,18 +132,12 @@ fn change(element: &Element) -> Option<Change> {
         "DELETE" => Action::Delete,
         _ => Action::Upsert,
     };
-    Some(Change {
-        action,
-        record_set: record_set(element.child("ResourceRecordSet")?),
-    })
+    Some(Change { action, record_set: record_set(element.child("ResourceRecordSet")?) })
 }
 
 fn record_set(element: &Element) -> RecordSet {
     let text = |name: &str| element.text_of(name);
-    let records = element
-        .child("ResourceRecords")
-        .into_iter()
-        .flat_map(|records| records.children("ResourceRecord"));
+    let records = element.child("ResourceRecords").into_iter().flat_map(|records| records.children("ResourceRecord"));
     RecordSet {
         name: text("Name").unwrap_or_default(),
         rtype: text("Type").unwrap_or_default(),
@@ -232,9 +152,7 @@ fn record_set(element: &Element) -> RecordSet {
         failover: text("Failover"),
         multi_value_answer: element.boolean_of("MultiValueAnswer"),
         ttl: element.integer_of("TTL"),
-        values: records
-            .filter_map(|record| record.text_of("Value"))
-            .collect(),
+        values: records.filter_map(|record| record.text_of("Value")).collect(),
         alias: element.child("AliasTarget").map(|alias| AliasTarget {
             hosted_zone_id: alias.text_of("HostedZoneId").unwrap_or_default(),
             dns_name: alias.text_of("DNSName").unwrap_or_default(),
@@ -246,45 +164,31 @@ fn record_set(element: &Element) -> RecordSet {
             collection_id: cidr.text_of("CollectionId").unwrap_or_default(),
             location_name: cidr.text_of("LocationName").unwrap_or_default(),
         }),
-        geoproximity: element
-            .child("GeoProximityLocation")
-            .map(|location| GeoProximity {
-                aws_region: location.text_of("AWSRegion"),
-                local_zone_group: location.text_of("LocalZoneGroup"),
-                coordinates: location.child("Coordinates").map(|at| Coordinates {
-                    latitude: at.text_of("Latitude").unwrap_or_default(),
-                    longitude: at.text_of("Longitude").unwrap_or_default(),
-                }),
-                bias: location.integer_of("Bias"),
+        geoproximity: element.child("GeoProximityLocation").map(|location| GeoProximity {
+            aws_region: location.text_of("AWSRegion"),
+            local_zone_group: location.text_of("LocalZoneGroup"),
+            coordinates: location.child("Coordinates").map(|at| Coordinates {
+                latitude: at.text_of("Latitude").unwrap_or_default(),
+                longitude: at.text_of("Longitude").unwrap_or_default(),
             }),
+            bias: location.integer_of("Bias"),
+        }),
     }
 }
 
 static VPC: &[Particle] = &[
-    optional(
-        "VPCRegion",
-        simple!("VPCRegion": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
+    optional("VPCRegion", simple!("VPCRegion": Facet::MinLength(1), Facet::MaxLength(64))),
     optional("VPCId", simple!("VPCId": Facet::MaxLength(1024))),
 ];
 
-static HOSTED_ZONE_CONFIG: &[Particle] = &[
-    optional("Comment", DESCRIPTION),
-    optional("PrivateZone", BOOLEAN),
-];
+static HOSTED_ZONE_CONFIG: &[Particle] = &[optional("Comment", DESCRIPTION), optional("PrivateZone", BOOLEAN)];
 
 static CREATE_HOSTED_ZONE: &[Particle] = &[
     one("Name", NAME),
     optional("VPC", Type::Sequence(VPC)),
-    one(
-        "CallerReference",
-        simple!("Nonce": Facet::MinLength(1), Facet::MaxLength(128)),
-    ),
+    one("CallerReference", simple!("Nonce": Facet::MinLength(1), Facet::MaxLength(128))),
     optional("HostedZoneConfig", Type::Sequence(HOSTED_ZONE_CONFIG)),
-    optional(
-        "DelegationSetId",
-        simple!("ResourceId": Facet::MaxLength(32)),
-    ),
+    optional("DelegationSetId", simple!("ResourceId": Facet::MaxLength(32))),
 ];
 
 /// A CreateHostedZone body.
@@ -306,18 +210,11 @@ pub struct CreateHostedZone {
 /// MalformedInput, InvalidInput.
 pub fn create_hosted_zone(body: &[u8], order: Order) -> Result<CreateHostedZone, ApiError> {
     let root = xsd::parse(body, "CreateHostedZoneRequest", CREATE_HOSTED_ZONE, order)?;
-    let vpc = |vpc: &Element| {
-        (
-            vpc.text_of("VPCRegion").unwrap_or_default(),
-            vpc.text_of("VPCId").unwrap_or_default(),
-        )
-    };
+    let vpc = |vpc: &Element| (vpc.text_of("VPCRegion").unwrap_or_default(), vpc.text_of("VPCId").unwrap_or_default());
     Ok(CreateHostedZone {
         name: root.text_of("Name").unwrap_or_default(),
         caller_reference: root.text_of("CallerReference").unwrap_or_default(),
-        comment: root
-            .child("HostedZoneConfig")
-            .and_then(|config| config.text_of("Comment")),
+        comment: root.child("HostedZoneConfig").and_then(|config| config.text_of("Comment")),
         vpc: root.child("VPC").map(vpc),
     })
 }
@@ -325,30 +222,20 @@ pub fn create_hosted_zone(body: &[u8], order: Order) -> Result<CreateHostedZone,
 const PORT: Type = simple!("Port": Facet::Integer, Facet::Max(65535), Facet::Min(1));
 const TEXT_255: Type = simple!("string": Facet::MaxLength(255));
 const THRESHOLD: Type = simple!("FailureThreshold": Facet::Integer, Facet::Max(10), Facet::Min(1));
-const HEALTH_THRESHOLD: Type =
-    simple!("HealthThreshold": Facet::Integer, Facet::Max(256), Facet::Min(0));
+const HEALTH_THRESHOLD: Type = simple!("HealthThreshold": Facet::Integer, Facet::Max(256), Facet::Min(0));
 const HEALTH_CHECK_ID: Type = simple!("HealthCheckId": Facet::MaxLength(64));
 const IP_ADDRESS: Type = simple!("IPAddress": Facet::MaxLength(45));
-const INSUFFICIENT_DATA: Type = simple!("InsufficientDataHealthStatus": Facet::Enumeration(&["Healthy", "Unhealthy", "LastKnownStatus"]));
+const INSUFFICIENT_DATA: Type =
+    simple!("InsufficientDataHealthStatus": Facet::Enumeration(&["Healthy", "Unhealthy", "LastKnownStatus"]));
 
 static CHILDREN: &[Particle] = &[many("ChildHealthCheck", HEALTH_CHECK_ID, 0, 256)];
 
-static REGIONS: &[Particle] = &[many(
-    "Region",
-    simple!("HealthCheckRegion": Facet::Enumeration(CHECKER_REGIONS)),
-    3,
-    64,
-)];
+static REGIONS: &[Particle] =
+    &[many("Region", simple!("HealthCheckRegion": Facet::Enumeration(CHECKER_REGIONS)), 3, 64)];
 
 static ALARM: &[Particle] = &[
-    one(
-        "Region",
-        simple!("CloudWatchRegion": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
-    one(
-        "Name",
-        simple!("AlarmName": Facet::MinLength(1), Facet::MaxLength(256)),
-    ),
+    one("Region", simple!("CloudWatchRegion": Facet::MinLength(1), Facet::MaxLength(64))),
+    one("Name", simple!("AlarmName": Facet::MinLength(1), Facet::MaxLength(256))),
 ];
 
 static HEALTH_CHECK_CONFIG: &[Particle] = &[
@@ -364,10 +251,7 @@ static HEALTH_CHECK_CONFIG: &[Particle] = &[
     optional("ResourcePath", TEXT_255),
     optional("FullyQualifiedDomainName", TEXT_255),
     optional("SearchString", TEXT_255),
-    optional(
-        "RequestInterval",
-        simple!("RequestInterval": Facet::Integer, Facet::Enumeration(&["10", "30"])),
-    ),
+    optional("RequestInterval", simple!("RequestInterval": Facet::Integer, Facet::Enumeration(&["10", "30"]))),
     optional("FailureThreshold", THRESHOLD),
     optional("MeasureLatency", BOOLEAN),
     optional("Inverted", BOOLEAN),
@@ -378,17 +262,11 @@ static HEALTH_CHECK_CONFIG: &[Particle] = &[
     optional("Regions", Type::Sequence(REGIONS)),
     optional("AlarmIdentifier", Type::Sequence(ALARM)),
     optional("InsufficientDataHealthStatus", INSUFFICIENT_DATA),
-    optional(
-        "RoutingControlArn",
-        simple!("RoutingControlArn": Facet::MinLength(1), Facet::MaxLength(255)),
-    ),
+    optional("RoutingControlArn", simple!("RoutingControlArn": Facet::MinLength(1), Facet::MaxLength(255))),
 ];
 
 static CREATE_HEALTH_CHECK: &[Particle] = &[
-    one(
-        "CallerReference",
-        simple!("HealthCheckNonce": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
+    one("CallerReference", simple!("HealthCheckNonce": Facet::MinLength(1), Facet::MaxLength(64))),
     one("HealthCheckConfig", Type::Sequence(HEALTH_CHECK_CONFIG)),
 ];
 
@@ -401,10 +279,7 @@ static RESETTABLE: &[Particle] = &[many(
 )];
 
 static UPDATE_HEALTH_CHECK: &[Particle] = &[
-    optional(
-        "HealthCheckVersion",
-        simple!("HealthCheckVersion": Facet::Integer, Facet::Min(1)),
-    ),
+    optional("HealthCheckVersion", simple!("HealthCheckVersion": Facet::Integer, Facet::Min(1))),
     optional("IPAddress", IP_ADDRESS),
     optional("Port", PORT),
     optional("ResourcePath", TEXT_255),
@@ -426,15 +301,9 @@ static UPDATE_HEALTH_CHECK: &[Particle] = &[
 ///
 /// # Errors
 /// MalformedInput, InvalidInput.
-pub fn create_health_check(
-    body: &[u8],
-    order: Order,
-) -> Result<(String, HealthCheckConfig), ApiError> {
+pub fn create_health_check(body: &[u8], order: Order) -> Result<(String, HealthCheckConfig), ApiError> {
     let root = xsd::parse(body, "CreateHealthCheckRequest", CREATE_HEALTH_CHECK, order)?;
-    let config = root
-        .child("HealthCheckConfig")
-        .map(health_check_config)
-        .unwrap_or_default();
+    let config = root.child("HealthCheckConfig").map(health_check_config).unwrap_or_default();
     Ok((root.text_of("CallerReference").unwrap_or_default(), config))
 }
 
@@ -468,47 +337,31 @@ fn health_check_config(element: &Element) -> HealthCheckConfig {
         child_health_checks: list(element, "ChildHealthChecks", "ChildHealthCheck"),
         enable_sni: element.boolean_of("EnableSNI"),
         regions: list(element, "Regions", "Region"),
-        alarm: element.child("AlarmIdentifier").map(|alarm| {
-            (
-                alarm.text_of("Region").unwrap_or_default(),
-                alarm.text_of("Name").unwrap_or_default(),
-            )
-        }),
+        alarm: element
+            .child("AlarmIdentifier")
+            .map(|alarm| (alarm.text_of("Region").unwrap_or_default(), alarm.text_of("Name").unwrap_or_default())),
         insufficient_data_health_status: element.text_of("InsufficientDataHealthStatus"),
         routing_control_arn: element.text_of("RoutingControlArn"),
     }
 }
 
 fn list(element: &Element, list: &str, item: &str) -> Vec<String> {
-    let items = element
-        .child(list)
-        .into_iter()
-        .flat_map(|list| list.children(item));
+    let items = element.child(list).into_iter().flat_map(|list| list.children(item));
     items.map(|item| item.text().to_owned()).collect()
 }
 
 const TAG_KEY: Type = simple!("TagKey": Facet::MaxLength(128));
 
-static TAG: &[Particle] = &[
-    optional("Key", TAG_KEY),
-    optional("Value", simple!("TagValue": Facet::MaxLength(256))),
-];
+static TAG: &[Particle] = &[optional("Key", TAG_KEY), optional("Value", simple!("TagValue": Facet::MaxLength(256)))];
 
 static ADD_TAGS: &[Particle] = &[many("Tag", Type::Sequence(TAG), 1, 10)];
 
 static REMOVE_TAG_KEYS: &[Particle] = &[many("Key", TAG_KEY, 1, 10)];
 
-static CHANGE_TAGS: &[Particle] = &[
-    optional("AddTags", Type::Sequence(ADD_TAGS)),
-    optional("RemoveTagKeys", Type::Sequence(REMOVE_TAG_KEYS)),
-];
+static CHANGE_TAGS: &[Particle] =
+    &[optional("AddTags", Type::Sequence(ADD_TAGS)), optional("RemoveTagKeys", Type::Sequence(REMOVE_TAG_KEYS))];
 
-static RESOURCE_IDS: &[Particle] = &[many(
-    "ResourceId",
-    simple!("TagResourceId": Facet::MaxLength(64)),
-    1,
-    10,
-)];
+static RESOURCE_IDS: &[Particle] = &[many("ResourceId", simple!("TagResourceId": Facet::MaxLength(64)), 1, 10)];
 
 static LIST_TAGS: &[Particle] = &[one("ResourceIds", Type::Sequence(RESOURCE_IDS))];
 
@@ -521,16 +374,8 @@ pub type NewTags = Vec<(String, String)>;
 /// MalformedInput, InvalidInput.
 pub fn change_tags(body: &[u8], order: Order) -> Result<(NewTags, Vec<String>), ApiError> {
     let root = xsd::parse(body, "ChangeTagsForResourceRequest", CHANGE_TAGS, order)?;
-    let added = root
-        .child("AddTags")
-        .into_iter()
-        .flat_map(|tags| tags.children("Tag"));
-    let add = added.map(|tag| {
-        (
-            tag.text_of("Key").unwrap_or_default(),
-            tag.text_of("Value").unwrap_or_default(),
-        )
-    });
+    let added = root.child("AddTags").into_iter().flat_map(|tags| tags.children("Tag"));
+    let add = added.map(|tag| (tag.text_of("Key").unwrap_or_default(), tag.text_of("Value").unwrap_or_default()));
     Ok((add.collect(), list(&root, "RemoveTagKeys", "Key")))
 }
 
@@ -551,8 +396,7 @@ fn degrees(text: &str) -> Option<(&str, bool)> {
         None => (unsigned, None),
     };
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    let sound =
-        digits(whole) && !whole.is_empty() && fraction.is_none_or(|f| digits(f) && f.len() <= 2);
+    let sound = digits(whole) && !whole.is_empty() && fraction.is_none_or(|f| digits(f) && f.len() <= 2);
     sound.then_some((whole, fraction.is_some()))
 }
 
@@ -567,9 +411,7 @@ fn is_latitude(text: &str) -> bool {
 fn is_longitude(text: &str) -> bool {
     match degrees(text) {
         Some(("180", decimals)) => !decimals,
-        Some((whole, _)) => {
-            whole.len() <= 2 || (whole.len() == 3 && ("100".."180").contains(&whole))
-        }
+        Some((whole, _)) => whole.len() <= 2 || (whole.len() == 3 && ("100".."180").contains(&whole)),
         None => false,
     }
 }
@@ -577,16 +419,11 @@ fn is_longitude(text: &str) -> bool {
 fn is_uuid(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-        && text
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+        && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
 }
 
 fn is_location_name(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'*'))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'*'))
 }
 
 #[cfg(test)]
@@ -595,24 +432,16 @@ mod tests {
 
     #[test]
     fn coordinates_have_at_most_two_decimals_and_none_at_the_poles() {
-        for good in [
-            "0", "9", "89.99", "-89.99", "+5", "90", "-90", "52.5", "52.", "07",
-        ] {
+        for good in ["0", "9", "89.99", "-89.99", "+5", "90", "-90", "52.5", "52.", "07"] {
             assert!(is_latitude(good), "{good}");
         }
-        for bad in [
-            "", "-", ".5", "90.0", "90.", "91", "95", "100", "40.7128", "1e1", "5,2", " 5", "--5",
-        ] {
+        for bad in ["", "-", ".5", "90.0", "90.", "91", "95", "100", "40.7128", "1e1", "5,2", " 5", "--5"] {
             assert!(!is_latitude(bad), "{bad}");
         }
-        for good in [
-            "0", "99", "100", "179.99", "-179.99", "180", "-180", "13.41", "05",
-        ] {
+        for good in ["0", "99", "100", "179.99", "-179.99", "180", "-180", "13.41", "05"] {
             assert!(is_longitude(good), "{good}");
         }
-        for bad in [
-            "", "180.0", "180.", "181", "200", "090", "1000", "-74.0060", "190",
-        ] {
+        for bad in ["", "180.0", "180.", "181", "200", "090", "1000", "-74.0060", "190"] {
             assert!(!is_longitude(bad), "{bad}");
         }
     }

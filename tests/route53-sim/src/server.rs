@@ -48,13 +48,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(account: Account) -> Self {
-        Self {
-            state: Mutex::new(State {
-                account,
-                ..State::default()
-            }),
-            started: Instant::now(),
-        }
+        Self { state: Mutex::new(State { account, ..State::default() }), started: Instant::now() }
     }
 
     /// Enters a request into the log; returns the id it is answered with and its number in the log.
@@ -85,19 +79,13 @@ pub(crate) async fn serve(listener: StdListener, shared: Arc<Shared>) -> io::Res
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let reset = Arc::new(AtomicBool::new(false));
-    let io = TokioIo::new(Connection {
-        stream,
-        reset: Arc::clone(&reset),
-    });
+    let io = TokioIo::new(Connection { stream, reset: Arc::clone(&reset) });
     let service = hyper::service::service_fn(move |request| {
         let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
         async move { answer(&shared, &reset, request).await }
     });
     // An error here is a client that went away, or a fault that was asked for.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(io, service)
-        .await;
+    let _ = hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await;
 }
 
 /// A connection that can be made to end in a reset.
@@ -115,21 +103,13 @@ impl Drop for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -177,19 +157,13 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn whole(data: impl Into<Bytes>) -> Self {
-        Self {
-            data: Some(data.into()),
-            broken: None,
-        }
+        Self { data: Some(data.into()), broken: None }
     }
 
     /// The first half. The wait before the end lets the half reach the client.
     fn half(data: &str) -> Self {
         let half = Bytes::copy_from_slice(&data.as_bytes()[..data.len() / 2]);
-        Self {
-            data: Some(half),
-            broken: Some(Box::pin(tokio::time::sleep(Duration::from_millis(20)))),
-        }
+        Self { data: Some(half), broken: Some(Box::pin(tokio::time::sleep(Duration::from_millis(20)))) }
     }
 }
 
@@ -197,10 +171,7 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = Aborted;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
@@ -222,18 +193,10 @@ impl Body for Reply {
     }
 }
 
-async fn answer(
-    shared: &Shared,
-    reset: &AtomicBool,
-    request: Request<Incoming>,
-) -> Result<Response<Reply>, Aborted> {
+async fn answer(shared: &Shared, reset: &AtomicBool, request: Request<Incoming>) -> Result<Response<Reply>, Aborted> {
     let (at, wall) = (Instant::now(), SystemTime::now());
     let (head, body) = request.into_parts();
-    let line = head
-        .uri
-        .path_and_query()
-        .map_or("/", |line| line.as_str())
-        .to_owned();
+    let line = head.uri.path_and_query().map_or("/", |line| line.as_str()).to_owned();
     let method = head.method.as_str().to_owned();
     if line == "/_sim" || line.starts_with("/_sim/") {
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -269,14 +232,8 @@ async fn answer(
         let order = shared.lock().account.options.element_order();
         schema::change_batch(&body, order)
     });
-    let exchange = Exchange {
-        shared,
-        sequence,
-        request_id: &request_id,
-        route: &route,
-        body: &body,
-        batch: batch.as_ref(),
-    };
+    let exchange =
+        Exchange { shared, sequence, request_id: &request_id, route: &route, body: &body, batch: batch.as_ref() };
     exchange.note_changes();
     match identity {
         Err(error) => Ok(exchange.refuse(&error)),
@@ -288,31 +245,20 @@ async fn answer(
 fn access_key(authorization: Option<&str>, line: &str) -> Result<String, ApiError> {
     let Some(header) = authorization else {
         let query = line.split_once('?').map_or("", |(_, query)| query);
-        let signed = api::form(query)
-            .into_iter()
-            .find(|(key, _)| key == "X-Amz-Credential");
+        let signed = api::form(query).into_iter().find(|(key, _)| key == "X-Amz-Credential");
         return match signed {
-            Some((_, credential)) => {
-                Ok(credential.split('/').next().unwrap_or_default().to_owned())
-            }
+            Some((_, credential)) => Ok(credential.split('/').next().unwrap_or_default().to_owned()),
             None => Err(unverified::missing_authentication_token()),
         };
     };
-    let parameters = header
-        .strip_prefix("AWS4-HMAC-SHA256")
-        .map(str::trim_start)
-        .unwrap_or_default();
+    let parameters = header.strip_prefix("AWS4-HMAC-SHA256").map(str::trim_start).unwrap_or_default();
     let field = |name: &str| {
         parameters
             .split(',')
             .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
             .filter(|v| !v.is_empty())
     };
-    match (
-        field("Credential"),
-        field("SignedHeaders"),
-        field("Signature"),
-    ) {
+    match (field("Credential"), field("SignedHeaders"), field("Signature")) {
         (Some(credential), Some(_), Some(_)) if credential.matches('/').count() == 4 => {
             Ok(credential.split('/').next().unwrap_or_default().to_owned())
         }
@@ -341,10 +287,7 @@ impl Exchange<'_> {
                 (change.action, set.clone().into_stored().unwrap_or(set))
             })
             .collect();
-        self.shared
-            .lock()
-            .log
-            .update(self.sequence, |entry| entry.changes = changes);
+        self.shared.lock().log.update(self.sequence, |entry| entry.changes = changes);
     }
 
     async fn run(
@@ -354,11 +297,7 @@ impl Exchange<'_> {
         method: &str,
         line: &str,
     ) -> Result<Response<Reply>, Aborted> {
-        let faults = self.shared.lock().faults.strike(
-            self.route.operation,
-            self.route.zone(),
-            Some(access_key),
-        );
+        let faults = self.shared.lock().faults.strike(self.route.operation, self.route.zone(), Some(access_key));
         let mut fault = None;
         for struck in faults {
             match struck {
@@ -367,23 +306,14 @@ impl Exchange<'_> {
             }
         }
         let refused = match &fault {
-            Some(Fault::Error {
-                status,
-                code,
-                message,
-            }) => Some(ApiError::new(*status, code, message)),
+            Some(Fault::Error { status, code, message }) => Some(ApiError::new(*status, code, message)),
             Some(Fault::Throttling) => Some(texts::throttling()),
             Some(Fault::PriorRequestNotComplete) => Some(texts::prior_request_not_complete()),
             Some(Fault::ExpiredToken) => Some(unverified::expired_token()),
             Some(Fault::Status(status)) => Some(unverified::server_fault(*status)),
             Some(Fault::AccessDenied) => {
                 let resource = self.route.resource();
-                Some(
-                    self.shared
-                        .lock()
-                        .account
-                        .access_denied(self.route.operation, resource.as_deref()),
-                )
+                Some(self.shared.lock().account.access_denied(self.route.operation, resource.as_deref()))
             }
             Some(Fault::Hang) => return std::future::pending().await,
             Some(Fault::Reset) => {
@@ -410,12 +340,7 @@ impl Exchange<'_> {
     fn carry_out(&self, method: &str, line: &str) -> Result<Answer, ApiError> {
         let now = Now::present();
         let mut state = self.shared.lock();
-        let State {
-            account,
-            limiter,
-            log,
-            ..
-        } = &mut *state;
+        let State { account, limiter, log, .. } = &mut *state;
         if !limiter.admit(&account.options, self.route.operation, now.instant) {
             return Err(texts::throttling());
         }
@@ -429,21 +354,9 @@ impl Exchange<'_> {
         let outcome = match self.route.operation {
             Operation::Unknown => Err(unverified::unknown_operation(method, line)),
             Operation::GetCallerIdentity => sts::call(account, line, self.body, self.request_id),
-            _ => api::call(
-                account,
-                &Call {
-                    route: self.route,
-                    body: self.body,
-                    batch: self.batch,
-                },
-                now,
-            ),
+            _ => api::call(account, &Call { route: self.route, body: self.body, batch: self.batch }, now),
         };
-        if let Ok(Answer {
-            change_id: Some(id),
-            ..
-        }) = &outcome
-        {
+        if let Ok(Answer { change_id: Some(id), .. }) = &outcome {
             log.update(self.sequence, |entry| entry.change_id = Some(id.clone()));
         }
         outcome
@@ -454,21 +367,11 @@ impl Exchange<'_> {
             entry.status = Some(answer.status);
             entry.answered_at = Some(Instant::now());
         });
-        response(
-            answer.status,
-            answer.location.as_deref(),
-            self.request_id,
-            Reply::whole(answer.body),
-        )
+        response(answer.status, answer.location.as_deref(), self.request_id, Reply::whole(answer.body))
     }
 
     fn refuse(&self, error: &ApiError) -> Response<Reply> {
-        response(
-            error.status,
-            None,
-            self.request_id,
-            Reply::whole(self.refusal(error)),
-        )
+        response(error.status, None, self.request_id, Reply::whole(self.refusal(error)))
     }
 
     fn refusal(&self, error: &ApiError) -> String {
@@ -483,15 +386,7 @@ impl Exchange<'_> {
         if state.account.options.legacy_error_root && error.code == "InvalidChangeBatch" {
             render::legacy_change_batch_error(error, self.request_id)
         } else {
-            render::error(
-                if sts {
-                    sts::NAMESPACE
-                } else {
-                    texts::NAMESPACE
-                },
-                error,
-                self.request_id,
-            )
+            render::error(if sts { sts::NAMESPACE } else { texts::NAMESPACE }, error, self.request_id)
         }
     }
 
@@ -501,23 +396,16 @@ impl Exchange<'_> {
             Ok(answer) => (answer.status, answer.body),
             Err(error) => (error.status, self.refusal(&error)),
         };
-        self.shared
-            .lock()
-            .log
-            .update(self.sequence, |entry| entry.status = None);
+        self.shared.lock().log.update(self.sequence, |entry| entry.status = None);
         let mut response = response(status, None, self.request_id, Reply::half(&body));
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, body.len().into());
+        response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         response
     }
 }
 
 fn response(status: u16, location: Option<&str>, request_id: &str, body: Reply) -> Response<Reply> {
-    let mut builder = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "text/xml")
-        .header("x-amzn-requestid", request_id);
+    let mut builder =
+        Response::builder().status(status).header(CONTENT_TYPE, "text/xml").header("x-amzn-requestid", request_id);
     if let Some(location) = location {
         builder = builder.header(LOCATION, location);
     }

@@ -60,8 +60,7 @@ impl Builder {
     /// If it cannot listen, or a zone's name is none.
     #[must_use]
     pub fn start(self) -> Sim {
-        self.try_start()
-            .unwrap_or_else(|problem| panic!("route53-sim cannot start: {problem}"))
+        self.try_start().unwrap_or_else(|problem| panic!("route53-sim cannot start: {problem}"))
     }
 
     /// Starts it.
@@ -71,23 +70,14 @@ impl Builder {
     pub fn try_start(self) -> Result<Sim, String> {
         let mut account = Account::new(self.options);
         for (name, id, private) in &self.zones {
-            account
-                .add_zone(name, id, *private)
-                .map_err(|problem| format!("zone {name:?}: {problem}"))?;
+            account.add_zone(name, id, *private).map_err(|problem| format!("zone {name:?}: {problem}"))?;
         }
-        let wanted = self
-            .listen
-            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let listener =
-            TcpListener::bind(wanted).map_err(|error| format!("listening on {wanted}: {error}"))?;
+        let wanted = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let listener = TcpListener::bind(wanted).map_err(|error| format!("listening on {wanted}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        listener
-            .set_nonblocking(true)
-            .map_err(|error| error.to_string())?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
+        listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         let shared = Arc::new(Shared::new(account));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
@@ -106,12 +96,7 @@ impl Builder {
                 });
             })
             .map_err(|error| error.to_string())?;
-        Ok(Sim {
-            shared,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Sim { shared, address, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -164,9 +149,7 @@ impl Sim {
     pub fn record_sets(&self, zone: &str) -> Vec<RecordSet> {
         let state = self.state();
         let found = state.account.zones().find(|z| z.id == zone);
-        let Some(zone) = found else {
-            panic!("route53-sim has no zone {zone}")
-        };
+        let Some(zone) = found else { panic!("route53-sim has no zone {zone}") };
         zone.record_sets().map(|set| set.as_ref().clone()).collect()
     }
 
@@ -187,16 +170,8 @@ impl Sim {
     /// # Panics
     /// If there is no such zone.
     #[must_use]
-    pub fn record_set(
-        &self,
-        zone: &str,
-        name: &str,
-        rtype: &str,
-        set_identifier: Option<&str>,
-    ) -> Option<RecordSet> {
-        self.pool(zone, name, rtype)
-            .into_iter()
-            .find(|set| set.set_identifier.as_deref() == set_identifier)
+    pub fn record_set(&self, zone: &str, name: &str, rtype: &str, set_identifier: Option<&str>) -> Option<RecordSet> {
+        self.pool(zone, name, rtype).into_iter().find(|set| set.set_identifier.as_deref() == set_identifier)
     }
 
     /// Puts a record set into a zone, past the rules, in the place of the one with its key.
@@ -204,13 +179,9 @@ impl Sim {
     /// # Panics
     /// If there is no such zone, or its name is none.
     pub fn put(&self, zone: &str, set: RecordSet) {
-        let set = set
-            .into_stored()
-            .unwrap_or_else(|problem| panic!("record set to put: {problem}"));
+        let set = set.into_stored().unwrap_or_else(|problem| panic!("record set to put: {problem}"));
         let mut state = self.state();
-        let Some(zone) = state.account.zone_mut(zone) else {
-            panic!("route53-sim has no zone {zone}")
-        };
+        let Some(zone) = state.account.zone_mut(zone) else { panic!("route53-sim has no zone {zone}") };
         zone.put(set);
     }
 
@@ -218,19 +189,11 @@ impl Sim {
     ///
     /// # Panics
     /// If there is no such zone.
-    pub fn remove(
-        &self,
-        zone: &str,
-        name: &str,
-        rtype: &str,
-        set_identifier: Option<&str>,
-    ) -> bool {
+    pub fn remove(&self, zone: &str, name: &str, rtype: &str, set_identifier: Option<&str>) -> bool {
         let mut set = RecordSet::new(name, rtype);
         set.set_identifier = set_identifier.map(str::to_owned);
         let mut state = self.state();
-        let Some(zone) = state.account.zone_mut(zone) else {
-            panic!("route53-sim has no zone {zone}")
-        };
+        let Some(zone) = state.account.zone_mut(zone) else { panic!("route53-sim has no zone {zone}") };
         zone.remove(&Key::of(&set)).is_some()
     }
 
@@ -262,9 +225,7 @@ impl Sim {
 
     /// Lets something go wrong with the next requests of an operation, or of a [`Target`].
     pub fn inject(&self, target: impl Into<Target>, fault: Fault, count: Count) {
-        self.state()
-            .faults
-            .add(Injection::new(target, fault, count));
+        self.state().faults.add(Injection::new(target, fault, count));
     }
 
     /// Forgets the faults that have not struck yet.
@@ -294,9 +255,7 @@ impl Sim {
     /// If there is no such zone.
     pub fn keep_busy(&self, zone: &str, duration: Duration) {
         let mut state = self.state();
-        let Some(zone) = state.account.zone_mut(zone) else {
-            panic!("route53-sim has no zone {zone}")
-        };
+        let Some(zone) = state.account.zone_mut(zone) else { panic!("route53-sim has no zone {zone}") };
         zone.busy_until = Now::present().instant.checked_add(duration);
     }
 
@@ -310,20 +269,12 @@ impl Sim {
     #[must_use]
     pub fn health_check_tags(&self, id: &str) -> BTreeMap<String, String> {
         let state = self.state();
-        state
-            .account
-            .tags
-            .of("healthcheck", id)
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
+        state.account.tags.of("healthcheck", id).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     /// Says what the checkers of a health check report from now on, as in `Failure: Connection timed out`, and whether
     /// there is such a health check. Without a status they report success.
     pub fn report_health(&self, id: &str, status: Option<&str>) -> bool {
-        self.state()
-            .account
-            .health_checks
-            .report(id, status.map(str::to_owned))
+        self.state().account.health_checks.report(id, status.map(str::to_owned))
     }
 }

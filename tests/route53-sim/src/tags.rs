@@ -15,10 +15,7 @@ impl Tags {
     /// The tags of a resource.
     pub fn of(&self, kind: &str, id: &str) -> impl Iterator<Item = (&str, &str)> {
         let found = self.tags.get(&(kind.to_owned(), id.to_owned()));
-        found
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        found.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Adds and removes tags of a resource that exists.
@@ -39,10 +36,7 @@ impl Tags {
         if add.iter().any(|(key, _)| key.is_empty()) {
             return Err(unverified::bad_tag(""));
         }
-        let tags = self
-            .tags
-            .entry((kind.to_owned(), id.to_owned()))
-            .or_default();
+        let tags = self.tags.entry((kind.to_owned(), id.to_owned())).or_default();
         tags.extend(add.iter().cloned());
         tags.retain(|key, _| !remove.contains(key));
         Ok(())

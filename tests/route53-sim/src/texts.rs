@@ -12,49 +12,33 @@ pub const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 fn key(set: &RecordSet) -> String {
     match &set.set_identifier {
         None => format!("[name='{}', type='{}']", set.name, set.rtype),
-        Some(id) => format!(
-            "[name='{}', type='{}', set-identifier='{id}']",
-            set.name, set.rtype
-        ),
+        Some(id) => format!("[name='{}', type='{}', set-identifier='{id}']", set.name, set.rtype),
     }
 }
 
 fn rrset(set: &RecordSet) -> String {
     let id = set.set_identifier.as_deref().unwrap_or_default();
-    format!(
-        "RRSet with DNS name {}, type {}, SetIdentifier {id}",
-        set.name, set.rtype
-    )
+    format!("RRSet with DNS name {}, type {}, SetIdentifier {id}", set.name, set.rtype)
 }
 
 // InvalidChangeBatch: existence.
 
 pub(crate) fn already_exists(set: &RecordSet) -> String {
-    format!(
-        "Tried to create resource record set {} but it already exists",
-        key(set)
-    )
+    format!("Tried to create resource record set {} but it already exists", key(set))
 }
 
 pub(crate) fn not_found(set: &RecordSet) -> String {
-    format!(
-        "Tried to delete resource record set {} but it was not found",
-        key(set)
-    )
+    format!("Tried to delete resource record set {} but it was not found", key(set))
 }
 
 pub(crate) fn values_do_not_match(set: &RecordSet) -> String {
     let key = key(set);
-    format!(
-        "Tried to delete resource record set {key} but the values provided do not match the current values"
-    )
+    format!("Tried to delete resource record set {key} but the values provided do not match the current values")
 }
 
 pub(crate) fn invalid_set_of_changes(set: &RecordSet) -> String {
     let RecordSet { name, rtype, .. } = set;
-    format!(
-        "The request contains an invalid set of changes for a resource record set '{rtype} {name}'"
-    )
+    format!("The request contains an invalid set of changes for a resource record set '{rtype} {name}'")
 }
 
 // InvalidChangeBatch: the pool.
@@ -67,10 +51,7 @@ pub(crate) fn other_sets_exist(set: &RecordSet) -> String {
 }
 
 pub(crate) fn non_weighted_exists(set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created as a non-weighted set exists with the same name and type.",
-        rrset(set)
-    )
+    format!("{} cannot be created as a non-weighted set exists with the same name and type.", rrset(set))
 }
 
 pub(crate) fn non_latency_exists(set: &RecordSet) -> String {
@@ -108,10 +89,7 @@ pub(crate) fn geolocation_exists(set: &RecordSet, location: &str) -> String {
 }
 
 pub(crate) fn weighted_ttl_differs(set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created as weighted sets must contain the same TTL.",
-        rrset(set)
-    )
+    format!("{} cannot be created as weighted sets must contain the same TTL.", rrset(set))
 }
 
 pub(crate) fn pool_is_full(kind: &str, set: &RecordSet) -> String {
@@ -138,24 +116,15 @@ pub(crate) fn cname_conflicts(set: &RecordSet, zone: &str) -> String {
 // InvalidChangeBatch: one record set by itself.
 
 pub(crate) fn outside_the_zone(set: &RecordSet, zone: &str) -> String {
-    format!(
-        "RRSet with DNS name {} is not permitted in zone {zone}",
-        set.name
-    )
+    format!("RRSet with DNS name {} is not permitted in zone {zone}", set.name)
 }
 
 pub(crate) fn type_not_supported(set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created because this type of RRSet is not supported.",
-        rrset(set)
-    )
+    format!("{} cannot be created because this type of RRSet is not supported.", rrset(set))
 }
 
 pub(crate) fn cidr_in_private_zone(set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created because CIDR RRSet is not supported with private hosted zone.",
-        rrset(set)
-    )
+    format!("{} cannot be created because CIDR RRSet is not supported with private hosted zone.", rrset(set))
 }
 
 pub(crate) const HEALTH_CHECK_ON_SIMPLE: &str = "DNS name must have alternate ResourceRecordSet responses configured \
@@ -164,8 +133,7 @@ pub(crate) const HEALTH_CHECK_ON_SIMPLE: &str = "DNS name must have alternate Re
 pub(crate) const PRIMARY_WITHOUT_HEALTH_CHECK: &str =
     "A non-alias primary ResourceRecordSet must have an associated health check. No changes made.";
 
-pub(crate) const MULTIVALUE_ALIAS: &str =
-    "Multivalue answer rrset should not be an alias rrset. No changes made.";
+pub(crate) const MULTIVALUE_ALIAS: &str = "Multivalue answer rrset should not be an alias rrset. No changes made.";
 
 pub(crate) fn no_such_geoproximity_region(region: &str) -> String {
     format!("Cannot find GeoProximityLocation with AWSRegion = {region}. No changes made.")
@@ -196,9 +164,7 @@ pub(crate) fn a_not_single_field(value: &str) -> String {
 pub(crate) const TOO_MANY_VALUES: &str = "Cannot have more than 400 records in a RRSet.";
 
 pub(crate) fn label_too_long(label: &str) -> String {
-    format!(
-        "FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '{label}'"
-    )
+    format!("FATAL problem: DomainLabelTooLong (Domain label is too long) encountered with '{label}'")
 }
 
 pub(crate) fn label_empty(name: &str) -> String {
@@ -225,17 +191,11 @@ pub(crate) fn too_many_characters(limit: usize) -> String {
 
 fn change(action: impl std::fmt::Display, set: &RecordSet) -> String {
     let id = set.set_identifier.as_deref().unwrap_or("null");
-    format!(
-        "Change with [Action={action}, Name={}, Type={}, SetIdentifier={id}]",
-        set.name, set.rtype
-    )
+    format!("Change with [Action={action}, Name={}, Type={}, SetIdentifier={id}]", set.name, set.rtype)
 }
 
 pub(crate) fn missing_set_identifier(action: impl std::fmt::Display, set: &RecordSet) -> String {
-    format!(
-        "Invalid request: Missing field 'SetIdentifier' in {}",
-        change(action, set)
-    )
+    format!("Invalid request: Missing field 'SetIdentifier' in {}", change(action, set))
 }
 
 pub(crate) fn one_policy(action: impl std::fmt::Display, set: &RecordSet, found: &str) -> String {
@@ -263,10 +223,7 @@ pub(crate) fn one_location(found: &str) -> String {
 
 /// The service's own check of ranges that its XML schema leaves open.
 pub(crate) fn validation_errors(errors: &[String]) -> String {
-    let (count, noun) = (
-        errors.len(),
-        if errors.len() == 1 { "error" } else { "errors" },
-    );
+    let (count, noun) = (errors.len(), if errors.len() == 1 { "error" } else { "errors" });
     format!("{count} validation {noun} detected: {}", errors.join("; "))
 }
 
@@ -286,37 +243,20 @@ pub(crate) const NO_ADDRESS_AND_NO_DOMAIN: &str =
 /// The body is another request, or none.
 pub(crate) fn unexpected_root(expected: &str) -> ApiError {
     let subject = expected.strip_suffix("Request").unwrap_or(expected);
-    let subject = if subject == "ChangeResourceRecordSets" {
-        "ChangeBatch"
-    } else {
-        subject
-    };
-    ApiError::new(
-        400,
-        "MalformedInput",
-        format!("{subject} is not valid, expected {expected}"),
-    )
+    let subject = if subject == "ChangeResourceRecordSets" { "ChangeBatch" } else { subject };
+    ApiError::new(400, "MalformedInput", format!("{subject} is not valid, expected {expected}"))
 }
 
 pub(crate) fn no_such_hosted_zone(id: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "NoSuchHostedZone",
-        format!("No hosted zone found with ID: {id}"),
-    )
+    ApiError::new(404, "NoSuchHostedZone", format!("No hosted zone found with ID: {id}"))
 }
 
 pub(crate) fn no_such_health_check(id: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "NoSuchHealthCheck",
-        format!("A health check with id {id} does not exist."),
-    )
+    ApiError::new(404, "NoSuchHealthCheck", format!("A health check with id {id} does not exist."))
 }
 
 pub(crate) fn health_check_already_exists() -> ApiError {
-    let message =
-        "A different health check has already been created with the specified caller reference.";
+    let message = "A different health check has already been created with the specified caller reference.";
     ApiError::new(409, "HealthCheckAlreadyExists", message)
 }
 
@@ -330,27 +270,13 @@ pub(crate) fn throttling() -> ApiError {
 }
 
 /// `resource` is the tail of an ARN, such as `hostedzone/Z1`; operations without resources have none.
-pub(crate) fn access_denied(
-    user: &str,
-    operation: impl std::fmt::Display,
-    resource: Option<&str>,
-) -> ApiError {
-    let tail = resource
-        .map(|r| format!(" on resource: arn:aws:route53:::{r}"))
-        .unwrap_or_default();
-    ApiError::new(
-        403,
-        "AccessDenied",
-        format!("User: {user} is not authorized to perform: route53:{operation}{tail}"),
-    )
+pub(crate) fn access_denied(user: &str, operation: impl std::fmt::Display, resource: Option<&str>) -> ApiError {
+    let tail = resource.map(|r| format!(" on resource: arn:aws:route53:::{r}")).unwrap_or_default();
+    ApiError::new(403, "AccessDenied", format!("User: {user} is not authorized to perform: route53:{operation}{tail}"))
 }
 
 pub(crate) fn foreign_zone(user: &str) -> ApiError {
-    ApiError::new(
-        403,
-        "AccessDenied",
-        format!("User: {user} is not authorized to access this resource"),
-    )
+    ApiError::new(403, "AccessDenied", format!("User: {user} is not authorized to access this resource"))
 }
 
 /// Texts whose rule is known and whose wording is not.
@@ -358,9 +284,7 @@ pub(crate) mod unverified {
     use super::{ApiError, RecordSet, key, rrset};
 
     pub(crate) fn name_too_long(name: &str) -> String {
-        format!(
-            "FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '{name}'"
-        )
+        format!("FATAL problem: DomainNameTooLong (Domain name is too long) encountered with '{name}'")
     }
 
     /// The wording is seen in emulators only.
@@ -394,9 +318,7 @@ pub(crate) mod unverified {
 
     pub(crate) fn single_value_type(set: &RecordSet) -> String {
         let RecordSet { name, rtype, .. } = set;
-        format!(
-            "RRSet of type {rtype} with DNS name {name} cannot have more than one Resource Record."
-        )
+        format!("RRSet of type {rtype} with DNS name {name} cannot have more than one Resource Record.")
     }
 
     /// `kind` is `geoproximity`, `failover`, `GEO` or `CIDR`.
@@ -424,10 +346,7 @@ pub(crate) mod unverified {
 
     /// With `multi_value = reject`.
     pub(crate) fn multi_value(set: &RecordSet) -> String {
-        format!(
-            "{} cannot be created because it has more than one Resource Record.",
-            rrset(set)
-        )
+        format!("{} cannot be created because it has more than one Resource Record.", rrset(set))
     }
 
     pub(crate) fn zone_is_full(limit: usize) -> String {
@@ -436,8 +355,7 @@ pub(crate) mod unverified {
 
     pub(crate) const SOA_IS_NEEDED: &str = "A HostedZone must contain exactly one SOA record.";
 
-    pub(crate) const NS_IS_NEEDED: &str =
-        "A HostedZone must contain at least one NS record for the zone itself.";
+    pub(crate) const NS_IS_NEEDED: &str = "A HostedZone must contain at least one NS record for the zone itself.";
 
     pub(crate) fn alias_target_not_found(target: &str, rtype: &str, zone: &str) -> String {
         format!(
@@ -453,35 +371,23 @@ pub(crate) mod unverified {
     }
 
     pub(crate) fn made_by_a_traffic_policy(set: &RecordSet) -> String {
-        format!(
-            "Resource record set {} can only be changed through its traffic policy instance.",
-            key(set)
-        )
+        format!("Resource record set {} can only be changed through its traffic policy instance.", key(set))
     }
 
     pub(crate) fn wildcard_name_server(set: &RecordSet) -> String {
-        format!(
-            "RRSet of type NS with DNS name {} is not permitted because it is a wildcard.",
-            set.name
-        )
+        format!("RRSet of type NS with DNS name {} is not permitted because it is a wildcard.", set.name)
     }
 
     pub(crate) fn one_geolocation(found: &str) -> String {
-        format!(
-            "Invalid request: Expected exactly one of [ContinentCode, or CountryCode], but found {found}"
-        )
+        format!("Invalid request: Expected exactly one of [ContinentCode, or CountryCode], but found {found}")
     }
 
     pub(crate) fn type_without_name() -> ApiError {
-        ApiError::invalid_input(
-            "Invalid request: Missing field 'StartRecordName' with StartRecordType",
-        )
+        ApiError::invalid_input("Invalid request: Missing field 'StartRecordName' with StartRecordType")
     }
 
     pub(crate) fn identifier_without_type() -> ApiError {
-        ApiError::invalid_input(
-            "Invalid request: Missing field 'StartRecordType' with StartRecordIdentifier",
-        )
+        ApiError::invalid_input("Invalid request: Missing field 'StartRecordType' with StartRecordIdentifier")
     }
 
     pub(crate) fn bad_max_items(value: &str) -> ApiError {
@@ -494,25 +400,15 @@ pub(crate) mod unverified {
 
     /// The body is not XML at all.
     pub(crate) fn malformed_xml(problem: &str) -> ApiError {
-        ApiError::invalid_input(format!(
-            "Invalid XML ; javax.xml.stream.XMLStreamException: {problem}"
-        ))
+        ApiError::invalid_input(format!("Invalid XML ; javax.xml.stream.XMLStreamException: {problem}"))
     }
 
     pub(crate) fn no_such_change(id: &str) -> ApiError {
-        ApiError::new(
-            404,
-            "NoSuchChange",
-            format!("Could not find resource with ID: {id}"),
-        )
+        ApiError::new(404, "NoSuchChange", format!("Could not find resource with ID: {id}"))
     }
 
     pub(crate) fn missing_authentication_token() -> ApiError {
-        ApiError::new(
-            403,
-            "MissingAuthenticationToken",
-            "Missing Authentication Token",
-        )
+        ApiError::new(403, "MissingAuthenticationToken", "Missing Authentication Token")
     }
 
     pub(crate) fn incomplete_signature(header: &str) -> ApiError {
@@ -527,31 +423,17 @@ pub(crate) mod unverified {
     }
 
     pub(crate) fn expired_token() -> ApiError {
-        ApiError::new(
-            403,
-            "ExpiredToken",
-            "The security token included in the request is expired",
-        )
+        ApiError::new(403, "ExpiredToken", "The security token included in the request is expired")
     }
 
     pub(crate) fn unknown_operation(method: &str, path: &str) -> ApiError {
-        ApiError::new(
-            404,
-            "UnknownOperationException",
-            format!("No operation is at {method} {path}"),
-        )
+        ApiError::new(404, "UnknownOperationException", format!("No operation is at {method} {path}"))
     }
 
     pub(crate) fn server_fault(status: u16) -> ApiError {
         let (code, message) = match status {
-            500 => (
-                "InternalFailure",
-                "We encountered an internal error. Please try again.",
-            ),
-            503 => (
-                "ServiceUnavailable",
-                "Service is unavailable. Please try again.",
-            ),
+            500 => ("InternalFailure", "We encountered an internal error. Please try again."),
+            503 => ("ServiceUnavailable", "Service is unavailable. Please try again."),
             504 => ("GatewayTimeout", "The request timed out."),
             _ => ("InternalError", "The request could not be processed."),
         };
@@ -559,11 +441,7 @@ pub(crate) mod unverified {
     }
 
     pub(crate) fn too_many_health_checks(limit: usize) -> ApiError {
-        ApiError::new(
-            400,
-            "TooManyHealthChecks",
-            format!("You have reached the limit of {limit} health checks."),
-        )
+        ApiError::new(400, "TooManyHealthChecks", format!("You have reached the limit of {limit} health checks."))
     }
 
     pub(crate) fn health_check_version_mismatch() -> ApiError {
@@ -580,15 +458,11 @@ pub(crate) mod unverified {
     }
 
     pub(crate) fn health_check_must_not_have(kind: &str, field: &str) -> String {
-        format!(
-            "Invalid parameter : {field} must not be specified for a health check of type {kind}."
-        )
+        format!("Invalid parameter : {field} must not be specified for a health check of type {kind}.")
     }
 
     pub(crate) fn bad_tag(text: &str) -> ApiError {
-        ApiError::invalid_input(format!(
-            "The tag '{text}' is empty or contains characters that are not allowed."
-        ))
+        ApiError::invalid_input(format!("The tag '{text}' is empty or contains characters that are not allowed."))
     }
 
     pub(crate) fn no_tags_given() -> ApiError {
@@ -606,10 +480,6 @@ pub(crate) mod unverified {
     }
 
     pub(crate) fn hosted_zone_not_private(id: &str) -> ApiError {
-        ApiError::new(
-            400,
-            "HostedZoneNotPrivate",
-            format!("The hosted zone {id} is not private."),
-        )
+        ApiError::new(400, "HostedZoneNotPrivate", format!("The hosted zone {id} is not private."))
     }
 }

@@ -26,12 +26,7 @@ struct Bucket {
 
 impl Bucket {
     fn full(burst: f64, rate: f64, now: Instant) -> Self {
-        Self {
-            tokens: burst,
-            burst,
-            rate,
-            at: now,
-        }
+        Self { tokens: burst, burst, rate, at: now }
     }
 
     fn refill(&mut self, now: Instant) {
@@ -63,11 +58,7 @@ impl Limiter {
             return true;
         }
         if self.model != Some(options.throttle) {
-            *self = Self {
-                model: Some(options.throttle),
-                changes: self.changes,
-                ..Self::default()
-            };
+            *self = Self { model: Some(options.throttle), changes: self.changes, ..Self::default() };
         }
         match options.throttle {
             Throttle::Off => true,
@@ -78,11 +69,7 @@ impl Limiter {
     }
 
     fn admit_legacy(&mut self, now: Instant) -> bool {
-        while self
-            .recent
-            .front()
-            .is_some_and(|at| now.saturating_duration_since(*at) >= Duration::from_secs(1))
-        {
+        while self.recent.front().is_some_and(|at| now.saturating_duration_since(*at) >= Duration::from_secs(1)) {
             self.recent.pop_front();
         }
         let admitted = self.recent.len() < 5;
@@ -95,18 +82,9 @@ impl Limiter {
     fn admit_bucket(&mut self, account: (f64, f64), operation: Operation, now: Instant) -> bool {
         let own = action_bucket(operation);
         // Behind the usual bucket of an action, a larger one for the account would never be reached.
-        let own = if own == ORDINARY {
-            (own.0.max(account.0), own.1.max(account.1))
-        } else {
-            own
-        };
-        let account = self
-            .account
-            .get_or_insert_with(|| Bucket::full(account.0, account.1, now));
-        let action = self
-            .actions
-            .entry(operation)
-            .or_insert_with(|| Bucket::full(own.0, own.1, now));
+        let own = if own == ORDINARY { (own.0.max(account.0), own.1.max(account.1)) } else { own };
+        let account = self.account.get_or_insert_with(|| Bucket::full(account.0, account.1, now));
+        let action = self.actions.entry(operation).or_insert_with(|| Bucket::full(own.0, own.1, now));
         account.refill(now);
         action.refill(now);
         let admitted = account.tokens >= 1.0 && action.tokens >= 1.0;
@@ -144,151 +122,44 @@ mod tests {
     use super::*;
 
     /// How many of `count` requests pass when all come at one moment.
-    fn burst(
-        limiter: &mut Limiter,
-        options: &Options,
-        operation: Operation,
-        count: usize,
-        at: Instant,
-    ) -> usize {
-        (0..count)
-            .filter(|_| limiter.admit(options, operation, at))
-            .count()
+    fn burst(limiter: &mut Limiter, options: &Options, operation: Operation, count: usize, at: Instant) -> usize {
+        (0..count).filter(|_| limiter.admit(options, operation, at)).count()
     }
 
     #[test]
     fn legacy_is_five_in_any_second() {
-        let options = Options {
-            throttle: Throttle::Legacy,
-            ..Options::default()
-        };
+        let options = Options { throttle: Throttle::Legacy, ..Options::default() };
         let (mut limiter, start) = (Limiter::default(), Instant::now());
-        assert_eq!(
-            burst(&mut limiter, &options, Operation::GetChange, 20, start),
-            5
-        );
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::GetChange,
-                20,
-                start + Duration::from_millis(999)
-            ),
-            0
-        );
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::ListHostedZones,
-                20,
-                start + Duration::from_secs(1)
-            ),
-            5
-        );
+        assert_eq!(burst(&mut limiter, &options, Operation::GetChange, 20, start), 5);
+        assert_eq!(burst(&mut limiter, &options, Operation::GetChange, 20, start + Duration::from_millis(999)), 0);
+        assert_eq!(burst(&mut limiter, &options, Operation::ListHostedZones, 20, start + Duration::from_secs(1)), 5);
     }
 
     #[test]
     fn the_account_bucket_is_shared_and_an_action_has_its_own() {
-        let options = Options {
-            throttle: Throttle::TokenBucket,
-            ..Options::default()
-        };
+        let options = Options { throttle: Throttle::TokenBucket, ..Options::default() };
         let (mut limiter, start) = (Limiter::default(), Instant::now());
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::GetHealthCheckStatus,
-                10,
-                start
-            ),
-            4
-        );
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::ChangeResourceRecordSets,
-                100,
-                start
-            ),
-            46
-        );
+        assert_eq!(burst(&mut limiter, &options, Operation::GetHealthCheckStatus, 10, start), 4);
+        assert_eq!(burst(&mut limiter, &options, Operation::ChangeResourceRecordSets, 100, start), 46);
         let later = start + Duration::from_secs(1);
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::GetHealthCheckStatus,
-                10,
-                later
-            ),
-            1
-        );
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::ChangeResourceRecordSets,
-                100,
-                later
-            ),
-            9
-        );
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::GetCallerIdentity,
-                100,
-                later
-            ),
-            100
-        );
+        assert_eq!(burst(&mut limiter, &options, Operation::GetHealthCheckStatus, 10, later), 1);
+        assert_eq!(burst(&mut limiter, &options, Operation::ChangeResourceRecordSets, 100, later), 9);
+        assert_eq!(burst(&mut limiter, &options, Operation::GetCallerIdentity, 100, later), 100);
     }
 
     #[test]
     fn health_checks_are_created_slowly() {
-        let options = Options {
-            throttle: Throttle::TokenBucket,
-            ..Options::default()
-        };
+        let options = Options { throttle: Throttle::TokenBucket, ..Options::default() };
         let (mut limiter, start) = (Limiter::default(), Instant::now());
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::CreateHealthCheck,
-                100,
-                start
-            ),
-            50
-        );
+        assert_eq!(burst(&mut limiter, &options, Operation::CreateHealthCheck, 100, start), 50);
         let later = start + Duration::from_secs(10);
-        assert_eq!(
-            burst(
-                &mut limiter,
-                &options,
-                Operation::CreateHealthCheck,
-                100,
-                later
-            ),
-            5
-        );
+        assert_eq!(burst(&mut limiter, &options, Operation::CreateHealthCheck, 100, later), 5);
     }
 
     #[test]
     fn changes_are_counted_one_by_one() {
-        let limit = Throughput {
-            burst: 10.0,
-            rate: 5.0,
-        };
-        let options = Options {
-            change_throughput: Some(limit),
-            ..Options::default()
-        };
+        let limit = Throughput { burst: 10.0, rate: 5.0 };
+        let options = Options { change_throughput: Some(limit), ..Options::default() };
         let (mut limiter, start) = (Limiter::default(), Instant::now());
         assert!(limiter.admit_changes(&options, 8, start));
         assert!(!limiter.admit_changes(&options, 3, start));

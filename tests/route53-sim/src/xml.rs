@@ -15,14 +15,8 @@ impl Writer {
     }
 
     /// A document of another namespace.
-    pub(crate) fn document_in(
-        namespace: &str,
-        root: &str,
-        content: impl FnOnce(&mut Self),
-    ) -> String {
-        let mut writer = Self(format!(
-            "<?xml version=\"1.0\"?>\n<{root} xmlns=\"{namespace}\">"
-        ));
+    pub(crate) fn document_in(namespace: &str, root: &str, content: impl FnOnce(&mut Self)) -> String {
+        let mut writer = Self(format!("<?xml version=\"1.0\"?>\n<{root} xmlns=\"{namespace}\">"));
         content(&mut writer);
         writer.0.push_str(&format!("</{root}>"));
         writer.0
@@ -37,8 +31,7 @@ impl Writer {
 
     /// An element with text inside.
     pub(crate) fn leaf(&mut self, name: &str, text: impl std::fmt::Display) {
-        self.0
-            .push_str(&format!("<{name}>{}</{name}>", escape(text.to_string())));
+        self.0.push_str(&format!("<{name}>{}</{name}>", escape(text.to_string())));
     }
 
     /// An element with text inside, if there is one.

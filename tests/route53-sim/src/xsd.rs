@@ -112,8 +112,7 @@ impl Element {
     /// The boolean in a child that the schema says is one.
     #[must_use]
     pub fn boolean_of(&self, name: &str) -> Option<bool> {
-        self.child(name)
-            .map(|child| matches!(child.text.trim(), "true" | "1"))
+        self.child(name).map(|child| matches!(child.text.trim(), "true" | "1"))
     }
 
     /// Its own text.
@@ -127,14 +126,8 @@ impl Element {
 ///
 /// # Errors
 /// MalformedInput for another root element, InvalidInput for everything else.
-pub fn parse(
-    body: &[u8],
-    root: &str,
-    parts: &'static [Particle],
-    order: Order,
-) -> Result<Element, ApiError> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| texts::unverified::malformed_xml(&error.to_string()))?;
+pub fn parse(body: &[u8], root: &str, parts: &'static [Particle], order: Order) -> Result<Element, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|error| texts::unverified::malformed_xml(&error.to_string()))?;
     let element = read(text)?;
     if element.name != root || !element.known_namespace {
         return Err(texts::unexpected_root(root));
@@ -171,10 +164,9 @@ fn read(document: &str) -> Result<Element, ApiError> {
     let mut root = None;
     loop {
         let (resolved, event) = match reader.read_resolved_event() {
-            Ok((resolved, event)) => (
-                matches!(resolved, ResolveResult::Bound(ns) if ns.0 == NAMESPACE.as_bytes()),
-                event,
-            ),
+            Ok((resolved, event)) => {
+                (matches!(resolved, ResolveResult::Bound(ns) if ns.0 == NAMESPACE.as_bytes()), event)
+            }
             Err(error) => return Err(texts::unverified::malformed_xml(&error.to_string())),
         };
         let event = event.into_owned();
@@ -201,9 +193,7 @@ fn read(document: &str) -> Result<Element, ApiError> {
                         let name = reference.decode().map_err(|e| malformed(&e))?;
                         quick_xml::escape::resolve_predefined_entity(&name)
                             .ok_or_else(|| {
-                                malformed(&format!(
-                                    "The entity \"{name}\" was referenced, but not declared."
-                                ))
+                                malformed(&format!("The entity \"{name}\" was referenced, but not declared."))
                             })?
                             .to_owned()
                     }
@@ -217,9 +207,7 @@ fn read(document: &str) -> Result<Element, ApiError> {
     }
     match (root, open.is_empty()) {
         (Some(root), true) => Ok(root),
-        _ => Err(malformed(
-            &"XML document structures must start and end within the same entity.",
-        )),
+        _ => Err(malformed(&"XML document structures must start and end within the same entity.")),
     }
 }
 
@@ -248,17 +236,9 @@ fn element(tag: &BytesStart<'_>, known_namespace: bool, at: usize) -> Result<Ele
     for given in tag.attributes() {
         let given = given.map_err(|error| malformed(&error))?;
         let declaration = given.key.as_namespace_binding();
-        let schema_instance = given
-            .key
-            .prefix()
-            .is_some_and(|prefix| prefix.as_ref() == b"xsi");
-        if !matches!(
-            declaration,
-            Some(PrefixDeclaration::Default | PrefixDeclaration::Named(_))
-        ) && !schema_instance
-        {
-            attribute
-                .get_or_insert_with(|| String::from_utf8_lossy(given.key.as_ref()).into_owned());
+        let schema_instance = given.key.prefix().is_some_and(|prefix| prefix.as_ref() == b"xsi");
+        if !matches!(declaration, Some(PrefixDeclaration::Default | PrefixDeclaration::Named(_))) && !schema_instance {
+            attribute.get_or_insert_with(|| String::from_utf8_lossy(given.key.as_ref()).into_owned());
         }
     }
     Ok(Element {
@@ -283,11 +263,7 @@ fn validate(element: &Element, kind: &Type, order: Order) -> Result<(), Violatio
                 );
                 return Err(Violation::new(child.ends.start, text));
             }
-            match simple
-                .facets
-                .iter()
-                .find_map(|facet| broken(facet, &element.text, simple.name))
-            {
+            match simple.facets.iter().find_map(|facet| broken(facet, &element.text, simple.name)) {
                 Some(text) => Err(Violation::new(element.ends.end, text)),
                 None => Ok(()),
             }
@@ -300,9 +276,7 @@ fn no_attributes(element: &Element) -> Result<(), Violation> {
         return Ok(());
     };
     let name = &element.name;
-    let text = format!(
-        "cvc-complex-type.3.2.2: Attribute '{attribute}' is not allowed to appear in element '{name}'."
-    );
+    let text = format!("cvc-complex-type.3.2.2: Attribute '{attribute}' is not allowed to appear in element '{name}'.");
     Err(Violation::new(element.ends.start, text))
 }
 
@@ -312,10 +286,7 @@ fn structure(element: &Element, parts: &'static [Particle], order: Order) -> Res
     let mut position = 0;
     for child in &element.children {
         let expected = expected(parts, &counts, position, order);
-        let found = expected
-            .iter()
-            .copied()
-            .find(|at| child.known_namespace && parts[*at].name == child.name);
+        let found = expected.iter().copied().find(|at| child.known_namespace && parts[*at].name == child.name);
         let Some(found) = found else {
             let name = &child.name;
             let text = if expected.is_empty() {
@@ -344,11 +315,7 @@ fn structure(element: &Element, parts: &'static [Particle], order: Order) -> Res
         );
         return Err(Violation::new(element.ends.end, text));
     }
-    if parts
-        .iter()
-        .zip(&counts)
-        .any(|(part, count)| *count < part.min)
-    {
+    if parts.iter().zip(&counts).any(|(part, count)| *count < part.min) {
         let text = format!(
             "cvc-complex-type.2.4.b: The content of element '{}' is not complete. One of '{}' is expected.",
             element.name,
@@ -376,10 +343,7 @@ fn expected(parts: &[Particle], counts: &[usize], position: usize, order: Order)
 }
 
 fn names(parts: &[Particle], which: &[usize]) -> String {
-    let names: Vec<String> = which
-        .iter()
-        .map(|at| format!("\"{NAMESPACE}\":{}", parts[*at].name))
-        .collect();
+    let names: Vec<String> = which.iter().map(|at| format!("\"{NAMESPACE}\":{}", parts[*at].name)).collect();
     format!("{{{}}}", names.join(", "))
 }
 

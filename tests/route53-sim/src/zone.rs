@@ -20,19 +20,11 @@ impl Key {
     /// The key of a record set whose name is in stored form.
     #[must_use]
     pub fn of(set: &RecordSet) -> Self {
-        Self {
-            order: name::sort_key(&set.name),
-            rtype: set.rtype.clone(),
-            set_identifier: set.set_identifier.clone(),
-        }
+        Self { order: name::sort_key(&set.name), rtype: set.rtype.clone(), set_identifier: set.set_identifier.clone() }
     }
 
     fn start(order: String, rtype: &str) -> Self {
-        Self {
-            order,
-            rtype: rtype.to_owned(),
-            set_identifier: None,
-        }
+        Self { order, rtype: rtype.to_owned(), set_identifier: None }
     }
 }
 
@@ -89,9 +81,7 @@ impl Zone {
     /// If the name is no domain name.
     pub fn new(id: &str, zone_name: &str, private: bool) -> Result<Self, name::Problem> {
         let stored = name::normalize(zone_name)?;
-        let seed = id.bytes().fold(0_u32, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(byte.into())
-        }) % 512;
+        let seed = id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 512;
         let name_servers: Vec<String> = if private {
             Vec::new()
         } else {
@@ -105,11 +95,7 @@ impl Zone {
             private,
             comment: None,
             caller_reference: format!("route53-sim:{id}"),
-            vpcs: if private {
-                vec![("us-east-1".to_owned(), "vpc-00000000000000001".to_owned())]
-            } else {
-                Vec::new()
-            },
+            vpcs: if private { vec![("us-east-1".to_owned(), "vpc-00000000000000001".to_owned())] } else { Vec::new() },
             name_servers,
             busy_until: None,
             records: BTreeMap::new(),
@@ -119,17 +105,14 @@ impl Zone {
                 .map(|(tld, number)| format!("ns-{number}.awsdns-00.{tld}."))
                 .to_vec()
         } else {
-            zone.name_servers
-                .iter()
-                .map(|server| format!("{server}."))
-                .collect()
+            zone.name_servers.iter().map(|server| format!("{server}.")).collect()
         };
         let mut ns = RecordSet::new(&stored, "NS").ttl(172_800);
         let primary = servers.first().cloned().unwrap_or_default();
         ns.values = servers;
-        let soa = RecordSet::new(&stored, "SOA").ttl(900).value(&format!(
-            "{primary} awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
-        ));
+        let soa = RecordSet::new(&stored, "SOA")
+            .ttl(900)
+            .value(&format!("{primary} awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"));
         zone.put(ns);
         zone.put(soa);
         Ok(zone)
@@ -180,10 +163,7 @@ impl Zone {
     pub fn at_name(&self, stored: &str) -> impl Iterator<Item = &Arc<RecordSet>> {
         let order = name::sort_key(stored);
         let start = Bound::Included(Key::start(order.clone(), ""));
-        self.records
-            .range((start, Bound::Unbounded))
-            .take_while(move |(key, _)| key.order == order)
-            .map(|(_, set)| set)
+        self.records.range((start, Bound::Unbounded)).take_while(move |(key, _)| key.order == order).map(|(_, set)| set)
     }
 
     /// The record sets of a name (in stored form) and a type.
@@ -202,27 +182,14 @@ impl Zone {
     /// InvalidInput, for a cursor that makes no sense.
     pub fn list(&self, start: &ListStart, cap: usize) -> Result<RecordPage, ApiError> {
         let bound = match start {
-            ListStart {
-                name: None,
-                rtype: Some(_),
-                ..
-            } => return Err(texts::unverified::type_without_name()),
-            ListStart {
-                rtype: None,
-                set_identifier: Some(_),
-                ..
-            } => {
+            ListStart { name: None, rtype: Some(_), .. } => return Err(texts::unverified::type_without_name()),
+            ListStart { rtype: None, set_identifier: Some(_), .. } => {
                 return Err(texts::unverified::identifier_without_type());
             }
             ListStart { name: None, .. } => Bound::Unbounded,
-            ListStart {
-                name: Some(written),
-                rtype,
-                set_identifier,
-                ..
-            } => {
-                let stored = name::normalize(written)
-                    .map_err(|problem| ApiError::invalid_input(problem.to_string()))?;
+            ListStart { name: Some(written), rtype, set_identifier, .. } => {
+                let stored =
+                    name::normalize(written).map_err(|problem| ApiError::invalid_input(problem.to_string()))?;
                 Bound::Included(Key {
                     order: name::sort_key(&stored),
                     rtype: rtype.clone().unwrap_or_default(),
@@ -231,16 +198,9 @@ impl Zone {
             }
         };
         let max_items = start.max_items.unwrap_or(cap).min(cap);
-        let mut from = self
-            .records
-            .range((bound, Bound::Unbounded))
-            .map(|(_, set)| Arc::clone(set));
+        let mut from = self.records.range((bound, Bound::Unbounded)).map(|(_, set)| Arc::clone(set));
         let record_sets = from.by_ref().take(max_items).collect();
-        Ok(RecordPage {
-            record_sets,
-            next: from.next(),
-            max_items,
-        })
+        Ok(RecordPage { record_sets, next: from.next(), max_items })
     }
 }
 
@@ -261,14 +221,7 @@ mod tests {
     fn names(page: &RecordPage) -> Vec<String> {
         page.record_sets
             .iter()
-            .map(|set| {
-                format!(
-                    "{} {} {}",
-                    set.name,
-                    set.rtype,
-                    set.set_identifier.as_deref().unwrap_or("-")
-                )
-            })
+            .map(|set| format!("{} {} {}", set.name, set.rtype, set.set_identifier.as_deref().unwrap_or("-")))
             .collect()
     }
 
@@ -314,10 +267,7 @@ mod tests {
 
     #[test]
     fn a_cursor_needs_no_exact_match() {
-        let zone = zone_with(&[
-            ("b.example.com", "A", Some("m")),
-            ("d.example.com", "A", None),
-        ]);
+        let zone = zone_with(&[("b.example.com", "A", Some("m")), ("d.example.com", "A", None)]);
         let first = |name: &str, rtype: Option<&str>, id: Option<&str>| {
             let start = ListStart {
                 name: Some(name.to_owned()),
@@ -327,26 +277,11 @@ mod tests {
             };
             names(&zone.list(&start, 300).unwrap()).pop()
         };
-        assert_eq!(
-            first("a.example.com", None, None).as_deref(),
-            Some("b.example.com. A m")
-        );
-        assert_eq!(
-            first("b.example.com", Some("A"), Some("a")).as_deref(),
-            Some("b.example.com. A m")
-        );
-        assert_eq!(
-            first("b.example.com", Some("A"), Some("z")).as_deref(),
-            Some("d.example.com. A -")
-        );
-        assert_eq!(
-            first("b.example.com", Some("AAAA"), None).as_deref(),
-            Some("d.example.com. A -")
-        );
-        assert_eq!(
-            first("C.example.com", Some("A"), None).as_deref(),
-            Some("d.example.com. A -")
-        );
+        assert_eq!(first("a.example.com", None, None).as_deref(), Some("b.example.com. A m"));
+        assert_eq!(first("b.example.com", Some("A"), Some("a")).as_deref(), Some("b.example.com. A m"));
+        assert_eq!(first("b.example.com", Some("A"), Some("z")).as_deref(), Some("d.example.com. A -"));
+        assert_eq!(first("b.example.com", Some("AAAA"), None).as_deref(), Some("d.example.com. A -"));
+        assert_eq!(first("C.example.com", Some("A"), None).as_deref(), Some("d.example.com. A -"));
         assert_eq!(first("e.example.com", None, None), None);
     }
 }

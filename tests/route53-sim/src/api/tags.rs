@@ -7,11 +7,7 @@ use crate::schema;
 use crate::texts::unverified;
 use crate::xml::Writer;
 
-pub(super) fn change(
-    account: &mut Account,
-    route: &Route,
-    body: &[u8],
-) -> Result<Answer, ApiError> {
+pub(super) fn change(account: &mut Account, route: &Route, body: &[u8]) -> Result<Answer, ApiError> {
     let (kind, id) = (route.argument(0), route.argument(1));
     exists(account, kind, id)?;
     let (add, remove) = schema::change_tags(body, account.options.element_order())?;
@@ -19,39 +15,24 @@ pub(super) fn change(
         return Err(unverified::no_tags_given());
     }
     account.tags.change(kind, id, &add, &remove)?;
-    Ok(Answer::ok(Writer::document(
-        "ChangeTagsForResourceResponse",
-        |_| {},
-    )))
+    Ok(Answer::ok(Writer::document("ChangeTagsForResourceResponse", |_| {})))
 }
 
 pub(super) fn list(account: &Account, route: &Route) -> Result<Answer, ApiError> {
     let (kind, id) = (route.argument(0), route.argument(1));
     exists(account, kind, id)?;
-    Ok(Answer::ok(Writer::document(
-        "ListTagsForResourceResponse",
-        |out| render(out, account, kind, id),
-    )))
+    Ok(Answer::ok(Writer::document("ListTagsForResourceResponse", |out| render(out, account, kind, id))))
 }
 
-pub(super) fn list_several(
-    account: &Account,
-    route: &Route,
-    body: &[u8],
-) -> Result<Answer, ApiError> {
+pub(super) fn list_several(account: &Account, route: &Route, body: &[u8]) -> Result<Answer, ApiError> {
     let kind = route.argument(0);
     let ids = schema::list_tags(body, account.options.element_order())?;
     for id in &ids {
         exists(account, kind, id)?;
     }
-    Ok(Answer::ok(Writer::document(
-        "ListTagsForResourcesResponse",
-        |out| {
-            out.element("ResourceTagSets", |out| {
-                ids.iter().for_each(|id| render(out, account, kind, id))
-            });
-        },
-    )))
+    Ok(Answer::ok(Writer::document("ListTagsForResourcesResponse", |out| {
+        out.element("ResourceTagSets", |out| ids.iter().for_each(|id| render(out, account, kind, id)));
+    })))
 }
 
 fn exists(account: &Account, kind: &str, id: &str) -> Result<(), ApiError> {

@@ -10,10 +10,7 @@ use crate::client::ZONE;
 /// A Python that has boto3: the one on the path, or one in a virtual environment below the target directory.
 fn python() -> Result<PathBuf, String> {
     let has_boto3 = |python: &Path| {
-        Command::new(python)
-            .args(["-c", "import boto3"])
-            .output()
-            .is_ok_and(|output| output.status.success())
+        Command::new(python).args(["-c", "import boto3"]).output().is_ok_and(|output| output.status.success())
     };
     let system = PathBuf::from("python3");
     if has_boto3(&system) {
@@ -26,15 +23,10 @@ fn python() -> Result<PathBuf, String> {
     }
     let run = |command: &mut Command| match command.output() {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!(
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
+        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
         Err(error) => Err(format!("{command:?}: {error}")),
     };
-    run(Command::new("python3")
-        .args(["-m", "venv"])
-        .arg(&environment))?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "boto3"]))?;
     Ok(python)
 }
@@ -44,27 +36,18 @@ fn boto3_agrees() {
     let python = match python() {
         Ok(python) => python,
         Err(why) => {
-            assert!(
-                std::env::var_os("NODEDNS_FORBID_SKIP").is_none_or(|v| v != "1"),
-                "boto3 cannot be had: {why}"
-            );
+            assert!(std::env::var_os("NODEDNS_FORBID_SKIP").is_none_or(|v| v != "1"), "boto3 cannot be had: {why}");
             println!("skipped: boto3 cannot be had: {why}");
             return;
         }
     };
-    let sim = Sim::builder()
-        .zone("example.com", ZONE)
-        .private_zone("internal.example", "ZPRIVATE")
-        .start();
+    let sim = Sim::builder().zone("example.com", ZONE).private_zone("internal.example", "ZPRIVATE").start();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boto3_conformance.py");
     let output = Command::new(python)
         .arg("-B")
         .arg(script)
         .env_clear()
-        .envs(
-            std::env::vars_os()
-                .filter(|(name, _)| ["PATH", "HOME"].iter().any(|kept| name == kept)),
-        )
+        .envs(std::env::vars_os().filter(|(name, _)| ["PATH", "HOME"].iter().any(|kept| name == kept)))
         .env("AWS_ENDPOINT_URL_ROUTE_53", sim.endpoint())
         .env("AWS_ENDPOINT_URL_STS", sim.endpoint())
         .env("AWS_ACCESS_KEY_ID", "AKIASIMULATED")
@@ -80,12 +63,6 @@ fn boto3_agrees() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
-    let ran = text.lines().find_map(|line| {
-        line.strip_prefix("Ran ")?
-            .split(' ')
-            .next()?
-            .parse::<u32>()
-            .ok()
-    });
+    let ran = text.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next()?.parse::<u32>().ok());
     assert!(ran.is_some_and(|count| count >= 15), "{text}");
 }

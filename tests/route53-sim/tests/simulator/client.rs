@@ -27,31 +27,21 @@ impl Response {
     /// Code and message of an error.
     pub fn error(&self) -> (String, String) {
         let missing = || panic!("no error in {}", self.body);
-        (
-            self.text("Code").unwrap_or_else(missing),
-            self.text("Message").unwrap_or_else(missing),
-        )
+        (self.text("Code").unwrap_or_else(missing), self.text("Message").unwrap_or_else(missing))
     }
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&")
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
 }
 
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Sends a signed request and reads the answer to the end of the connection.
 pub fn send(sim: &Sim, method: &str, path: &str, body: &str) -> Response {
-    send_with(sim, method, path, body, &[("Authorization", AUTHORIZATION)])
-        .expect("the simulator answers")
+    send_with(sim, method, path, body, &[("Authorization", AUTHORIZATION)]).expect("the simulator answers")
 }
 
 /// Sends a request with headers of its own.
@@ -64,39 +54,22 @@ pub fn send_with(
 ) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(sim.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let mut request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\nContent-Length: {}\r\n",
-        body.len()
-    );
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .expect("a status line");
-    Ok(Response {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    })
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    Ok(Response { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 /// Sends changes to the zone of the tests.
 pub fn change(sim: &Sim, changes: &[(Action, RecordSet)]) -> Response {
-    send(
-        sim,
-        "POST",
-        &format!("/2013-04-01/hostedzone/{ZONE}/rrset/"),
-        &batch(changes),
-    )
+    send(sim, "POST", &format!("/2013-04-01/hostedzone/{ZONE}/rrset/"), &batch(changes))
 }
 
 /// A ChangeResourceRecordSets body.
@@ -107,9 +80,7 @@ pub fn batch(changes: &[(Action, RecordSet)]) -> String {
             format!("<Change><Action>{action}</Action><ResourceRecordSet>{}</ResourceRecordSet></Change>", fields(set))
         })
         .collect();
-    request(&format!(
-        "<ChangeBatch><Changes>{changes}</Changes></ChangeBatch>"
-    ))
+    request(&format!("<ChangeBatch><Changes>{changes}</Changes></ChangeBatch>"))
 }
 
 /// A ChangeResourceRecordSets body with any content.
@@ -131,10 +102,7 @@ pub fn fields(set: &RecordSet) -> String {
     let nested = |name: &str, parts: &[(&str, Option<String>)]| {
         let inner: String = parts
             .iter()
-            .filter_map(|(name, text)| {
-                text.as_ref()
-                    .map(|text| format!("<{name}>{}</{name}>", escape(text)))
-            })
+            .filter_map(|(name, text)| text.as_ref().map(|text| format!("<{name}>{}</{name}>", escape(text))))
             .collect();
         format!("<{name}>{inner}</{name}>")
     };
@@ -161,17 +129,11 @@ pub fn fields(set: &RecordSet) -> String {
         }
     };
     leaf("Failover", set.failover.clone());
-    leaf(
-        "MultiValueAnswer",
-        set.multi_value_answer.map(|given| given.to_string()),
-    );
+    leaf("MultiValueAnswer", set.multi_value_answer.map(|given| given.to_string()));
     leaf("TTL", set.ttl.map(|ttl| ttl.to_string()));
     if !set.values.is_empty() {
-        let records: String = set
-            .values
-            .iter()
-            .map(|value| nested("ResourceRecord", &[("Value", Some(value.clone()))]))
-            .collect();
+        let records: String =
+            set.values.iter().map(|value| nested("ResourceRecord", &[("Value", Some(value.clone()))])).collect();
         out.push_str(&format!("<ResourceRecords>{records}</ResourceRecords>"));
     }
     if let Some(alias) = &set.alias {
@@ -180,10 +142,7 @@ pub fn fields(set: &RecordSet) -> String {
             &[
                 ("HostedZoneId", Some(alias.hosted_zone_id.clone())),
                 ("DNSName", Some(alias.dns_name.clone())),
-                (
-                    "EvaluateTargetHealth",
-                    Some(alias.evaluate_target_health.to_string()),
-                ),
+                ("EvaluateTargetHealth", Some(alias.evaluate_target_health.to_string())),
             ],
         ));
     }
@@ -193,10 +152,7 @@ pub fn fields(set: &RecordSet) -> String {
     if let Some(cidr) = &set.cidr {
         out.push_str(&nested(
             "CidrRoutingConfig",
-            &[
-                ("CollectionId", Some(cidr.collection_id.clone())),
-                ("LocationName", Some(cidr.location_name.clone())),
-            ],
+            &[("CollectionId", Some(cidr.collection_id.clone())), ("LocationName", Some(cidr.location_name.clone()))],
         ));
     }
     if let Some(location) = &set.geoproximity {
@@ -210,10 +166,7 @@ pub fn fields(set: &RecordSet) -> String {
         if let Some(at) = &location.coordinates {
             out.push_str(&nested(
                 "Coordinates",
-                &[
-                    ("Latitude", Some(at.latitude.clone())),
-                    ("Longitude", Some(at.longitude.clone())),
-                ],
+                &[("Latitude", Some(at.latitude.clone())), ("Longitude", Some(at.longitude.clone()))],
             ));
         }
         if let Some(bias) = location.bias {
