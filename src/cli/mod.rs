@@ -7,4 +7,5 @@ pub mod exit;
 pub mod failure;
 pub mod render;
 pub mod run;
+pub mod render;
 pub mod status;
