@@ -6,8 +6,8 @@ use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
 use crate::cli::render::OutputError;
 use crate::config::Problems;
-use crate::control::client;
 use crate::control::BindError;
+use crate::control::client;
 
 /// Writes what went wrong, what caused it and what to do about it.
 pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
