@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodedns::decide::address::{HostAddress, Interface, Snapshot};
+use nodedns::decide::address::{HostAddress, Interface, Scope, Snapshot};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::record::RecordType;
 use nodedns::decide::select::{AddressClass, AddressRules, Refusal, assess, select};
@@ -116,6 +116,11 @@ fn link<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Interface> {
 
 fn index(snapshot: &Snapshot, name: &str) -> Option<u32> {
     snapshot.interfaces.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+}
+
+/// Whether the one link that is wired has its link-local address, known to be the only one.
+fn has_link_local(snapshot: &Snapshot) -> bool {
+    snapshot.addresses.iter().any(|entry| entry.scope == Scope::Link && !entry.flags.tentative)
 }
 
 /// What a record of the class and type would publish under the default rules.

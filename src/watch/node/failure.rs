@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::core::Status;
@@ -13,7 +14,9 @@ use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
 /// The end of an attempt to watch.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) cause: Cause,
+    pub(super) cause: Box<Cause>,
+    /// The kubeconfig, if it came so far.
+    pub(super) kubeconfig: Option<Arc<KubeconfigInfo>>,
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,
 }
@@ -38,9 +41,14 @@ pub(super) enum Cause {
     EndedEarly,
 }
 
-impl From<Cause> for Failure {
-    fn from(cause: Cause) -> Self {
-        Failure { cause, retry_after: None }
+impl Failure {
+    pub(super) fn new(cause: Cause, kubeconfig: Option<Arc<KubeconfigInfo>>) -> Self {
+        Failure { cause: Box::new(cause), kubeconfig, retry_after: None }
+    }
+
+    /// One text: what, where and what next, without secrets. The same failure gives the same text.
+    pub(super) fn report(&self, node: &NodeName) -> String {
+        self.cause.report(node, self.kubeconfig.as_deref())
     }
 }
 
@@ -60,8 +68,7 @@ impl From<watcher::Error> for Cause {
 }
 
 impl Cause {
-    /// One text: what, where and what next, without secrets. The same failure gives the same text.
-    pub(super) fn report(&self, node: &NodeName, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    fn report(&self, node: &NodeName, kubeconfig: Option<&KubeconfigInfo>) -> String {
         let server = kubeconfig.and_then(|info| info.server.as_deref()).unwrap_or("an unnamed address");
         let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
         match self {

@@ -149,17 +149,14 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
         let mut known_since = None;
         let failure = match reporter.patiently(opener.open()).await {
             Ok(session) => follow(session, &mut opener, &mut reporter, &mut known_since).await,
-            Err((failure, info)) => {
-                reporter.info = info;
-                failure
-            }
+            Err(failure) => failure,
         };
         if known_since.is_some_and(|since: Instant| since.elapsed() >= timing.steady) {
             failures = 0;
             backoff.reset();
         }
         failures += 1;
-        reporter.interrupted(failure.cause.report(&opener.settings.node, reporter.info.as_ref()));
+        reporter.interrupted(&failure, &opener.settings.node);
         if failures > 1 && known_since.is_none() {
             reporter.unknown();
         }
@@ -178,7 +175,7 @@ async fn follow(
     reporter: &mut Reporter,
     known_since: &mut Option<Instant>,
 ) -> Failure {
-    reporter.info = Some(session.info.clone());
+    reporter.kubeconfig = Some(Arc::clone(&session.info));
     loop {
         match reporter.patiently(session.next()).await {
             Ok(Step::State(state)) => {
@@ -191,7 +188,7 @@ async fn follow(
                     && let Some((next, state)) = opener.replacement().await
                 {
                     session = next;
-                    reporter.info = Some(session.info.clone());
+                    reporter.kubeconfig = Some(Arc::clone(&session.info));
                     reporter.known(state);
                 }
             }
@@ -204,19 +201,19 @@ async fn follow(
 struct Opener {
     settings: Arc<NodeWatchSettings>,
     /// One that has not come to an end in time; it is not started twice.
-    opening: Option<JoinHandle<Result<Session, (Failure, Option<KubeconfigInfo>)>>>,
+    opening: Option<JoinHandle<Result<Session, Failure>>>,
 }
 
 impl Opener {
-    async fn open(&mut self) -> Result<Session, (Failure, Option<KubeconfigInfo>)> {
+    async fn open(&mut self) -> Result<Session, Failure> {
         let settings = Arc::clone(&self.settings);
         let opening = self.opening.get_or_insert_with(|| tokio::task::spawn_blocking(move || Session::open(&settings)));
         let limit = self.settings.timing.answer;
         match timeout(limit, &mut *opening).await {
-            Err(_) => Err((Cause::ClientPending(limit).into(), None)),
+            Err(_) => Err(Failure::new(Cause::ClientPending(limit), None)),
             Ok(result) => {
                 self.opening = None;
-                result.unwrap_or_else(|_| Err((Cause::ClientPanicked.into(), None)))
+                result.unwrap_or_else(|_| Err(Failure::new(Cause::ClientPanicked, None)))
             }
         }
     }
@@ -233,7 +230,7 @@ impl Opener {
                 }
                 Ok(Step::WatchStarted) => {}
                 Err(failure) => {
-                    let error = failure.cause.report(&self.settings.node, Some(&session.info));
+                    let error = failure.report(&self.settings.node);
                     tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
                     return None;
                 }
@@ -247,7 +244,7 @@ struct Reporter {
     events: mpsc::UnboundedSender<NodeEvent>,
     said: Option<NodeEvent>,
     /// The kubeconfig of the running or the last attempt.
-    info: Option<KubeconfigInfo>,
+    kubeconfig: Option<Arc<KubeconfigInfo>>,
     last_contact: Option<Timestamp>,
     interruption: Option<Interruption>,
     /// How long an interruption may last until the state is unknown.
@@ -261,7 +258,7 @@ struct Interruption {
 
 impl Reporter {
     fn new(events: mpsc::UnboundedSender<NodeEvent>, patience: Duration) -> Self {
-        Reporter { events, said: None, info: None, last_contact: None, interruption: None, patience }
+        Reporter { events, said: None, kubeconfig: None, last_contact: None, interruption: None, patience }
     }
 
     fn contact(&mut self) {
@@ -276,7 +273,9 @@ impl Reporter {
 
     /// Notes why there is no watch now; the first of a row counts for the time. Nothing to lose
     /// means nothing to wait for: then the state is unknown at once.
-    fn interrupted(&mut self, error: String) {
+    fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
+        let error = failure.report(node);
+        self.kubeconfig = failure.kubeconfig.clone();
         let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
         self.interruption = Some(Interruption { since, error });
         if !self.is_known() {
@@ -308,7 +307,7 @@ impl Reporter {
     }
 
     fn say(&mut self, state: Observed<NodeState>, error: Option<String>) {
-        let info = self.info.as_ref();
+        let info = self.kubeconfig.as_ref();
         let detail = NodeDetail {
             kubeconfig: info.map(|info| info.path.clone()),
             origin: info.map(|info| info.origin),

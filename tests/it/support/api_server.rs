@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -201,8 +202,13 @@ impl ApiServer {
         let _ = self.shared.pushes.send(Push::Line(line));
     }
 
+    /// The resource version of the last change.
+    pub(crate) fn version(&self) -> String {
+        self.shared.state().version.to_string()
+    }
+
     pub(crate) fn bookmark(&self) {
-        let version = self.shared.state().version.to_string();
+        let version = self.version();
         let object = json!({"kind": "Node", "apiVersion": "v1", "metadata": {"resourceVersion": version}});
         self.push("BOOKMARK", &object);
     }
@@ -400,7 +406,10 @@ impl Pki {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        // As k3s does: authorities that follow each other have different names.
+        static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
+        let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("server-ca@{number}"));
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         Pki { authority: certificate.der().clone(), authority_pem: certificate.pem(), issuer: Issuer::new(params, key) }

@@ -23,7 +23,7 @@ pub(crate) struct Lab {
 /// Runs a test in a new host with nothing but a loopback link, on a thread and a single-threaded
 /// runtime of its own; or skips it where the system allows no namespaces.
 pub(crate) fn in_lab<F: Future<Output = ()>>(test: impl FnOnce(Lab) -> F + Send + 'static) {
-    let run = move || {
+    let run = move || -> Result<(), String> {
         let lab = Lab::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(test(lab));
@@ -90,7 +90,7 @@ impl Lab {
     /// A router at the far end of a wire.
     pub(crate) fn router(&self, wire: &str) -> Router {
         self.at_the_far_end(|| {
-            self.ip(&format!("-6 address add fe80::1/64 dev {wire} nodad"));
+            self.ip(&format!("address add fe80::1/64 dev {wire} nodad"));
             Router::new(wire)
         })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+<<<<<<< HEAD
 use crate::name;
 
 /// A resource record set, field for field as the API has it, so that also a set the rules refuse can be written down.
@@ -316,6 +317,11 @@ impl RecordSet {
         Ok(self)
     }
 }
+=======
+pub use crate::record_set::{
+    AliasTarget, CidrRouting, Coordinates, GeoLocation, GeoProximity, Policy, RecordSet,
+};
+>>>>>>> sim
 
 /// What a change does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

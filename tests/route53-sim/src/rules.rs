@@ -4,14 +4,25 @@
 //! [`apply`] works through the batch in order against a working copy, collects every message (InvalidChangeBatch) and
 //! leaves the zone as it was if there is one.
 
+mod pool;
+mod single;
+mod structure;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+<<<<<<< HEAD
 use crate::model::{Action, ApiError, Change, ChangeBatch, GeoLocation, GeoProximity, Policy, RecordSet};
+=======
+pub use self::structure::structure;
+
+use crate::model::{Action, ApiError, Change, RecordSet};
+use crate::name;
+>>>>>>> sim
 use crate::options::{Options, Switch};
+use crate::rdata;
 use crate::texts::{self, unverified};
 use crate::zone::{Key, Zone};
-use crate::{name, places, rdata};
 
 /// `ResourceRecord` elements in a request, an UPSERT's counted twice.
 pub const MAX_ELEMENTS: usize = 1000;
@@ -28,6 +39,7 @@ pub struct Context<'a> {
     pub other_zones: &'a BTreeMap<String, Zone>,
 }
 
+<<<<<<< HEAD
 /// Brings the names of a batch into stored form and checks what can be checked without a zone.
 ///
 /// # Errors
@@ -118,6 +130,8 @@ fn one_geolocation(location: &GeoLocation) -> Result<(), ApiError> {
     }
 }
 
+=======
+>>>>>>> sim
 /// Applies changes that passed [`structure`]: all of them, or none.
 ///
 /// # Errors
@@ -250,7 +264,7 @@ fn matches(given: &RecordSet, current: &RecordSet, options: &Options) -> bool {
 
 fn refuse_write(zone: &Zone, change: &Change, context: &Context<'_>) -> Vec<String> {
     let set = &change.record_set;
-    let refusals = by_itself(zone, set);
+    let refusals = single::refuse(zone, set);
     if !refusals.is_empty() {
         return refusals;
     }
@@ -258,14 +272,19 @@ fn refuse_write(zone: &Zone, change: &Change, context: &Context<'_>) -> Vec<Stri
     let exists = zone.get(&key).is_some();
     let refusal = || {
         rdata::problem(set)
-            .or_else(|| alias_target(zone, set, context))
+            .or_else(|| single::alias_target(zone, set, context))
             .or_else(|| {
                 let several = set.policy().is_some() && set.values.len() > 1;
                 (several && context.options.multi_value == Switch::Reject).then(|| unverified::multi_value(set))
             })
+<<<<<<< HEAD
             .or_else(|| (change.action == Action::Create && exists).then(|| texts::already_exists(set)))
             .or_else(|| pool(zone, set, &key, context.options))
             .or_else(|| cname(zone, set))
+=======
+            .or_else(|| pool::refuse(zone, set, &key, context.options))
+            .or_else(|| pool::cname(zone, set))
+>>>>>>> sim
             .or_else(|| {
                 let full = !exists && zone.len() >= context.options.max_record_sets;
                 full.then(|| unverified::zone_is_full(context.options.max_record_sets))
@@ -273,6 +292,7 @@ fn refuse_write(zone: &Zone, change: &Change, context: &Context<'_>) -> Vec<Stri
     };
     refusal().into_iter().collect()
 }
+<<<<<<< HEAD
 
 /// What can be said of a record set and its zone alone.
 fn by_itself(zone: &Zone, set: &RecordSet) -> Vec<String> {
@@ -459,3 +479,5 @@ mod tests {
         }
     }
 }
+=======
+>>>>>>> sim

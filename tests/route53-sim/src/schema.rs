@@ -1,11 +1,33 @@
 //! The request types of the API: the parts of its XML schema that clients can see, and their values.
 
+<<<<<<< HEAD
 use crate::health::{HealthCheckConfig, HealthCheckUpdate};
 use crate::model::{
     Action, AliasTarget, ApiError, Change, ChangeBatch, CidrRouting, Coordinates, GeoLocation, GeoProximity, RecordSet,
 };
 use crate::places::{CHECKER_REGIONS, LATENCY_REGIONS};
 use crate::xsd::{self, Element, Facet, Order, Particle, Simple, Type};
+=======
+/// A named simple type and its facets.
+macro_rules! simple {
+    ($name:literal: $($facet:expr),* $(,)?) => {
+        Type::Simple(&Simple { name: $name, facets: &[$($facet),*] })
+    };
+}
+
+mod health_checks;
+mod hosted_zones;
+mod record_sets;
+mod tags;
+
+pub use self::health_checks::{create_health_check, update_health_check};
+pub use self::hosted_zones::{CreateHostedZone, create_hosted_zone};
+pub use self::record_sets::change_batch;
+pub(crate) use self::record_sets::is_record_type;
+pub use self::tags::{NewTags, change_tags, list_tags};
+
+use crate::xsd::{Element, Facet, Particle, Simple, Type};
+>>>>>>> sim
 
 const MANY: usize = usize::MAX;
 
@@ -21,15 +43,10 @@ const fn many(name: &'static str, kind: Type, min: usize, max: usize) -> Particl
     Particle { name, kind, min, max }
 }
 
-macro_rules! simple {
-    ($name:literal: $($facet:expr),* $(,)?) => {
-        Type::Simple(&Simple { name: $name, facets: &[$($facet),*] })
-    };
-}
-
 const NAME: Type = simple!("DNSName": Facet::MaxLength(1024));
 const DESCRIPTION: Type = simple!("ResourceDescription": Facet::MaxLength(256));
 const BOOLEAN: Type = simple!("boolean": Facet::Boolean);
+<<<<<<< HEAD
 const TYPES: &[&str] = &[
     "SOA", "A", "TXT", "NS", "CNAME", "MX", "NAPTR", "PTR", "SRV", "SPF", "AAAA", "CAA", "DS", "TLSA", "SSHFP", "SVCB",
     "HTTPS",
@@ -345,10 +362,13 @@ fn health_check_config(element: &Element) -> HealthCheckConfig {
     }
 }
 
+=======
+>>>>>>> sim
 fn list(element: &Element, list: &str, item: &str) -> Vec<String> {
     let items = element.child(list).into_iter().flat_map(|list| list.children(item));
     items.map(|item| item.text().to_owned()).collect()
 }
+<<<<<<< HEAD
 
 const TAG_KEY: Type = simple!("TagKey": Facet::MaxLength(128));
 
@@ -454,3 +474,5 @@ mod tests {
         assert!(is_location_name("*") && is_location_name("eu_west-1") && !is_location_name("a b"));
     }
 }
+=======
+>>>>>>> sim

@@ -1,34 +1,21 @@
-//! HTTP/1.1: reads requests, lets faults strike, and sends answers.
+//! HTTP/1.1: accepts connections and keeps the state that requests share.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::TcpListener as StdListener;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
-use std::{fmt, io};
+use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Sleep;
 
-use crate::account::{Account, Now};
-use crate::api::{self, Answer, Call, Route};
-use crate::fault::{Fault, Faults};
+use crate::account::Account;
+use crate::connection::Connection;
+use crate::exchange;
+use crate::fault::Faults;
 use crate::log::{self, Log};
-use crate::model::{ApiError, ChangeBatch, Operation};
-use crate::texts::{self, unverified};
 use crate::throttle::Limiter;
-use crate::{admin, render, schema, sts};
-
-/// The longest body that is read.
-const MAX_BODY: usize = 16 << 20;
 
 /// Everything that requests share.
 #[derive(Debug, Default)]
@@ -36,7 +23,7 @@ pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
-    limiter: Limiter,
+    pub(crate) limiter: Limiter,
 }
 
 #[derive(Debug)]
@@ -52,7 +39,7 @@ impl Shared {
     }
 
     /// Enters a request into the log; returns the id it is answered with and its number in the log.
-    fn enter(&self, request: log::Request) -> (String, u64) {
+    pub(crate) fn enter(&self, request: log::Request) -> (String, u64) {
         let mut state = self.lock();
         (state.account.uuid(), state.log.push(request))
     }
@@ -79,14 +66,19 @@ pub(crate) async fn serve(listener: StdListener, shared: Arc<Shared>) -> io::Res
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let reset = Arc::new(AtomicBool::new(false));
+<<<<<<< HEAD
     let io = TokioIo::new(Connection { stream, reset: Arc::clone(&reset) });
+=======
+    let io = TokioIo::new(Connection::new(stream, Arc::clone(&reset)));
+>>>>>>> sim
     let service = hyper::service::service_fn(move |request| {
         let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
-        async move { answer(&shared, &reset, request).await }
+        async move { exchange::answer(&shared, &reset, request).await }
     });
     // An error here is a client that went away, or a fault that was asked for.
     let _ = hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await;
 }
+<<<<<<< HEAD
 
 /// A connection that can be made to end in a reset.
 struct Connection {
@@ -416,3 +408,5 @@ fn response(status: u16, location: Option<&str>, request_id: &str, body: Reply) 
         response
     })
 }
+=======
+>>>>>>> sim

@@ -4,6 +4,8 @@
 //! documented (or, where its comment says so, prudent), the wording is ours, after the pattern of its neighbours. A
 //! client must not depend on them.
 
+pub(crate) mod unverified;
+
 use crate::model::{ApiError, RecordSet};
 
 /// The namespace of the API.
@@ -278,6 +280,7 @@ pub(crate) fn access_denied(user: &str, operation: impl std::fmt::Display, resou
 pub(crate) fn foreign_zone(user: &str) -> ApiError {
     ApiError::new(403, "AccessDenied", format!("User: {user} is not authorized to access this resource"))
 }
+<<<<<<< HEAD
 
 /// Texts whose rule is known and whose wording is not.
 pub(crate) mod unverified {
@@ -483,3 +486,5 @@ pub(crate) mod unverified {
         ApiError::new(400, "HostedZoneNotPrivate", format!("The hosted zone {id} is not private."))
     }
 }
+=======
+>>>>>>> sim
