@@ -34,21 +34,13 @@ impl Drop for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -96,19 +88,13 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn whole(data: impl Into<Bytes>) -> Self {
-        Self {
-            data: Some(data.into()),
-            broken: None,
-        }
+        Self { data: Some(data.into()), broken: None }
     }
 
     /// The first half. The wait before the end lets the half reach the client.
     pub(crate) fn half(data: &str) -> Self {
         let half = Bytes::copy_from_slice(&data.as_bytes()[..data.len() / 2]);
-        Self {
-            data: Some(half),
-            broken: Some(Box::pin(tokio::time::sleep(Duration::from_millis(20)))),
-        }
+        Self { data: Some(half), broken: Some(Box::pin(tokio::time::sleep(Duration::from_millis(20)))) }
     }
 }
 
@@ -116,10 +102,7 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = Aborted;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

@@ -29,11 +29,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<Reply>, Aborted> {
     let (at, wall) = (Instant::now(), SystemTime::now());
     let (head, body) = request.into_parts();
-    let line = head
-        .uri
-        .path_and_query()
-        .map_or("/", |line| line.as_str())
-        .to_owned();
+    let line = head.uri.path_and_query().map_or("/", |line| line.as_str()).to_owned();
     let method = head.method.as_str().to_owned();
     if line == "/_sim" || line.starts_with("/_sim/") {
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -69,14 +65,8 @@ pub(crate) async fn answer(
         let order = shared.lock().account.options.element_order();
         schema::change_batch(&body, order)
     });
-    let exchange = Exchange {
-        shared,
-        sequence,
-        request_id: &request_id,
-        route: &route,
-        body: &body,
-        batch: batch.as_ref(),
-    };
+    let exchange =
+        Exchange { shared, sequence, request_id: &request_id, route: &route, body: &body, batch: batch.as_ref() };
     exchange.note_changes();
     match identity {
         Err(error) => Ok(exchange.refuse(&error)),
@@ -88,31 +78,20 @@ pub(crate) async fn answer(
 fn access_key(authorization: Option<&str>, line: &str) -> Result<String, ApiError> {
     let Some(header) = authorization else {
         let query = line.split_once('?').map_or("", |(_, query)| query);
-        let signed = api::form(query)
-            .into_iter()
-            .find(|(key, _)| key == "X-Amz-Credential");
+        let signed = api::form(query).into_iter().find(|(key, _)| key == "X-Amz-Credential");
         return match signed {
-            Some((_, credential)) => {
-                Ok(credential.split('/').next().unwrap_or_default().to_owned())
-            }
+            Some((_, credential)) => Ok(credential.split('/').next().unwrap_or_default().to_owned()),
             None => Err(unverified::missing_authentication_token()),
         };
     };
-    let parameters = header
-        .strip_prefix("AWS4-HMAC-SHA256")
-        .map(str::trim_start)
-        .unwrap_or_default();
+    let parameters = header.strip_prefix("AWS4-HMAC-SHA256").map(str::trim_start).unwrap_or_default();
     let field = |name: &str| {
         parameters
             .split(',')
             .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
             .filter(|v| !v.is_empty())
     };
-    match (
-        field("Credential"),
-        field("SignedHeaders"),
-        field("Signature"),
-    ) {
+    match (field("Credential"), field("SignedHeaders"), field("Signature")) {
         (Some(credential), Some(_), Some(_)) if credential.matches('/').count() == 4 => {
             Ok(credential.split('/').next().unwrap_or_default().to_owned())
         }
@@ -141,10 +120,7 @@ impl Exchange<'_> {
                 (change.action, set.clone().into_stored().unwrap_or(set))
             })
             .collect();
-        self.shared
-            .lock()
-            .log
-            .update(self.sequence, |entry| entry.changes = changes);
+        self.shared.lock().log.update(self.sequence, |entry| entry.changes = changes);
     }
 
     async fn run(
@@ -154,11 +130,7 @@ impl Exchange<'_> {
         method: &str,
         line: &str,
     ) -> Result<Response<Reply>, Aborted> {
-        let faults = self.shared.lock().faults.strike(
-            self.route.operation,
-            self.route.zone(),
-            Some(access_key),
-        );
+        let faults = self.shared.lock().faults.strike(self.route.operation, self.route.zone(), Some(access_key));
         let mut fault = None;
         for struck in faults {
             match struck {
@@ -167,23 +139,14 @@ impl Exchange<'_> {
             }
         }
         let refused = match &fault {
-            Some(Fault::Error {
-                status,
-                code,
-                message,
-            }) => Some(ApiError::new(*status, code, message)),
+            Some(Fault::Error { status, code, message }) => Some(ApiError::new(*status, code, message)),
             Some(Fault::Throttling) => Some(texts::throttling()),
             Some(Fault::PriorRequestNotComplete) => Some(texts::prior_request_not_complete()),
             Some(Fault::ExpiredToken) => Some(unverified::expired_token()),
             Some(Fault::Status(status)) => Some(unverified::server_fault(*status)),
             Some(Fault::AccessDenied) => {
                 let resource = self.route.resource();
-                Some(
-                    self.shared
-                        .lock()
-                        .account
-                        .access_denied(self.route.operation, resource.as_deref()),
-                )
+                Some(self.shared.lock().account.access_denied(self.route.operation, resource.as_deref()))
             }
             Some(Fault::Hang) => return std::future::pending().await,
             Some(Fault::Reset) => {
@@ -210,12 +173,7 @@ impl Exchange<'_> {
     fn carry_out(&self, method: &str, line: &str) -> Result<Answer, ApiError> {
         let now = Now::present();
         let mut state = self.shared.lock();
-        let State {
-            account,
-            limiter,
-            log,
-            ..
-        } = &mut *state;
+        let State { account, limiter, log, .. } = &mut *state;
         if !limiter.admit(&account.options, self.route.operation, now.instant) {
             return Err(texts::throttling());
         }
@@ -229,21 +187,9 @@ impl Exchange<'_> {
         let outcome = match self.route.operation {
             Operation::Unknown => Err(unverified::unknown_operation(method, line)),
             Operation::GetCallerIdentity => sts::call(account, line, self.body, self.request_id),
-            _ => api::call(
-                account,
-                &Call {
-                    route: self.route,
-                    body: self.body,
-                    batch: self.batch,
-                },
-                now,
-            ),
+            _ => api::call(account, &Call { route: self.route, body: self.body, batch: self.batch }, now),
         };
-        if let Ok(Answer {
-            change_id: Some(id),
-            ..
-        }) = &outcome
-        {
+        if let Ok(Answer { change_id: Some(id), .. }) = &outcome {
             log.update(self.sequence, |entry| entry.change_id = Some(id.clone()));
         }
         outcome
@@ -254,21 +200,11 @@ impl Exchange<'_> {
             entry.status = Some(answer.status);
             entry.answered_at = Some(Instant::now());
         });
-        response(
-            answer.status,
-            answer.location.as_deref(),
-            self.request_id,
-            Reply::whole(answer.body),
-        )
+        response(answer.status, answer.location.as_deref(), self.request_id, Reply::whole(answer.body))
     }
 
     fn refuse(&self, error: &ApiError) -> Response<Reply> {
-        response(
-            error.status,
-            None,
-            self.request_id,
-            Reply::whole(self.refusal(error)),
-        )
+        response(error.status, None, self.request_id, Reply::whole(self.refusal(error)))
     }
 
     fn refusal(&self, error: &ApiError) -> String {
@@ -283,15 +219,7 @@ impl Exchange<'_> {
         if state.account.options.legacy_error_root && error.code == "InvalidChangeBatch" {
             render::legacy_change_batch_error(error, self.request_id)
         } else {
-            render::error(
-                if sts {
-                    sts::NAMESPACE
-                } else {
-                    texts::NAMESPACE
-                },
-                error,
-                self.request_id,
-            )
+            render::error(if sts { sts::NAMESPACE } else { texts::NAMESPACE }, error, self.request_id)
         }
     }
 
@@ -301,23 +229,16 @@ impl Exchange<'_> {
             Ok(answer) => (answer.status, answer.body),
             Err(error) => (error.status, self.refusal(&error)),
         };
-        self.shared
-            .lock()
-            .log
-            .update(self.sequence, |entry| entry.status = None);
+        self.shared.lock().log.update(self.sequence, |entry| entry.status = None);
         let mut response = response(status, None, self.request_id, Reply::half(&body));
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, body.len().into());
+        response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         response
     }
 }
 
 fn response(status: u16, location: Option<&str>, request_id: &str, body: Reply) -> Response<Reply> {
-    let mut builder = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "text/xml")
-        .header("x-amzn-requestid", request_id);
+    let mut builder =
+        Response::builder().status(status).header(CONTENT_TYPE, "text/xml").header("x-amzn-requestid", request_id);
     if let Some(location) = location {
         builder = builder.header(LOCATION, location);
     }

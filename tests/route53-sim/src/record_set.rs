@@ -141,13 +141,8 @@ impl RecordSet {
     /// If the name is no domain name.
     #[must_use]
     pub fn new(name: &str, rtype: &str) -> Self {
-        let name = name::normalize(name)
-            .unwrap_or_else(|problem| panic!("record set name {name:?}: {problem}"));
-        Self {
-            name,
-            rtype: rtype.to_owned(),
-            ..Self::default()
-        }
+        let name = name::normalize(name).unwrap_or_else(|problem| panic!("record set name {name:?}: {problem}"));
+        Self { name, rtype: rtype.to_owned(), ..Self::default() }
     }
 
     /// Sets the set identifier.
@@ -188,20 +183,14 @@ impl RecordSet {
     /// Makes it a geolocation record set of a country (`*`: the default).
     #[must_use]
     pub fn country(mut self, code: &str) -> Self {
-        self.geolocation = Some(GeoLocation {
-            country: Some(code.to_owned()),
-            ..GeoLocation::default()
-        });
+        self.geolocation = Some(GeoLocation { country: Some(code.to_owned()), ..GeoLocation::default() });
         self
     }
 
     /// Makes it a geolocation record set of a continent.
     #[must_use]
     pub fn continent(mut self, code: &str) -> Self {
-        self.geolocation = Some(GeoLocation {
-            continent: Some(code.to_owned()),
-            ..GeoLocation::default()
-        });
+        self.geolocation = Some(GeoLocation { continent: Some(code.to_owned()), ..GeoLocation::default() });
         self
     }
 
@@ -219,26 +208,17 @@ impl RecordSet {
     /// Makes it a geoproximity record set at coordinates in degrees.
     #[must_use]
     pub fn geoproximity(mut self, latitude: &str, longitude: &str, bias: i64) -> Self {
-        let coordinates = Coordinates {
-            latitude: latitude.to_owned(),
-            longitude: longitude.to_owned(),
-        };
-        self.geoproximity = Some(GeoProximity {
-            coordinates: Some(coordinates),
-            bias: Some(bias),
-            ..GeoProximity::default()
-        });
+        let coordinates = Coordinates { latitude: latitude.to_owned(), longitude: longitude.to_owned() };
+        self.geoproximity =
+            Some(GeoProximity { coordinates: Some(coordinates), bias: Some(bias), ..GeoProximity::default() });
         self
     }
 
     /// Makes it a geoproximity record set at an AWS Region.
     #[must_use]
     pub fn geoproximity_region(mut self, region: &str, bias: i64) -> Self {
-        self.geoproximity = Some(GeoProximity {
-            aws_region: Some(region.to_owned()),
-            bias: Some(bias),
-            ..GeoProximity::default()
-        });
+        self.geoproximity =
+            Some(GeoProximity { aws_region: Some(region.to_owned()), bias: Some(bias), ..GeoProximity::default() });
         self
     }
 
@@ -256,10 +236,8 @@ impl RecordSet {
     /// Makes it an IP-based record set.
     #[must_use]
     pub fn cidr(mut self, collection_id: &str, location_name: &str) -> Self {
-        self.cidr = Some(CidrRouting {
-            collection_id: collection_id.to_owned(),
-            location_name: location_name.to_owned(),
-        });
+        self.cidr =
+            Some(CidrRouting { collection_id: collection_id.to_owned(), location_name: location_name.to_owned() });
         self
     }
 
@@ -279,12 +257,7 @@ impl RecordSet {
 
     /// Makes it an alias.
     #[must_use]
-    pub fn alias(
-        mut self,
-        hosted_zone_id: &str,
-        dns_name: &str,
-        evaluate_target_health: bool,
-    ) -> Self {
+    pub fn alias(mut self, hosted_zone_id: &str, dns_name: &str, evaluate_target_health: bool) -> Self {
         self.alias = Some(AliasTarget {
             hosted_zone_id: hosted_zone_id.to_owned(),
             dns_name: name::normalize(dns_name).unwrap_or_else(|_| dns_name.to_owned()),
@@ -308,10 +281,7 @@ impl RecordSet {
             (self.region.is_some(), Policy::Region),
             (self.failover.is_some(), Policy::Failover),
             (self.geolocation.is_some(), Policy::GeoLocation),
-            (
-                self.multi_value_answer == Some(true),
-                Policy::MultiValueAnswer,
-            ),
+            (self.multi_value_answer == Some(true), Policy::MultiValueAnswer),
             (self.geoproximity.is_some(), Policy::GeoProximityLocation),
             (self.cidr.is_some(), Policy::CidrRoutingConfig),
         ]

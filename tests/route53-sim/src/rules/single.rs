@@ -35,17 +35,11 @@ pub(super) fn refuse(zone: &Zone, set: &RecordSet) -> Vec<String> {
             vec![texts::MULTIVALUE_ALIAS.to_owned()]
         }
         Some(Policy::Failover)
-            if set.failover.as_deref() == Some("PRIMARY")
-                && set.alias.is_none()
-                && set.health_check_id.is_none() =>
+            if set.failover.as_deref() == Some("PRIMARY") && set.alias.is_none() && set.health_check_id.is_none() =>
         {
             vec![texts::PRIMARY_WITHOUT_HEALTH_CHECK.to_owned()]
         }
-        _ => set
-            .geoproximity
-            .as_ref()
-            .map(unknown_location)
-            .unwrap_or_default(),
+        _ => set.geoproximity.as_ref().map(unknown_location).unwrap_or_default(),
     }
 }
 
@@ -64,16 +58,11 @@ fn unknown_location(location: &GeoProximity) -> Vec<String> {
 
 pub(super) fn alias_target(zone: &Zone, set: &RecordSet, context: &Context<'_>) -> Option<String> {
     let alias = set.alias.as_ref()?;
-    let target_zone = if alias.hosted_zone_id == zone.id {
-        zone
-    } else {
-        context.other_zones.get(&alias.hosted_zone_id)?
-    };
+    let target_zone =
+        if alias.hosted_zone_id == zone.id { zone } else { context.other_zones.get(&alias.hosted_zone_id)? };
     let (target, id) = (&alias.dns_name, &alias.hosted_zone_id);
     if !name::is_within(target, &target_zone.name) {
-        return Some(unverified::alias_target_outside_its_zone(
-            target, &set.rtype, id,
-        ));
+        return Some(unverified::alias_target_outside_its_zone(target, &set.rtype, id));
     }
     let found = target_zone.pool(target, &set.rtype).next().is_some();
     (!found).then(|| unverified::alias_target_not_found(target, &set.rtype, id))

@@ -9,30 +9,20 @@ use crate::xsd::{self, Element, Facet, Order, Particle, Simple, Type};
 const PORT: Type = simple!("Port": Facet::Integer, Facet::Max(65535), Facet::Min(1));
 const TEXT_255: Type = simple!("string": Facet::MaxLength(255));
 const THRESHOLD: Type = simple!("FailureThreshold": Facet::Integer, Facet::Max(10), Facet::Min(1));
-const HEALTH_THRESHOLD: Type =
-    simple!("HealthThreshold": Facet::Integer, Facet::Max(256), Facet::Min(0));
+const HEALTH_THRESHOLD: Type = simple!("HealthThreshold": Facet::Integer, Facet::Max(256), Facet::Min(0));
 const HEALTH_CHECK_ID: Type = simple!("HealthCheckId": Facet::MaxLength(64));
 const IP_ADDRESS: Type = simple!("IPAddress": Facet::MaxLength(45));
-const INSUFFICIENT_DATA: Type = simple!("InsufficientDataHealthStatus": Facet::Enumeration(&["Healthy", "Unhealthy", "LastKnownStatus"]));
+const INSUFFICIENT_DATA: Type =
+    simple!("InsufficientDataHealthStatus": Facet::Enumeration(&["Healthy", "Unhealthy", "LastKnownStatus"]));
 
 static CHILDREN: &[Particle] = &[many("ChildHealthCheck", HEALTH_CHECK_ID, 0, 256)];
 
-static REGIONS: &[Particle] = &[many(
-    "Region",
-    simple!("HealthCheckRegion": Facet::Enumeration(CHECKER_REGIONS)),
-    3,
-    64,
-)];
+static REGIONS: &[Particle] =
+    &[many("Region", simple!("HealthCheckRegion": Facet::Enumeration(CHECKER_REGIONS)), 3, 64)];
 
 static ALARM: &[Particle] = &[
-    one(
-        "Region",
-        simple!("CloudWatchRegion": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
-    one(
-        "Name",
-        simple!("AlarmName": Facet::MinLength(1), Facet::MaxLength(256)),
-    ),
+    one("Region", simple!("CloudWatchRegion": Facet::MinLength(1), Facet::MaxLength(64))),
+    one("Name", simple!("AlarmName": Facet::MinLength(1), Facet::MaxLength(256))),
 ];
 
 static HEALTH_CHECK_CONFIG: &[Particle] = &[
@@ -48,10 +38,7 @@ static HEALTH_CHECK_CONFIG: &[Particle] = &[
     optional("ResourcePath", TEXT_255),
     optional("FullyQualifiedDomainName", TEXT_255),
     optional("SearchString", TEXT_255),
-    optional(
-        "RequestInterval",
-        simple!("RequestInterval": Facet::Integer, Facet::Enumeration(&["10", "30"])),
-    ),
+    optional("RequestInterval", simple!("RequestInterval": Facet::Integer, Facet::Enumeration(&["10", "30"]))),
     optional("FailureThreshold", THRESHOLD),
     optional("MeasureLatency", BOOLEAN),
     optional("Inverted", BOOLEAN),
@@ -62,17 +49,11 @@ static HEALTH_CHECK_CONFIG: &[Particle] = &[
     optional("Regions", Type::Sequence(REGIONS)),
     optional("AlarmIdentifier", Type::Sequence(ALARM)),
     optional("InsufficientDataHealthStatus", INSUFFICIENT_DATA),
-    optional(
-        "RoutingControlArn",
-        simple!("RoutingControlArn": Facet::MinLength(1), Facet::MaxLength(255)),
-    ),
+    optional("RoutingControlArn", simple!("RoutingControlArn": Facet::MinLength(1), Facet::MaxLength(255))),
 ];
 
 static CREATE_HEALTH_CHECK: &[Particle] = &[
-    one(
-        "CallerReference",
-        simple!("HealthCheckNonce": Facet::MinLength(1), Facet::MaxLength(64)),
-    ),
+    one("CallerReference", simple!("HealthCheckNonce": Facet::MinLength(1), Facet::MaxLength(64))),
     one("HealthCheckConfig", Type::Sequence(HEALTH_CHECK_CONFIG)),
 ];
 
@@ -85,10 +66,7 @@ static RESETTABLE: &[Particle] = &[many(
 )];
 
 static UPDATE_HEALTH_CHECK: &[Particle] = &[
-    optional(
-        "HealthCheckVersion",
-        simple!("HealthCheckVersion": Facet::Integer, Facet::Min(1)),
-    ),
+    optional("HealthCheckVersion", simple!("HealthCheckVersion": Facet::Integer, Facet::Min(1))),
     optional("IPAddress", IP_ADDRESS),
     optional("Port", PORT),
     optional("ResourcePath", TEXT_255),
@@ -110,15 +88,9 @@ static UPDATE_HEALTH_CHECK: &[Particle] = &[
 ///
 /// # Errors
 /// MalformedInput, InvalidInput.
-pub fn create_health_check(
-    body: &[u8],
-    order: Order,
-) -> Result<(String, HealthCheckConfig), ApiError> {
+pub fn create_health_check(body: &[u8], order: Order) -> Result<(String, HealthCheckConfig), ApiError> {
     let root = xsd::parse(body, "CreateHealthCheckRequest", CREATE_HEALTH_CHECK, order)?;
-    let config = root
-        .child("HealthCheckConfig")
-        .map(health_check_config)
-        .unwrap_or_default();
+    let config = root.child("HealthCheckConfig").map(health_check_config).unwrap_or_default();
     Ok((root.text_of("CallerReference").unwrap_or_default(), config))
 }
 
@@ -152,12 +124,9 @@ fn health_check_config(element: &Element) -> HealthCheckConfig {
         child_health_checks: list(element, "ChildHealthChecks", "ChildHealthCheck"),
         enable_sni: element.boolean_of("EnableSNI"),
         regions: list(element, "Regions", "Region"),
-        alarm: element.child("AlarmIdentifier").map(|alarm| {
-            (
-                alarm.text_of("Region").unwrap_or_default(),
-                alarm.text_of("Name").unwrap_or_default(),
-            )
-        }),
+        alarm: element
+            .child("AlarmIdentifier")
+            .map(|alarm| (alarm.text_of("Region").unwrap_or_default(), alarm.text_of("Name").unwrap_or_default())),
         insufficient_data_health_status: element.text_of("InsufficientDataHealthStatus"),
         routing_control_arn: element.text_of("RoutingControlArn"),
     }

@@ -42,10 +42,7 @@ pub(crate) fn single_value_type(set: &RecordSet) -> String {
 
 /// `kind` is `geoproximity`, `failover`, `GEO` or `CIDR`.
 pub(crate) fn other_policy_exists(kind: &str, set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created because a non-{kind} RRSet with the same name and type already exists.",
-        rrset(set)
-    )
+    format!("{} cannot be created because a non-{kind} RRSet with the same name and type already exists.", rrset(set))
 }
 
 /// `what` is what the two have in common beside name and type.
@@ -65,10 +62,7 @@ pub(crate) fn other_cidr_collection(set: &RecordSet) -> String {
 
 /// With `multi_value = reject`.
 pub(crate) fn multi_value(set: &RecordSet) -> String {
-    format!(
-        "{} cannot be created because it has more than one Resource Record.",
-        rrset(set)
-    )
+    format!("{} cannot be created because it has more than one Resource Record.", rrset(set))
 }
 
 pub(crate) fn zone_is_full(limit: usize) -> String {
@@ -77,8 +71,7 @@ pub(crate) fn zone_is_full(limit: usize) -> String {
 
 pub(crate) const SOA_IS_NEEDED: &str = "A HostedZone must contain exactly one SOA record.";
 
-pub(crate) const NS_IS_NEEDED: &str =
-    "A HostedZone must contain at least one NS record for the zone itself.";
+pub(crate) const NS_IS_NEEDED: &str = "A HostedZone must contain at least one NS record for the zone itself.";
 
 pub(crate) fn alias_target_not_found(target: &str, rtype: &str, zone: &str) -> String {
     format!(
@@ -94,23 +87,15 @@ pub(crate) fn alias_target_outside_its_zone(target: &str, rtype: &str, zone: &st
 }
 
 pub(crate) fn made_by_a_traffic_policy(set: &RecordSet) -> String {
-    format!(
-        "Resource record set {} can only be changed through its traffic policy instance.",
-        key(set)
-    )
+    format!("Resource record set {} can only be changed through its traffic policy instance.", key(set))
 }
 
 pub(crate) fn wildcard_name_server(set: &RecordSet) -> String {
-    format!(
-        "RRSet of type NS with DNS name {} is not permitted because it is a wildcard.",
-        set.name
-    )
+    format!("RRSet of type NS with DNS name {} is not permitted because it is a wildcard.", set.name)
 }
 
 pub(crate) fn one_geolocation(found: &str) -> String {
-    format!(
-        "Invalid request: Expected exactly one of [ContinentCode, or CountryCode], but found {found}"
-    )
+    format!("Invalid request: Expected exactly one of [ContinentCode, or CountryCode], but found {found}")
 }
 
 pub(crate) fn type_without_name() -> ApiError {
@@ -118,9 +103,7 @@ pub(crate) fn type_without_name() -> ApiError {
 }
 
 pub(crate) fn identifier_without_type() -> ApiError {
-    ApiError::invalid_input(
-        "Invalid request: Missing field 'StartRecordType' with StartRecordIdentifier",
-    )
+    ApiError::invalid_input("Invalid request: Missing field 'StartRecordType' with StartRecordIdentifier")
 }
 
 pub(crate) fn bad_max_items(value: &str) -> ApiError {
@@ -133,25 +116,15 @@ pub(crate) fn bad_parameter(name: &str, value: &str) -> ApiError {
 
 /// The body is not XML at all.
 pub(crate) fn malformed_xml(problem: &str) -> ApiError {
-    ApiError::invalid_input(format!(
-        "Invalid XML ; javax.xml.stream.XMLStreamException: {problem}"
-    ))
+    ApiError::invalid_input(format!("Invalid XML ; javax.xml.stream.XMLStreamException: {problem}"))
 }
 
 pub(crate) fn no_such_change(id: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "NoSuchChange",
-        format!("Could not find resource with ID: {id}"),
-    )
+    ApiError::new(404, "NoSuchChange", format!("Could not find resource with ID: {id}"))
 }
 
 pub(crate) fn missing_authentication_token() -> ApiError {
-    ApiError::new(
-        403,
-        "MissingAuthenticationToken",
-        "Missing Authentication Token",
-    )
+    ApiError::new(403, "MissingAuthenticationToken", "Missing Authentication Token")
 }
 
 pub(crate) fn incomplete_signature(header: &str) -> ApiError {
@@ -159,38 +132,22 @@ pub(crate) fn incomplete_signature(header: &str) -> ApiError {
     ApiError::new(
         400,
         "IncompleteSignature",
-        format!(
-            "Authorization header must be AWS4-HMAC-SHA256 with Credential, SignedHeaders and Signature: {scheme}"
-        ),
+        format!("Authorization header must be AWS4-HMAC-SHA256 with Credential, SignedHeaders and Signature: {scheme}"),
     )
 }
 
 pub(crate) fn expired_token() -> ApiError {
-    ApiError::new(
-        403,
-        "ExpiredToken",
-        "The security token included in the request is expired",
-    )
+    ApiError::new(403, "ExpiredToken", "The security token included in the request is expired")
 }
 
 pub(crate) fn unknown_operation(method: &str, path: &str) -> ApiError {
-    ApiError::new(
-        404,
-        "UnknownOperationException",
-        format!("No operation is at {method} {path}"),
-    )
+    ApiError::new(404, "UnknownOperationException", format!("No operation is at {method} {path}"))
 }
 
 pub(crate) fn server_fault(status: u16) -> ApiError {
     let (code, message) = match status {
-        500 => (
-            "InternalFailure",
-            "We encountered an internal error. Please try again.",
-        ),
-        503 => (
-            "ServiceUnavailable",
-            "Service is unavailable. Please try again.",
-        ),
+        500 => ("InternalFailure", "We encountered an internal error. Please try again."),
+        503 => ("ServiceUnavailable", "Service is unavailable. Please try again."),
         504 => ("GatewayTimeout", "The request timed out."),
         _ => ("InternalError", "The request could not be processed."),
     };
@@ -198,11 +155,7 @@ pub(crate) fn server_fault(status: u16) -> ApiError {
 }
 
 pub(crate) fn too_many_health_checks(limit: usize) -> ApiError {
-    ApiError::new(
-        400,
-        "TooManyHealthChecks",
-        format!("You have reached the limit of {limit} health checks."),
-    )
+    ApiError::new(400, "TooManyHealthChecks", format!("You have reached the limit of {limit} health checks."))
 }
 
 pub(crate) fn health_check_version_mismatch() -> ApiError {
@@ -223,9 +176,7 @@ pub(crate) fn health_check_must_not_have(kind: &str, field: &str) -> String {
 }
 
 pub(crate) fn bad_tag(text: &str) -> ApiError {
-    ApiError::invalid_input(format!(
-        "The tag '{text}' is empty or contains characters that are not allowed."
-    ))
+    ApiError::invalid_input(format!("The tag '{text}' is empty or contains characters that are not allowed."))
 }
 
 pub(crate) fn no_tags_given() -> ApiError {
@@ -243,9 +194,5 @@ pub(crate) fn hosted_zone_not_empty() -> ApiError {
 }
 
 pub(crate) fn hosted_zone_not_private(id: &str) -> ApiError {
-    ApiError::new(
-        400,
-        "HostedZoneNotPrivate",
-        format!("The hosted zone {id} is not private."),
-    )
+    ApiError::new(400, "HostedZoneNotPrivate", format!("The hosted zone {id} is not private."))
 }
