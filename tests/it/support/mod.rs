@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub(crate) mod api_server;
+pub(crate) mod pki;
 
 /// A test that cannot run says so and passes, unless `NODEDNS_FORBID_SKIP=1` demands that it run.
 pub(crate) fn skip(why: &str) {
