@@ -4,6 +4,7 @@ pub(crate) mod api_server;
 pub(crate) mod hostile;
 pub(crate) mod netns;
 pub(crate) mod world;
+pub(crate) mod pki;
 
 /// A test that cannot run says so and passes, unless `NODEDNS_FORBID_SKIP=1` demands that it run.
 pub(crate) fn skip(why: &str) {
