@@ -281,7 +281,7 @@ mod tests {
         ));
         assert_eq!(
             faults.strike(Operation::GetChange, Some("Z2"), None),
-            [delay.clone()]
+            std::slice::from_ref(&delay)
         );
         assert_eq!(
             faults.strike(Operation::GetChange, Some("Z1"), None),

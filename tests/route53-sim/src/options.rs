@@ -123,10 +123,6 @@ pub(crate) mod milliseconds {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature serde asks for"
-    )]
     pub(crate) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,

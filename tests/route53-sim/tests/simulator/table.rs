@@ -1,9 +1,7 @@
 //! The rules, as a table: what is there, what is asked for, and the exact answer. Every row runs against the state
 //! machine alone and over HTTP, and a refusal must leave the zone as it was.
 
-mod common;
-
-use common::{ZONE, change, send};
+use crate::client::{ZONE, change, send};
 use route53_sim::account::{Account, Now};
 use route53_sim::health::HealthCheckConfig;
 use route53_sim::model::{Change, ChangeBatch};
@@ -606,7 +604,7 @@ fn caps() -> Vec<Case> {
                 )
             })
             .collect();
-        if length % 250 > 0 {
+        if !length.is_multiple_of(250) {
             changes.push((
                 action,
                 RecordSet::new("rest.example.com", "TXT")

@@ -1,7 +1,5 @@
 //! A client nobody could mistake for the simulator: bytes to a socket, bytes back.
 
-#![expect(dead_code, reason = "each test binary uses some of it")]
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

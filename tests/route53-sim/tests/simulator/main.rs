@@ -1,0 +1,7 @@
+//! The simulator's own conformance suite.
+
+mod boto3;
+mod client;
+mod program;
+mod table;
+mod wire;
