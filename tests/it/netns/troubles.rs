@@ -152,9 +152,10 @@ fn a_reading_takes_about_a_millisecond() {
 #[test]
 fn the_watcher_ends_with_the_one_it_watches_for() {
     in_lab(|_lab| async move {
-        let (sender, events) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let (_requests, receiver) = unbounded_channel();
         let task = tokio::spawn(watch(sender, receiver, Options::default()));
+        assert_eq!(events.recv().await, Some(AddressEvent::Changed));
         drop(events);
         timeout(PATIENCE, task).await.expect("it ends").expect("and well");
 
