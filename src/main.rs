@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use nodedns::cli::args::{Cli, Command};
 use nodedns::cli::exit::Exit;
-use nodedns::cli::{addresses, config, failure, status};
+use nodedns::cli::{addresses, config, failure, run, status};
 use nodedns::daemon;
 
 fn main() -> ExitCode {
     let exit = match Cli::try_parse() {
-        Ok(cli) => run(cli.command).unwrap_or_else(|error| failure::report(&error, &mut io::stderr())),
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| failure::report(&error, &mut io::stderr())),
         Err(error) => {
             // A reader of the help that has seen enough is no failure.
             let _ = error.print();
@@ -21,12 +21,12 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn run(command: Command) -> anyhow::Result<Exit> {
+fn dispatch(command: Command) -> anyhow::Result<Exit> {
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     match command {
         Command::Run(args) => {
-            let sources = config::run_sources(&args);
-            daemon::run(daemon::Options { sources, dry_run: args.dry_run, on_status: None })?;
+            let on_status = args.dry_run.then(|| run::printer(io::stdout()));
+            daemon::run(daemon::Options { sources: run::sources(&args), dry_run: args.dry_run, on_status })?;
             Ok(Exit::Ok)
         }
         Command::Status(args) => status::run(&args, out),

@@ -6,4 +6,5 @@ pub mod config;
 pub mod exit;
 pub mod failure;
 pub mod render;
+pub mod run;
 pub mod status;

@@ -303,3 +303,70 @@ fn prose(text: &str) -> String {
 fn escape(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq").replace('"', "\\(dq")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config::de::check;
+    use crate::config::raw::{RawRecord, RawRouting};
+    use crate::config::tree::Node;
+
+    fn read(text: &str) -> RawConfig {
+        let mut tree = Node::from_toml(std::path::Path::new("example"), text).expect("TOML");
+        let problems = check(&mut tree);
+        assert!(problems.is_empty(), "{problems:?}");
+        RawConfig::deserialize(&tree).expect("checked")
+    }
+
+    /// The example with the comment signs of its keys removed.
+    fn uncommented() -> String {
+        let lines = example().lines().map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.is_empty() && !key.starts_with(' ') => key.to_owned(),
+            _ => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_as_it_is_says_nothing() {
+        assert_eq!(read(&example()), RawConfig::default());
+    }
+
+    #[test]
+    fn the_example_uncommented_says_the_defaults() {
+        let mut config = read(&uncommented());
+        // What has no default shows an example.
+        assert_eq!(config.cluster.take().as_deref(), Some("home"));
+        let [record] = config.record.as_mut_slice() else { panic!("one record: {:?}", config.record) };
+        assert_eq!(record.name.take().as_deref(), Some("edge.example.com"));
+        assert!(record.zone_id.take().is_some() && record.zone.take().is_some());
+        assert!(record.health_check_id.take().is_some());
+        assert_eq!(config, RawConfig { record: vec![RawRecord::default()], ..RawConfig::default() });
+    }
+
+    #[test]
+    fn every_example_of_a_key_is_of_its_type() {
+        let mut count = 0;
+        for section in sections() {
+            let SectionKind::Array = section.kind else { continue };
+            for key in section.keys {
+                let examples = key.keys.iter().filter_map(|inner| Some((inner.name.clone(), inner.example.as_ref()?)));
+                let table: Map<String, Value> = examples.map(|(name, example)| (name, example.clone())).collect();
+                if !table.is_empty() {
+                    let text = format!("[[record]]\n{} = {}\n", key.name, inline(&Value::Object(table)));
+                    assert_ne!(read(&text).record[0].routing, RawRouting::default());
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, 1, "routing");
+    }
+
+    #[test]
+    fn roff_takes_the_text_as_it_is() {
+        assert_eq!(prose("`a-b` isn't \"x\\y\""), "\\fBa\\-b\\fR isn\\*(Aqt \\(dqx\\ey\\(dq");
+        assert_eq!(prose(".hidden"), "\\&.hidden");
+    }
+}

@@ -1,1 +1,872 @@
-//! config
+//! The configuration as operators meet it: what is read, how layers combine, and that every mistake
+//! is named with its place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nodedns::cli::args::{Cli, Command, ConfigArgs, ConfigCommand};
+use nodedns::cli::config::{run, run_sources};
+use nodedns::cli::exit::Exit;
+use nodedns::config::{Config, Flags, Loaded, LogLevel, Origin, Problems, Sources, Switch, load};
+use nodedns::decide::policy::{Signal, SignalAction, SignalPolicy};
+use nodedns::decide::record::{RecordType, ZoneRef};
+use nodedns::decide::routing::{Coordinates, FailoverRole, Location, Routing};
+use nodedns::decide::select::AddressClass;
+
+use clap::Parser;
+use tempfile::TempDir;
+
+const SMALLEST: &str = r#"
+cluster = "home"
+[[record]]
+name = "edge.example.com"
+zone_id = "Z0123456789ABC"
+routing = { policy = "geoproximity", coordinates = "50.11,8.68" }
+"#;
+
+/// A directory with a main file and drop-ins, and an environment.
+struct Setup {
+    directory: TempDir,
+    sources: Sources,
+}
+
+impl Setup {
+    fn new(main: &str) -> Self {
+        let directory = TempDir::new().expect("directory");
+        let file = directory.path().join("nodedns.toml");
+        fs::write(&file, main).expect("written");
+        Setup { directory, sources: Sources { file: Some(file), ..Sources::default() } }
+    }
+
+    fn drop_in(self, name: &str, text: &str) -> Self {
+        let directory = self.directory.path().join("nodedns.toml.d");
+        fs::create_dir_all(&directory).expect("directory");
+        fs::write(directory.join(name), text).expect("written");
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.sources.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Problems> {
+        load(&self.sources)
+    }
+
+    fn config(&self) -> Config {
+        self.load().unwrap_or_else(|problems| panic!("{problems}")).config
+    }
+
+    /// What is wrong, with /etc/nodedns for the directory.
+    fn problems(&self) -> String {
+        match self.load() {
+            Ok(loaded) => panic!("accepted: {:?}", loaded.config),
+            Err(problems) => self.anonymous(&problems.to_string()),
+        }
+    }
+
+    fn anonymous(&self, text: &str) -> String {
+        text.replace(&*self.directory.path().to_string_lossy(), "/etc/nodedns")
+    }
+}
+
+/// One record with one more line, which is line 5.
+fn with_line(line: &str) -> String {
+    format!("cluster = \"home\"\n[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n{line}\n")
+}
+
+#[test]
+fn the_smallest_file_is_a_whole_configuration() {
+    let config = Setup::new(SMALLEST).config();
+    assert_eq!((config.cluster.as_str(), config.node.as_deref()), ("home", None));
+    assert_eq!(config.kubernetes.enabled, Switch::Auto);
+    assert_eq!(config.kubernetes.kubeconfig, None);
+    assert_eq!(config.route53.region, "us-east-1");
+    assert_eq!((config.route53.endpoint_url.as_deref(), config.route53.profile.as_deref()), (None, None));
+    assert_eq!((config.route53.requests_per_second, config.route53.burst), (5.0, 20));
+    assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
+    assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
+
+    let policy = config.policy("node-1", true).expect("policy");
+    assert_eq!(policy.owner.to_string(), "nodedns/v1/home/node-1");
+    assert!(policy.kubernetes);
+    assert_eq!(policy.timing.settle, Duration::from_millis(200));
+    assert_eq!(policy.timing.settle_max, Duration::from_secs(2));
+    assert_eq!(policy.timing.resync, Duration::from_secs(900));
+    let [record] = policy.records.as_slice() else { panic!("{:?}", policy.records) };
+    assert_eq!(record.name.to_string(), "edge.example.com");
+    assert_eq!(record.zone, ZoneRef::Id("Z0123456789ABC".to_owned()));
+    assert_eq!(record.types, BTreeSet::from(RecordType::ALL));
+    assert_eq!((record.class, record.all_addresses), (AddressClass::Global, false));
+    assert_eq!((record.ttl, record.keep_min), (60, 1));
+    let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
+    assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 });
+    assert_eq!(record.health_check_id, None);
+    for signal in Signal::ALL {
+        assert_eq!(record.signals.get(&signal), Some(&signal.default_policy()));
+    }
+}
+
+#[test]
+fn every_routing_policy_can_be_written() {
+    for (line, expected) in [
+        ("", "weighted 10"),
+        ("routing = {}", "weighted 10"),
+        ("routing = { policy = \"weighted\", weight = 0 }", "weighted 0"),
+        ("routing = { policy = \"weighted\", weight = 255 }", "weighted 255"),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"-90,180\", bias = -99 }",
+            "geoproximity -90,180 bias -99",
+        ),
+        ("routing = { policy = \"geoproximity\", region = \"us-gov-west-1\" }", "geoproximity us-gov-west-1"),
+        (
+            "routing = { policy = \"geoproximity\", local_zone_group = \"us-west-2-den-1\" }",
+            "geoproximity us-west-2-den-1",
+        ),
+        ("routing = { policy = \"latency\", region = \"ap-southeast-3\" }", "latency ap-southeast-3"),
+        ("routing = { policy = \"geolocation\", continent = \"EU\" }", "geolocation EU"),
+        ("routing = { policy = \"geolocation\", country = \"*\" }", "geolocation *"),
+        ("routing = { policy = \"geolocation\", country = \"US\", subdivision = \"CO\" }", "geolocation US-CO"),
+        ("routing = { policy = \"failover\", role = \"secondary\" }", "failover secondary"),
+        ("health_check_id = \"0f1e-2d\"\nrouting = { policy = \"failover\", role = \"primary\" }", "failover primary"),
+        ("routing = { policy = \"multivalue\" }", "multivalue"),
+        ("[record.routing]\npolicy = \"weighted\"\nweight = 7", "weighted 7"),
+    ] {
+        let config = Setup::new(&with_line(line)).config();
+        assert_eq!(config.records[0].policy.routing.to_string(), expected, "{line}");
+    }
+    let config =
+        Setup::new(&with_line("health_check_id = \"0f1e\"\nrouting = { policy = \"failover\", role = \"primary\" }"))
+            .config();
+    assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary));
+    assert_eq!(config.records[0].policy.health_check_id.as_deref(), Some("0f1e"));
+}
+
+#[test]
+fn every_way_to_name_a_zone_can_be_written() {
+    for (lines, expected) in [
+        ("zone_id = \"/hostedzone/Z1\"", "Z1"),
+        ("zone = \"Example.com.\"", "the public zone example.com"),
+        ("zone = \"example.com\"\nprivate = true", "the private zone example.com"),
+        ("private = true", "the longest matching private zone"),
+        ("", "the longest matching public zone"),
+    ] {
+        let text = format!("cluster = \"c\"\n[[record]]\nname = \"edge.example.com\"\n{lines}\n");
+        assert_eq!(Setup::new(&text).config().records[0].policy.zone.to_string(), expected);
+    }
+}
+
+#[test]
+fn signals_inherit_key_by_key() {
+    let text = r#"
+cluster = "home"
+[signals]
+not_ready = { after = "30s" }
+cordoned = "ignore"
+[[record]]
+name = "a.example.com"
+[[record]]
+name = "b.example.com"
+signals = { not_ready = "ignore", cordoned = { action = "withdraw", recover_after = "1m" } }
+"#;
+    let config = Setup::new(text).config();
+    let signal = |record: usize, signal: Signal| config.records[record].policy.signals[&signal];
+    let policy = |action, after, recover| SignalPolicy {
+        action,
+        after: Duration::from_secs(after),
+        recover_after: Duration::from_secs(recover),
+    };
+    assert_eq!(signal(0, Signal::NotReady), policy(SignalAction::Withdraw, 30, 10));
+    assert_eq!(signal(0, Signal::Cordoned), policy(SignalAction::Ignore, 0, 10));
+    assert_eq!(signal(1, Signal::NotReady), policy(SignalAction::Ignore, 30, 10));
+    assert_eq!(signal(1, Signal::Cordoned), policy(SignalAction::Withdraw, 0, 60));
+    assert_eq!(signal(1, Signal::ApiUnreachable), policy(SignalAction::Ignore, 0, 10));
+}
+
+#[test]
+fn layers_override_values_replace_arrays_and_add_records() {
+    let setup = Setup::new(SMALLEST)
+        .drop_in("20-second.toml", "resync = \"20m\"\n[[record]]\nname = \"b.example.com\"\n")
+        .drop_in(
+            "10-first.toml",
+            "resync = \"10m\"\nsettle = \"1s\"\n[addresses]\ndeny = [\"192.0.2.0/24\"]\n[[record]]\nname = \"a.example.com\"\n",
+        )
+        .drop_in("30-not-toml.txt", "nonsense")
+        .drop_in(".40-hidden.toml", "nonsense")
+        .variable("NODEDNS_ADDRESSES__DENY", "198.51.100.0/24, 2001:db8::/32")
+        .variable("NODEDNS_SETTLE", "2s")
+        .variable("NODEDNS_KUBERNETES__ENABLED", "false")
+        .variable("NODEDNS_ROUTE53__BURST", "7")
+        .variable("NODEDNS_ROUTE53__REQUESTS_PER_SECOND", "0.5")
+        .variable("NODEDNS_SIGNALS__NOT_READY", "ignore")
+        .variable("NODEDNS_SIGNALS__CORDONED__AFTER", "5s")
+        .variable("NODEDNS_CONFIG", "/nowhere")
+        .variable("NODEDNS_FORBID_SKIP", "1")
+        .variable("RUNTIME_DIRECTORY", "/run/nodedns-test:/run/other")
+        .variable("PATH", "/bin");
+    let config = setup.config();
+    let names: Vec<_> = config.records.iter().map(|record| record.name.as_str()).collect();
+    assert_eq!(names, ["edge.example.com", "a.example.com", "b.example.com"]);
+    assert_eq!(config.timing.resync, Duration::from_secs(1200));
+    assert_eq!(config.timing.settle, Duration::from_secs(2));
+    let deny: Vec<_> = config.addresses.deny.iter().map(ToString::to_string).collect();
+    assert_eq!(deny, ["198.51.100.0/24", "2001:db8::/32"]);
+    assert_eq!(config.kubernetes.enabled, Switch::Off);
+    assert_eq!((config.route53.requests_per_second, config.route53.burst), (0.5, 7));
+    assert_eq!(config.socket, Path::new("/run/nodedns-test/nodedns.sock"));
+    let signals = &config.records[0].policy.signals;
+    assert_eq!(signals[&Signal::NotReady].action, SignalAction::Ignore);
+    assert_eq!(signals[&Signal::Cordoned].after, Duration::from_secs(5));
+    assert_eq!(signals[&Signal::Cordoned].action, SignalAction::Withdraw);
+}
+
+#[test]
+fn a_variable_is_of_the_type_that_its_key_wants() {
+    let config = Setup::new(SMALLEST)
+        .variable("NODEDNS_CLUSTER", "42")
+        .variable("NODEDNS_NODE", "true")
+        .variable("NODEDNS_ADDRESSES__EXCLUDE_INTERFACES", "[\"wg*\", \"a,b\"]")
+        .variable("NODEDNS_ADDRESSES__ALLOW", "")
+        .variable("NODEDNS_ADDRESSES__TEMPORARY", "true")
+        .variable("NODEDNS_SIGNALS__CORDONED", "{ action = \"ignore\", after = \"3s\" }")
+        .config();
+    assert_eq!((config.cluster.as_str(), config.node.as_deref()), ("42", Some("true")));
+    assert_eq!(config.addresses.exclude_interfaces, ["wg*", "a,b"]);
+    assert!(config.addresses.allow.is_empty() && config.addresses.temporary);
+    assert_eq!(config.records[0].policy.signals[&Signal::Cordoned].after, Duration::from_secs(3));
+}
+
+#[test]
+fn flags_go_before_everything() {
+    let mut setup = Setup::new(SMALLEST).variable("NODEDNS_CLUSTER", "from-variable");
+    let flags =
+        ["nodedns", "run", "--cluster", "from-flag", "--node", "n1", "--log-level", "debug", "--name", "x.example.org"];
+    let Command::Run(args) = Cli::try_parse_from(flags).expect("usage").command else { panic!("run") };
+    setup.sources.flags = run_sources(&args).flags;
+    let config = setup.config();
+    assert_eq!((config.cluster.as_str(), config.node.as_deref()), ("from-flag", Some("n1")));
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.records.len(), 2);
+    assert_eq!(config.records[1].name, "x.example.org");
+}
+
+#[test]
+fn a_dry_run_needs_no_file() {
+    let arguments = ["nodedns", "run", "--dry-run", "--name", "edge.example.com", "--name", "b.example.com"];
+    let Command::Run(args) = Cli::try_parse_from(arguments).expect("usage").command else { panic!("run") };
+    assert!(run_sources(&args).allow_no_file);
+    if Path::new(nodedns::config::DEFAULT_PATH).exists() {
+        crate::support::skip("this machine has a configuration of its own");
+        return;
+    }
+    let names = |names: &[&str]| Flags { names: names.iter().map(ToString::to_string).collect(), ..Flags::default() };
+    let sources = Sources {
+        allow_no_file: true,
+        flags: names(&["edge.example.com", "b.example.com"]),
+        variables: Vec::new(),
+        file: None,
+    };
+    let loaded = load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.config.cluster, "default");
+    assert!(loaded.files.is_empty());
+    let zones: Vec<_> = loaded.config.records.iter().map(|record| record.policy.zone.clone()).collect();
+    assert_eq!(zones, vec![ZoneRef::Longest { private: false }; 2]);
+
+    for (allow_no_file, flags) in [(false, names(&["edge.example.com"])), (true, Flags::default())] {
+        let problems = load(&Sources { allow_no_file, flags, ..Sources::default() }).expect_err("refused").to_string();
+        assert!(problems.contains("/etc/nodedns/nodedns.toml: there is no configuration\n  hint: "), "{problems}");
+    }
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let directory = TempDir::new().expect("directory");
+    let file = directory.path().join("absent.toml");
+    for sources in [
+        Sources { file: Some(file.clone()), allow_no_file: true, ..Sources::default() },
+        Sources {
+            variables: vec![("NODEDNS_CONFIG".to_owned(), file.display().to_string())],
+            flags: Flags { names: vec!["a.example.com".to_owned()], ..Flags::default() },
+            allow_no_file: true,
+            ..Sources::default()
+        },
+    ] {
+        let problems = load(&sources).expect_err("refused");
+        // One problem: what the file would have said is not also missing.
+        assert_eq!(problems.count(), 1, "{problems}");
+        let problem = problems.iter().next().expect("one");
+        assert_eq!(problem.source, Origin::File { path: file.clone(), position: None });
+        assert!(problem.message.starts_with("cannot be read: "), "{problem}");
+    }
+}
+
+#[test]
+fn each_mistake_is_refused_for_its_reason_at_its_place() {
+    // A line of a record, which is line 5; the column; the key below record[0]; a part of what is said.
+    for (line, column, key, said) in [
+        ("tll = 60", 1, "tll", "unknown key 'tll'\n  hint: did you mean 'ttl'?"),
+        ("keep-min = 1", 1, "keep-min", "hint: did you mean 'keep_min'?"),
+        (
+            "label_selector = \"x\"",
+            1,
+            "label_selector",
+            "unknown key 'label_selector'\n  hint: known here: name, zone_id",
+        ),
+        ("ttl = -1", 7, "ttl", "-1 is not between 0 and 2147483647"),
+        ("ttl = 2147483648", 7, "ttl", "2147483648 is not between"),
+        ("ttl = \"60\"", 7, "ttl", "expected a whole number, found the text \"60\""),
+        ("ttl = 60.5", 7, "ttl", "expected a whole number, found the number 60.5"),
+        ("keep_min = 101", 12, "keep_min", "101 is not between 0 and 100"),
+        (
+            "keep_min = 3\nrouting = { policy = \"failover\", role = \"secondary\" }",
+            12,
+            "keep_min",
+            "3 is not between 0 and 2",
+        ),
+        ("types = []", 9, "types", "without a type there is nothing to publish"),
+        ("types = [\"A\", \"AAA\"]", 15, "types[1]", "\"AAA\" is not one of \"A\", \"AAAA\"\n  hint: did you mean"),
+        ("types = [\"A\", \"A\"]", 15, "types[1]", "named twice"),
+        ("types = \"A\"", 9, "types", "expected an array, found the text \"A\""),
+        ("class = \"public\"", 9, "class", "\"public\" is not one of \"global\", \"private\", \"shared\", \"any\""),
+        ("class = 1", 9, "class", "expected one of \"global\", \"private\", \"shared\", \"any\", found the number 1"),
+        ("addresses = \"every\"", 13, "addresses", "\"every\" is not one of \"first\", \"all\""),
+        ("private = \"yes\"", 11, "private", "expected true or false, found the text \"yes\""),
+        ("private = true", 11, "private", "'zone_id' already says which hosted zone it is"),
+        ("zone = \"example.com\"", 8, "zone", "'zone_id' already says which hosted zone it is"),
+        ("static_addresses = [\"203.0.113.7\", \"x\"]", 36, "static_addresses[1]", "\"x\" is not an IP address"),
+        (
+            "types = [\"A\"]\nstatic_addresses = [\"2001:db8::1\"]",
+            0,
+            "static_addresses[0]",
+            "not among this record's types",
+        ),
+        ("static_addresses = [\"192.0.2.1\", \"192.0.2.1\"]", 34, "static_addresses[1]", "there twice"),
+        (
+            "static_addresses = [\"192.0.2.1\", \"192.0.2.2\"]",
+            20,
+            "static_addresses",
+            "only the first would be published",
+        ),
+        ("static_addresses = [\"0.0.0.0\"]", 21, "static_addresses[0]", "not an address of a host"),
+        ("health_check_id = \"\"", 19, "health_check_id", "is not a health check id"),
+        (
+            "routing = \"weighted\"",
+            11,
+            "routing",
+            "expected a table like { policy = \"weighted\", weight = 10 }, found the text",
+        ),
+        ("routing = { policy = \"wieghted\" }", 22, "routing.policy", "hint: did you mean \"weighted\"?"),
+        ("routing = { policy = \"simple\" }", 22, "routing.policy", "\"simple\" is not one of"),
+        ("routing = { wieght = 5 }", 13, "routing.wieght", "hint: did you mean 'weight'?"),
+        ("routing = { weight = 256 }", 22, "routing.weight", "256 is not between 0 and 255"),
+        ("routing = { bias = 5 }", 20, "routing.bias", "belongs to geoproximity routing; this record's is weighted"),
+        ("routing = { policy = \"latency\" }", 11, "routing", "latency routing needs a 'region'"),
+        ("routing = { policy = \"latency\", region = \"eu-central-1a\" }", 42, "routing.region", "Availability Zone"),
+        ("routing = { policy = \"latency\", region = \"Frankfurt\" }", 42, "routing.region", "is not an AWS Region"),
+        ("routing = { policy = \"latency\", region = \"us-1\" }", 42, "routing.region", "is not an AWS Region"),
+        ("routing = { policy = \"geoproximity\" }", 11, "routing", "needs to know where the node is"),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"50.1109,8.6821\" }",
+            52,
+            "routing.coordinates",
+            "'50.1109' has more than two decimals",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"91,0\" }",
+            52,
+            "routing.coordinates",
+            "outside -90..90",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"50.11\" }",
+            52,
+            "routing.coordinates",
+            "not of the form",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"1,2\", region = \"eu-west-1\" }",
+            11,
+            "routing",
+            "exactly one of",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", local_zone_group = \"us-west-2-den-1a\" }",
+            57,
+            "routing.local_zone_group",
+            "is a Local Zone, not a Local Zone Group\n  hint: its group is \"us-west-2-den-1\"",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", local_zone_group = \"us-west-2\" }",
+            57,
+            "routing.local_zone_group",
+            "is not a Local Zone Group",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = \"1,2\", bias = 100 }",
+            66,
+            "routing.bias",
+            "100 is not between -99 and 99",
+        ),
+        ("routing = { policy = \"geolocation\" }", 11, "routing", "needs to know whose questions"),
+        (
+            "routing = { policy = \"geolocation\", continent = \"Europe\" }",
+            49,
+            "routing.continent",
+            "AF, AN, AS, EU, NA",
+        ),
+        ("routing = { policy = \"geolocation\", country = \"de\" }", 47, "routing.country", "is not a country code"),
+        (
+            "routing = { policy = \"geolocation\", country = \"DE\", subdivision = \"BY\" }",
+            67,
+            "routing.subdivision",
+            "the subdivisions of US and UA only",
+        ),
+        (
+            "routing = { policy = \"geolocation\", subdivision = \"CO\" }",
+            51,
+            "routing.subdivision",
+            "needs its country",
+        ),
+        ("routing = { policy = \"geolocation\", continent = \"EU\", country = \"DE\" }", 11, "routing", "not both"),
+        ("routing = { policy = \"failover\" }", 11, "routing", "needs a 'role'"),
+        ("routing = { policy = \"failover\", role = \"primary\" }", 0, "health_check_id", "wants a health check"),
+        ("routing = { policy = \"multivalue\", weight = 1 }", 45, "routing.weight", "belongs to weighted routing"),
+        (
+            "signals = { not_ready = \"remove\" }",
+            25,
+            "signals.not_ready",
+            "\"remove\" is not one of \"ignore\", \"withdraw\"",
+        ),
+        (
+            "signals = { not_ready = true }",
+            25,
+            "signals.not_ready",
+            "expected \"ignore\", \"withdraw\" or a table like",
+        ),
+        ("signals = { notready = \"ignore\" }", 13, "signals.notready", "hint: did you mean 'not_ready'?"),
+        (
+            "signals = { probe_failed = \"ignore\" }",
+            13,
+            "signals.probe_failed",
+            "known here: not_ready, cordoned, api_unreachable",
+        ),
+        ("signals = { cordoned = { after = 5 } }", 34, "signals.cordoned.after", "a length of time with its unit"),
+        ("signals = { cordoned = { aftr = \"5s\" } }", 26, "signals.cordoned.aftr", "hint: did you mean 'after'?"),
+        ("signals = { cordoned = { after = \"25h\" } }", 34, "signals.cordoned.after", "is not between 0s and 24h"),
+        ("aws_secret_access_key = \"hunter2\"", 1, "aws_secret_access_key", "AWS credentials do not belong"),
+    ] {
+        let text = Setup::new(&with_line(line)).problems();
+        let line_number = if column == 0 { String::new() } else { format!("5:{column}: ") };
+        let place = format!("nodedns.toml:{line_number}");
+        let key = format!("record[0].{key}: ");
+        let expected = if column == 0 { key } else { format!("{place}{key}") };
+        assert!(text.contains(&expected) && text.contains(said), "{line}\nexpected {expected}{said}\nsaid {text}");
+        assert!(!text.contains("hunter2"), "a secret in a message: {text}");
+        let count = text.lines().filter(|line| !line.starts_with("  hint")).count();
+        assert_eq!(count, 1, "one mistake, {count} problems: {line}\n{text}");
+    }
+}
+
+#[test]
+fn mistakes_outside_of_records_too() {
+    for (text, place, said) in [
+        ("clusters = \"x\"", "1:1: clusters: ", "hint: did you mean 'cluster'?"),
+        ("cluster = \"a/b\"", "1:11: cluster: ", "must be letters, digits, '-', '_' and '.' only"),
+        ("cluster = \"\"", "1:11: cluster: ", "and not empty"),
+        ("cluster = 5", "1:11: cluster: ", "expected a string, found the number 5"),
+        ("cluster = 2001-01-01", "1:11: cluster: ", "expected a string, found a date or time"),
+        ("cluster = \"c\"\nnode = \"a b\"", "2:8: node: ", "the node name 'a b' must be"),
+        ("cluster = \"c\"\nsettle = 200", "2:10: settle: ", "a length of time with its unit, like \"200ms\""),
+        ("cluster = \"c\"\nsettle = \"200\"", "2:10: settle: ", "\"200\" is a number without a unit; write it like"),
+        ("cluster = \"c\"\nsettle = \"-1s\"", "2:10: settle: ", "\"-1s\" is negative"),
+        ("cluster = \"c\"\nsettle = \"3s\"", "2:10: settle: ", "settle = \"3s\" is longer than settle_max = \"2s\""),
+        ("cluster = \"c\"\nsettle_max = \"1ms\"", "2:14: settle_max: ", "is longer than settle_max = \"1ms\""),
+        ("cluster = \"c\"\nsettle_max = \"1h\"", "2:14: settle_max: ", "1h is not between 0s and 5m"),
+        ("cluster = \"c\"\nresync = \"1s\"", "2:10: resync: ", "1s is not between 10s and 24h"),
+        (
+            "cluster = \"c\"\nkubernetes.enabled = \"yes\"",
+            "2:22: kubernetes.enabled: ",
+            "expected \"auto\", true or false",
+        ),
+        (
+            "cluster = \"c\"\n[kubernetes]\nkubeconfig = \"\"",
+            "3:14: kubernetes.kubeconfig: ",
+            "must be \"auto\" or the path",
+        ),
+        (
+            "cluster = \"c\"\n[kubernetes]\nlabel_selector = \"\"",
+            "3:1: kubernetes.label_selector: ",
+            "known here: enabled",
+        ),
+        ("cluster = \"c\"\n[adresses]\n", "2:2: adresses: ", "hint: did you mean 'addresses'?"),
+        (
+            "cluster = \"c\"\n[addresses]\ndeny = [\"10.0.0.1/8\"]",
+            "3:9: addresses.deny[0]: ",
+            "\"10.0.0.0/8\" is the network",
+        ),
+        ("cluster = \"c\"\n[addresses]\nallow = [\"10.0.0.1\"]", "3:10: addresses.allow[0]: ", "write \"10.0.0.1/32\""),
+        ("cluster = \"c\"\n[addresses]\nallow = [\"lan\"]", "3:10: addresses.allow[0]: ", "CIDR notation"),
+        (
+            "cluster = \"c\"\n[addresses]\nallow = [1]",
+            "3:10: addresses.allow[0]: ",
+            "expected a string, found the number 1",
+        ),
+        (
+            "cluster = \"c\"\n[addresses]\ninclude_interfaces = []",
+            "3:22: addresses.include_interfaces: ",
+            "no interface",
+        ),
+        (
+            "cluster = \"c\"\n[addresses]\nexclude_interfaces = [\"\"]",
+            "3:23: addresses.exclude_interfaces[0]: ",
+            "empty pattern",
+        ),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"route53\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nregion = \"\"", "3:10: route53.region: ", "is not an AWS Region"),
+        (
+            "cluster = \"c\"\n[route53]\nrequests_per_second = 0",
+            "3:23: route53.requests_per_second: ",
+            "0 is not above 0",
+        ),
+        (
+            "cluster = \"c\"\n[route53]\nrequests_per_second = nan",
+            "3:23: route53.requests_per_second: ",
+            "NaN is not above 0",
+        ),
+        ("cluster = \"c\"\n[route53]\nburst = 0", "3:9: route53.burst: ", "0 is not between 1 and 1000"),
+        (
+            "cluster = \"c\"\n[route53]\nattempt_timeout = \"1ms\"",
+            "3:19: route53.attempt_timeout: ",
+            "1ms is not between 1s and 5m",
+        ),
+        (
+            "cluster = \"c\"\n[route53]\naccess_key_id = \"hunter2\"",
+            "3:1: route53.access_key_id: ",
+            "credentials file instead",
+        ),
+        ("cluster = \"c\"\n[control]\nsocket = \"x.sock\"", "3:10: control.socket: ", "is not an absolute path"),
+        (
+            "cluster = \"c\"\n[log]\nlevel = \"verbose\"",
+            "3:9: log.level: ",
+            "\"verbose\" is not one of \"error\", \"warn\"",
+        ),
+        ("cluster = \"c\"\nlog = \"debug\"", "2:7: log: ", "expected a table, found the text \"debug\""),
+        ("cluster = \"c\"\nrecord = \"x\"", "2:10: record: ", "expected an array, found the text \"x\""),
+        ("cluster = \"c\"\n[record]\nname = \"a.b\"", "2:1: record: ", "expected an array, found a table"),
+    ] {
+        let has_record = text.contains("record");
+        let file =
+            if has_record { text.to_owned() } else { format!("{text}\n[[record]]\nname = \"edge.example.com\"\n") };
+        let problems = Setup::new(&file).problems();
+        let expected = format!("/etc/nodedns/nodedns.toml:{place}");
+        assert!(
+            problems.contains(&expected) && problems.contains(said),
+            "{text}\nexpected {expected}{said}\nsaid {problems}"
+        );
+        assert!(!problems.contains("hunter2"), "a secret in a message: {problems}");
+        let count = problems.lines().filter(|line| !line.starts_with("  hint")).count();
+        assert_eq!(count, 1, "one mistake, {count} problems: {text}\n{problems}");
+    }
+}
+
+#[test]
+fn names_that_cannot_be_are_refused() {
+    for (record, said) in [
+        ("", "3:1: record[0].name: missing"),
+        ("name = \"\"", "4:8: record[0].name: the name is empty"),
+        ("name = \"edge\"", "4:8: record[0].name: \"edge\" is a single label"),
+        ("name = \"a..b\"", "4:8: record[0].name: the name has an empty label"),
+        ("name = \"{host}.example.com\"", "4:8: record[0].name: \"{host}.example.com\": only {node} and {cluster}"),
+        (
+            "name = \"a.example.com\"\nzone = \"example.org\"",
+            "4:8: record[0].name: \"a.example.com\" is not in the zone example.org",
+        ),
+        ("name = \"badexample.com\"\nzone = \"example.com\"", "is not in the zone example.com"),
+        ("name = \"a.example.com\"\nzone = \"a..b\"", "5:8: record[0].zone: the name has an empty label"),
+        (
+            "name = \"a.example.com\"\nzone_id = \"example.com\"",
+            "5:11: record[0].zone_id: \"example.com\" is not a hosted zone id",
+        ),
+        (
+            "name = \"a.example.com\"\n[[record]]\nname = \"A.example.com.\"",
+            "6:8: record[1].name: \"A.example.com.\" is configured twice",
+        ),
+    ] {
+        let problems = Setup::new(&format!("cluster = \"c\"\n\n[[record]]\n{record}\n")).problems();
+        assert!(problems.contains(said), "{record}\nexpected {said}\nsaid {problems}");
+    }
+    // The same name in two zones is two records: a public and a private view.
+    let text =
+        "cluster = \"c\"\n[[record]]\nname = \"a.b\"\nzone_id = \"Z1\"\n[[record]]\nname = \"a.b\"\nzone_id = \"Z2\"\n";
+    assert_eq!(Setup::new(text).config().records.len(), 2);
+}
+
+#[test]
+fn what_only_the_node_name_shows_is_found_with_it() {
+    let text = r#"
+cluster = "home"
+[[record]]
+name = "{node}.nodes.{cluster}.example.com"
+zone = "example.com"
+[[record]]
+name = "node-7.nodes.home.example.com"
+zone = "example.com"
+"#;
+    let setup = Setup::new(text);
+    let config = setup.config();
+    let names = |node: &str| -> Vec<String> {
+        let policy = config.policy(node, false).expect(node);
+        policy.records.iter().map(|record| record.name.to_string()).collect()
+    };
+    assert_eq!(names("Node-1.lan"), ["node-1.lan.nodes.home.example.com", "node-7.nodes.home.example.com"]);
+    for (node, said) in [
+        ("node-7", "7:8: record[1].name: node-7.nodes.home.example.com is configured twice on node \"node-7\""),
+        ("a b", "default: node: the node name 'a b' must be"),
+        (&"n".repeat(64), "4:8: record[0].name: "),
+        (&"n".repeat(120), "the set identifier made of cluster and node name would have 136 characters"),
+    ] {
+        let problems = config.policy(node, false).expect_err(node);
+        assert!(setup.anonymous(&problems.to_string()).contains(said), "{node}: {problems}");
+    }
+}
+
+#[test]
+fn every_mistake_of_every_layer_is_reported_at_once() {
+    let setup = Setup::new(
+        r#"clutser = "home"
+settle = 200
+[addresses]
+deny = [1, "10.0.0.1/8"]
+
+[[record]]
+name = "edge..example.com"
+ttl = -1
+routing = { policy = "geoproximity", coordinates = "50.1109,8.68", weight = 5 }
+
+[[record]]
+types = ["B", "C"]
+"#,
+    )
+    .drop_in("10-broken.toml", "resync = \"1h\n")
+    .drop_in("20-late.toml", "settle = \"1h\"\n[[record]]\nname = 5\nzone_id = \"?\"\n")
+    .variable("NODEDNS_RESYNK", "1h")
+    .variable("NODEDNS_RECORD__NAME", "a.b")
+    .variable("NODEDNS_LOG", "debug")
+    .variable("NODEDNS_LOG__LEVEL", "debug")
+    .variable("NODEDNS_ROUTE53__BURST", "many")
+    .variable("NODEDNS_ADDRESSES__ALLOW", "10.0.0.0/8,lan");
+    insta::assert_snapshot!(setup.problems());
+}
+
+#[test]
+fn no_prefix_of_a_file_makes_the_reader_fail() {
+    let text = format!(
+        "{SMALLEST}types = [\"A\"]\nsignals = {{ cordoned = {{ after = \"5s\" }} }}\n[log]\nlevel = \"warn\" # ü\n"
+    );
+    let setup = Setup::new("");
+    let file = setup.sources.file.clone().expect("file");
+    for (end, _) in text.char_indices() {
+        fs::write(&file, &text[..end]).expect("written");
+        if let Err(problems) = setup.load() {
+            assert!(problems.count() > 0 && problems.iter().all(|problem| !problem.message.is_empty()));
+        }
+    }
+}
+
+/// A configuration in which everything is said, each thing in another way than the default.
+const EVERYTHING: &str = r#"cluster = "home"
+node = "node-1"
+settle = "100ms"
+settle_max = "1s"
+resync = "1h30m"
+
+[kubernetes]
+enabled = true
+kubeconfig = "/etc/kubeconfig"
+
+[addresses]
+include_interfaces = ["en*", "bond?"]
+exclude_interfaces = ["enp9s0"]
+exclude_defaults = false
+allow = ["10.0.0.0/8"]
+deny = ["2001:db8::/32"]
+temporary = true
+
+[signals]
+not_ready = { after = "5s" }
+cordoned = "ignore"
+api_unreachable = { action = "withdraw", after = "1h", recover_after = "1m" }
+
+[route53]
+endpoint_url = "http://127.0.0.1:4566"
+region = "us-gov-west-1"
+profile = "dns"
+requests_per_second = 2.5
+burst = 10
+attempt_timeout = "30s"
+
+[control]
+socket = "/run/other.sock"
+
+[log]
+level = "warn"
+format = "text"
+
+[[record]]
+name = "edge.example.com"
+zone_id = "Z0123456789ABC"
+types = ["AAAA"]
+class = "any"
+ttl = 30
+keep_min = 0
+addresses = "all"
+static_addresses = ["2001:db8::7"]
+health_check_id = "0f1e2d3c"
+routing = { policy = "geoproximity", coordinates = "50.11,8.68", bias = 10 }
+signals = { cordoned = { after = "1s" } }
+
+[[record]]
+name = "{node}.a\\100b.example.com"
+zone = "example.com"
+private = true
+"#;
+
+#[test]
+fn everything_that_can_be_said_arrives() {
+    let config = Setup::new(EVERYTHING).config();
+    assert_eq!(config.node.as_deref(), Some("node-1"));
+    assert_eq!(config.kubernetes.enabled, Switch::On);
+    assert_eq!(config.kubernetes.kubeconfig, Some(PathBuf::from("/etc/kubeconfig")));
+    assert_eq!(config.route53.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
+    assert_eq!(config.route53.profile.as_deref(), Some("dns"));
+    assert_eq!((config.route53.requests_per_second, config.route53.burst), (2.5, 10));
+    assert!(!config.addresses.exclude_defaults && config.addresses.temporary);
+    let record = &config.records[0].policy;
+    assert_eq!((record.class, record.all_addresses, record.keep_min, record.ttl), (AddressClass::Any, true, 0, 30));
+    assert_eq!(record.static_addresses, BTreeSet::from(["2001:db8::7".parse::<IpAddr>().expect("address")]));
+    assert_eq!(record.types, BTreeSet::from([RecordType::Aaaa]));
+    let cordoned = record.signals[&Signal::Cordoned];
+    assert_eq!((cordoned.action, cordoned.after), (SignalAction::Ignore, Duration::from_secs(1)));
+}
+
+#[test]
+fn show_says_where_each_value_comes_from() {
+    let setup = Setup::new(EVERYTHING_SHOWN)
+        .drop_in(
+            "10-site.toml",
+            "resync = \"20m\"\n[signals]\ncordoned = { after = \"1s\" }\n[[record]]\nname = \"b.example.com\"\n",
+        )
+        .variable("NODEDNS_ROUTE53__REGION", "us-gov-west-1")
+        .variable("RUNTIME_DIRECTORY", "/run/nodedns");
+    let loaded = setup.load().unwrap_or_else(|problems| panic!("{problems}"));
+    insta::assert_snapshot!(setup.anonymous(&loaded.show()));
+}
+
+const EVERYTHING_SHOWN: &str = r#"cluster = "home"
+[signals]
+cordoned = { action = "ignore" }
+[[record]]
+name = "edge.example.com"
+zone_id = "Z0123456789ABC"
+routing = { policy = "geoproximity", coordinates = "50.11,8.68" }
+static_addresses = ["203.0.113.7"]
+"#;
+
+/// What `show` prints is a configuration of the same meaning.
+#[test]
+fn what_is_shown_can_be_read_again() {
+    for text in [SMALLEST, EVERYTHING_SHOWN, EVERYTHING] {
+        let setup = Setup::new(text);
+        let Ok(first) = setup.load() else { panic!("{}", setup.problems()) };
+        let again = Setup::new(&first.show());
+        let Ok(second) = again.load() else { panic!("{}\n{}", again.problems(), first.show()) };
+        assert_eq!(plain(&first.config), plain(&second.config));
+    }
+}
+
+/// A configuration without the places where it was written.
+fn plain(config: &Config) -> (Config, Vec<String>) {
+    let records = config.records.iter().map(|record| format!("{} {:?}", record.name, record.policy)).collect();
+    (Config { records: Vec::new(), ..config.clone() }, records)
+}
+
+fn config_command(command: ConfigCommand) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(&ConfigArgs { command }, &mut out, &mut err);
+    (exit, String::from_utf8(out).expect("UTF-8"), String::from_utf8(err).expect("UTF-8"))
+}
+
+fn parse_config(arguments: &[&str]) -> ConfigCommand {
+    let arguments = ["nodedns", "config"].iter().chain(arguments);
+    let Command::Config(args) = Cli::try_parse_from(arguments).expect("usage").command else { panic!("config") };
+    args.command
+}
+
+#[test]
+fn check_says_what_was_read_or_what_is_wrong() {
+    let setup = Setup::new(SMALLEST).drop_in("10-b.toml", "[[record]]\nname = \"{node}.example.com\"\nttl = 30\n");
+    let file = setup.sources.file.clone().expect("file").display().to_string();
+    let (exit, out, err) = config_command(parse_config(&["check", "--config", &file]));
+    assert_eq!((exit, err.as_str()), (Exit::Ok, ""));
+    insta::assert_snapshot!(setup.anonymous(&out), @r"
+    ok: /etc/nodedns/nodedns.toml, /etc/nodedns/nodedns.toml.d/10-b.toml
+    cluster home, this node (its name is found at run time):
+      edge.example.com A and AAAA in Z0123456789ABC: geoproximity 50.11,8.68, first address of class global, TTL 60 s
+      {node}.example.com A and AAAA in the longest matching public zone: weighted 10, first address of class global, TTL 30 s
+    ");
+
+    let setup = Setup::new("cluster = \"home\"\nsettle = \"soon\"\n");
+    let file = setup.sources.file.clone().expect("file").display().to_string();
+    let (exit, out, err) = config_command(parse_config(&["check", "--config", &file]));
+    assert_eq!((exit, out.as_str()), (Exit::BadConfig, ""));
+    insta::assert_snapshot!(setup.anonymous(&err), @r#"
+    /etc/nodedns/nodedns.toml: record: missing: there is nothing to publish
+      hint: add a [[record]] with a 'name'
+    /etc/nodedns/nodedns.toml:2:10: settle: "soon" is not a length of time; write it like "200ms", "10s", "15m" or "1h30m"
+    error: 2 mistakes in the configuration
+    "#);
+}
+
+#[test]
+fn init_writes_the_example_and_never_over_a_file() {
+    let directory = TempDir::new().expect("directory");
+    let file = directory.path().join("etc/nodedns.toml");
+    let path = file.display().to_string();
+    let (exit, out, _) = config_command(parse_config(&["init", "-"]));
+    assert_eq!(exit, Exit::Ok);
+    assert_eq!(out, nodedns::config::reference::example());
+
+    assert_eq!(config_command(parse_config(&["init", &path])).0, Exit::Ok);
+    assert_eq!(fs::read_to_string(&file).expect("written"), out);
+
+    fs::write(&file, "precious").expect("written");
+    let (exit, _, err) = config_command(parse_config(&["init", &path]));
+    assert_eq!(exit, Exit::Failed);
+    assert!(err.contains("hint: --force replaces it"), "{err}");
+    assert_eq!(fs::read_to_string(&file).expect("there"), "precious");
+
+    assert_eq!(config_command(parse_config(&["init", "--force", &path])).0, Exit::Ok);
+    assert_eq!(fs::read_to_string(&file).expect("written"), out);
+}
+
+#[test]
+fn schema_is_the_shipped_one_and_a_closed_pipe_is_no_failure() {
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (exit, out, _) = config_command(parse_config(&["schema"]));
+    assert_eq!((exit, out), (Exit::Ok, nodedns::config::reference::schema()));
+    let mut err = Vec::new();
+    assert_eq!(run(&ConfigArgs { command: ConfigCommand::Schema }, &mut Closed, &mut err), Exit::Ok);
+    assert!(err.is_empty());
+}

@@ -1,1 +1,210 @@
-//! generated
+//! Files that are made from definitions and checked in, so that packagers only copy and reviewers
+//! see the difference. A stale one is rewritten, and the test fails once, naming all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+use nodedns::cli::args::Cli;
+use nodedns::cli::exit::Exit;
+use nodedns::config::raw::{RawConfig, RawRecord};
+use nodedns::config::reference;
+use serde_json::Value;
+
+#[test]
+fn generated_files_are_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = files();
+    let mut stale: Vec<String> = Vec::new();
+    for (path, contents) in &files {
+        let file = root.join(path);
+        if fs::read(&file).ok().as_deref() != Some(contents.as_bytes()) {
+            fs::create_dir_all(file.parent().expect("has a directory")).expect("directory");
+            fs::write(&file, contents).expect("written");
+            stale.push(path.display().to_string());
+        }
+    }
+    // A page of a command that is gone would be shipped for ever.
+    for entry in fs::read_dir(root.join("man")).expect("man") {
+        let path = Path::new("man").join(entry.expect("entry").file_name());
+        if !files.contains_key(&path) {
+            fs::remove_file(root.join(&path)).expect("removed");
+            stale.push(format!("{} (removed)", path.display()));
+        }
+    }
+    assert!(stale.is_empty(), "these files were stale and have been rewritten; look at them and commit:\n{stale:#?}");
+}
+
+fn files() -> BTreeMap<PathBuf, String> {
+    let mut files = BTreeMap::from([
+        (PathBuf::from("packaging/nodedns.toml"), reference::example()),
+        (PathBuf::from("packaging/nodedns.schema.json"), reference::schema()),
+        (PathBuf::from("man/nodedns.toml.5"), reference::manual()),
+    ]);
+    for (shell, name) in [(Shell::Bash, "nodedns.bash"), (Shell::Zsh, "_nodedns"), (Shell::Fish, "nodedns.fish")] {
+        let mut script = Vec::new();
+        generate(shell, &mut Cli::command(), "nodedns", &mut script);
+        files.insert(Path::new("packaging/completions").join(name), tidy(script));
+    }
+    let mut command = Cli::command();
+    command.build();
+    pages(&command, &mut files);
+    files
+}
+
+fn pages(command: &clap::Command, files: &mut BTreeMap<PathBuf, String>) {
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    files.insert(PathBuf::from(format!("man/{name}.1")), page(command, &name));
+    command.get_subcommands().for_each(|command| pages(command, files));
+}
+
+fn page(command: &clap::Command, name: &str) -> String {
+    let man = Man::new(command.clone())
+        .title(name.to_uppercase())
+        .source(format!("nodedns {}", env!("CARGO_PKG_VERSION")))
+        .manual("User Commands");
+    let mut roff = b".\\\" Made from the source by the test suite; do not edit.\n".to_vec();
+    man.render_title(&mut roff).expect("title");
+    man.render_name_section(&mut roff).expect("name");
+    man.render_synopsis_section(&mut roff).expect("synopsis");
+    man.render_description_section(&mut roff).expect("description");
+    if command.get_arguments().any(|argument| !argument.is_hide_set()) {
+        man.render_options_section(&mut roff).expect("options");
+    }
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut roff).expect("subcommands");
+    }
+    let mut text = tidy(roff);
+    let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+    let examples: Vec<&str> =
+        after.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty()).collect();
+    if !examples.is_empty() {
+        text.push_str(".SH EXAMPLES\n.nf\n");
+        for example in examples {
+            text.push_str(&format!(
+                "{}\n",
+                example.trim().replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq")
+            ));
+        }
+        text.push_str(".fi\n");
+    }
+    text.push_str(".SH \"EXIT STATUS\"\n");
+    for exit in Exit::ALL {
+        text.push_str(&format!(".TP 4\n{}\n{}\n", exit.code(), exit.meaning()));
+    }
+    text.push_str(".SH FILES\n.TP\n.I /etc/nodedns/nodedns.toml\nThe configuration, see \\fBnodedns.toml\\fR(5).\n");
+    text.push_str(".TP\n.I /run/nodedns/nodedns.sock\nThe daemon\\*(Aqs control socket.\n");
+    text.push_str(".SH \"SEE ALSO\"\n");
+    let parent = name.rsplit_once('-').map(|(parent, _)| format!("{parent}(1)"));
+    let children =
+        command.get_subcommands().map(|child| format!("{}(1)", child.get_display_name().unwrap_or(child.get_name())));
+    let pages: Vec<_> = parent.into_iter().chain(children).chain(["nodedns.toml(5)".to_owned()]).collect();
+    text.push_str(&format!("{}\n", pages.join(", ").replace('-', "\\-")));
+    text
+}
+
+/// Without white space at the ends of lines, and with one newline at the end.
+fn tidy(bytes: Vec<u8>) -> String {
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn schema() -> Value {
+    serde_json::from_str(&reference::schema()).expect("JSON")
+}
+
+/// Every key with its schema, and the value of it in `defaults`, whose arrays of tables stand for
+/// each of their elements.
+fn each_key<'a>(
+    schema: &'a Value,
+    defaults: Option<&'a Value>,
+    path: &str,
+    visit: &mut dyn FnMut(&str, &'a Value, Option<&'a Value>),
+) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let default = defaults.and_then(|defaults| defaults.get(name));
+        visit(&path, property, default);
+        each_key(property, default, &path, visit);
+        if property["items"].get("properties").is_some() {
+            each_key(&property["items"], default.and_then(|default| default.get(0)), &path, visit);
+        }
+        for choice in property["anyOf"].as_array().into_iter().flatten() {
+            each_key(choice, None, &path, visit);
+        }
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let schema = schema();
+    let (mut count, mut silent) = (0, Vec::new());
+    each_key(&schema, None, "", &mut |path, property, _| {
+        count += 1;
+        if property["description"].as_str().unwrap_or_default().trim().len() < 10 {
+            silent.push(path.to_owned());
+        }
+    });
+    assert!(silent.is_empty(), "without a doc comment: {silent:?}");
+    assert!(count > 50, "only {count} keys: the walk has lost its way");
+}
+
+#[test]
+fn documented_defaults_are_the_real_ones() {
+    let schema = schema();
+    let real = RawConfig { record: vec![RawRecord::default()], ..RawConfig::default() };
+    let real = serde_json::to_value(real).expect("JSON");
+    let mut count = 0;
+    each_key(&schema, Some(&real), "", &mut |path, property, real| {
+        // The array of records itself is empty; the one here stands for the keys below it.
+        if let (Some(documented), true) = (property.get("default"), path != "record") {
+            assert_eq!(Some(documented), real, "{path}");
+            count += 1;
+        } else if real.is_some_and(|real| !real.is_null()) && path != "record" {
+            // Without a default in the schema, there must be none: the key is within a default that is shown whole.
+            assert!(path.starts_with("record.routing."), "{path} has an undocumented default");
+        }
+    });
+    assert!(count > 25, "only {count} defaults: the walk has lost its way");
+}
+
+#[test]
+fn the_manual_and_the_example_name_every_key() {
+    let (manual, example) = (reference::manual(), reference::example());
+    each_key(&schema(), None, "", &mut |path, _, _| {
+        let name = path.rsplit('.').next().expect("a name");
+        let depth = path.matches('.').count();
+        let in_manual = manual.contains(&format!("\\fB{name}\\fR")) || manual.contains(&format!("[{name}]"));
+        // The keys of a signal's table are explained once, in the text of [signals].
+        assert!(in_manual || path.contains("signals."), "{path} is not in nodedns.toml(5)");
+        if depth < 2 {
+            let in_example = example.contains(&format!("\n#{name} = ")) || example.contains(&format!("[{name}]"));
+            assert!(in_example, "{path} is not in the example");
+        }
+    });
+}
+
+/// The names of pages and of commands are the same set, so that `man nodedns-config-check` works.
+#[test]
+fn every_command_has_a_page() {
+    let pages: BTreeSet<String> = files()
+        .keys()
+        .filter_map(|path| path.to_str()?.strip_prefix("man/")?.strip_suffix(".1"))
+        .map(str::to_owned)
+        .collect();
+    let expected = [
+        "nodedns",
+        "nodedns-addresses",
+        "nodedns-config",
+        "nodedns-config-check",
+        "nodedns-config-init",
+        "nodedns-config-schema",
+        "nodedns-config-show",
+        "nodedns-run",
+        "nodedns-status",
+    ];
+    assert_eq!(pages, expected.map(str::to_owned).into());
+}

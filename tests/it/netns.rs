@@ -90,7 +90,12 @@ impl Watched {
     }
 
     /// Does something once all is quiet, and follows what comes of it.
-    async fn after(&mut self, action: impl FnOnce(), what: &str, described: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    async fn after<T>(
+        &mut self,
+        action: impl FnOnce() -> T,
+        what: &str,
+        described: impl Fn(&Snapshot) -> bool,
+    ) -> Snapshot {
         self.settle().await;
         let before = self.read().await;
         assert!(!described(&before), "{what} even before");

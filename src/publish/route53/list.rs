@@ -69,14 +69,14 @@ impl<'a> Reader<'a> {
                 (false, _) => passed = true,
             }
         }
-        if passed || !page.is_truncated() {
+        if !page.is_truncated() {
             return Ok(None);
         }
-        let Some(next) = page.next_record_name() else {
-            return Err(self.broken("it goes on, but does not say where"));
-        };
-        if !self.is_at(next) {
-            return Ok(None);
+        match page.next_record_name().map(|next| self.is_at(next)) {
+            None => return Err(self.broken("it goes on, but does not say where")),
+            Some(false) => return Ok(None),
+            Some(true) if passed => return Err(self.broken("other names stand between its record sets")),
+            Some(true) => {}
         }
         let cursor = Cursor {
             name: self.name.as_str().to_owned(),
@@ -235,6 +235,7 @@ mod tests {
             (vec![stuck.clone(), stuck], "where it has been before"),
             (vec![page(&[set(US, "A", Some("x")), set(US, "A", Some("x"))])], "the A record set 'x' is there twice"),
             (vec![page(&[set("b.example.", "A", None), set(US, "A", None)])], "other names stand between"),
+            (vec![going_on(&[set("b.example.", "A", None)]).next_record_name(US)], "other names stand between"),
             (vec![page(&[set(US, "A", None)]).max_items(0)], "the answer breaks off"),
             (vec![page(&[strange.expect("a set")])], "the A record set 'new' cannot be kept as it is: it has a set"),
         ] {

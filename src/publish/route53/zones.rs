@@ -84,18 +84,13 @@ impl<'a> Reader<'a> {
         if page.max_items() < 1 {
             return Err(broken("the answer breaks off"));
         }
-        let mut passed = false;
         for zone in page.hosted_zones() {
-            match DnsName::parse(zone.name()) {
-                Ok(name) if self.is_wanted(&name) => self.zones.push(HostedZone {
-                    id: bare_id(zone.id()).to_owned(),
-                    name,
-                    private: zone.config().is_some_and(|config| config.private_zone()),
-                }),
-                _ => passed = self.key.is_some(),
+            if let Some(name) = DnsName::parse(zone.name()).ok().filter(|name| self.is_wanted(name)) {
+                let private = zone.config().is_some_and(|config| config.private_zone());
+                self.zones.push(HostedZone { id: bare_id(zone.id()).to_owned(), name, private });
             }
         }
-        if passed || !page.is_truncated() {
+        if !page.is_truncated() {
             return Ok(None);
         }
         let Some(next) = page.next_dns_name() else {

@@ -8,6 +8,7 @@ fn a_link_that_comes_up_gets_its_link_local_address_after_dad() {
     in_lab(|lab| async move {
         lab.wire("eth0");
         lab.ip("link set eth0 down");
+        lab.make_link_local("eth0");
         let mut watched = Watched::start();
         let up = |s: &Snapshot| link(s, "eth0").is_some_and(|link| link.up && link.running);
         watched.after(|| lab.ip("link set eth0 up"), "the link up", up).await;
@@ -75,6 +76,8 @@ fn an_optimistic_address_is_published_though_it_is_tentative() {
     in_lab(|lab| async move {
         lab.wire("eth0");
         lab.sysctl("net/ipv6/conf/eth0/optimistic_dad", "1");
+        // Without it the kernel says nothing of the address before detection has ended.
+        lab.sysctl("net/ipv6/conf/eth0/use_optimistic", "1");
         let mut watched = Watched::start();
         let add = || lab.ip("address add 2600::1/64 dev eth0 optimistic");
         let snapshot = watched.after(add, "the address", |s| find(s, "2600::1").is_some()).await;
@@ -271,6 +274,10 @@ fn the_default_route_decides_which_uplink_comes_first() {
 
         let forbid = || lab.ip("route replace prohibit default metric 0");
         watched.after(forbid, "no way out", |s| s.default_v4.is_none()).await;
+
+        let delete = || lab.ip("-6 route del default");
+        let snapshot = watched.after(delete, "no way out", |s| s.default_v6.is_none()).await;
+        assert_eq!(selected(&snapshot, RecordType::Aaaa), [ip("2600::1"), ip("2700::1")]);
     });
 }
 
@@ -280,8 +287,6 @@ fn other_routes_than_the_default_do_not_wake_the_watcher() {
         lab.wire("eth0");
         lab.ip("address add 11.0.0.1/24 dev eth0");
         let mut watched = Watched::start();
-        // It comes with an event of its own.
-        watched.until("the link-local address", has_link_local).await;
         watched.settle().await;
         let before = watched.counters.events();
         lab.batch((0..1000).map(|n| format!("route add 13.{}.{}.0/24 via 11.0.0.2 dev eth0", n / 256, n % 256)));

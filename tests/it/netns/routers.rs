@@ -24,6 +24,7 @@ fn autoconfigured(snapshot: &Snapshot) -> (Vec<IpAddr>, Vec<IpAddr>) {
 async fn wired(lab: &Lab) -> (Router, Watched) {
     lab.wire("eth0");
     lab.sysctl("net/ipv6/conf/eth0/use_tempaddr", "2");
+    lab.make_link_local("eth0");
     let router = lab.router("eth0");
     let mut watched = Watched::start();
     watched.until("the link-local address", has_link_local).await;
