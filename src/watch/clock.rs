@@ -155,7 +155,8 @@ mod tests {
     async fn the_alarm_waits_for_the_moment_and_not_longer_than_it_is_asked() {
         let alarm = Alarm::new().expect("a timerfd");
         let start = now();
-        alarm.until(Some(start + Duration::from_millis(30))).await.expect("the timer works");
+        let wait = alarm.until(Some(start + Duration::from_millis(30)));
+        tokio::time::timeout(30 * SECOND, wait).await.expect("it goes off").expect("the timer works");
         assert!(now() - start >= Duration::from_millis(30));
         // What has passed, and what lies before the clock's first tick, returns at once.
         alarm.until(Some(start)).await.expect("the timer works");
@@ -174,5 +175,25 @@ mod tests {
         tokio::time::sleep(2 * soon).await;
         assert!(wait(Some(now() + 60 * SECOND), soon).await.is_err());
         assert!(wait(None, soon).await.is_err());
+    }
+
+    /// In a time namespace the two clocks are a day apart, as after a night in suspend: a timer on
+    /// the wrong one would be a day late.
+    #[test]
+    fn the_alarm_goes_by_the_clock_that_counts_suspend() {
+        let run = |program: &std::ffi::OsStr, arguments: &[&str]| {
+            let mut command = std::process::Command::new("unshare");
+            command.args(["--time", "--fork", "--kill-child", "--boottime", "86400"]).arg(program).args(arguments);
+            command.output()
+        };
+        if !run("true".as_ref(), &[]).is_ok_and(|probe| probe.status.success()) {
+            assert!(std::env::var_os("NODEDNS_FORBID_SKIP").is_none_or(|value| value != "1"), "no time namespaces");
+            return println!("skipped: no time namespaces here");
+        }
+        let program = std::env::current_exe().expect("the test binary has a path");
+        let test = "watch::clock::tests::the_alarm_waits_for_the_moment_and_not_longer_than_it_is_asked";
+        let output = run(program.as_ref(), &["--exact", test]).expect("the test binary runs");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
     }
 }

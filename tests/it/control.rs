@@ -414,27 +414,40 @@ async fn a_daemon_that_hangs_is_given_up() {
     assert_eq!(error.to_string(), "the daemon did not answer within 0.05 s");
 }
 
-#[tokio::test]
-async fn clients_that_never_speak_or_never_read_are_dropped_and_hold_up_nobody() {
-    let limits = Limits { patience: Duration::from_millis(200), clients: 2, privileged: 2 };
-    let daemon = Daemon::with_limits(huge_status(), limits);
-    let silent = [0; 2].map(|_| UnixStream::connect(daemon.socket()).expect("the daemon listens"));
-    let deaf = [0; 2].map(|_| {
-        let mut stream = UnixStream::connect(daemon.socket()).expect("the daemon listens");
-        stream.write_all(b"{\"request\":\"watch\"}\n").expect("the daemon listens");
-        stream
-    });
-    // All places are taken; this one gets in as soon as the patience with the others is over.
-    let status = loop {
-        match client::status(&daemon.socket(), PATIENCE).await {
-            Err(Error::Refused(refusal)) if refusal.code == "too_many_clients" => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+async fn ask(socket: PathBuf) -> Result<Status, Error> {
+    client::status(&socket, PATIENCE).await
+}
+
+/// Asks again for as long as there is no place, which must not be long.
+async fn let_in<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            match ask().await {
+                Err(Error::Refused(refusal)) if refusal.code == "too_many_clients" => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                other => return other.expect("an answer"),
             }
-            other => break other,
         }
     };
-    assert_eq!(status.expect("an answer").records.len(), 3_000);
-    drop((silent, deaf));
+    tokio::time::timeout(PATIENCE, asking).await.expect("a place becomes free")
+}
+
+#[tokio::test]
+async fn clients_that_never_speak_or_never_read_are_dropped_and_hold_up_nobody() {
+    for request in ["", "{\"request\":\"status\"}\n", "{\"request\":\"watch\"}\n"] {
+        let limits = Limits { patience: Duration::from_millis(200), clients: 2, privileged: 2 };
+        let daemon = Daemon::with_limits(huge_status(), limits);
+        // They take all places. The next one gets in as soon as the patience with them is over.
+        let idle = [0; 4].map(|_| {
+            let mut stream = UnixStream::connect(daemon.socket()).expect("the daemon listens");
+            stream.write_all(request.as_bytes()).expect("the daemon listens");
+            stream
+        });
+        let status = let_in(|| ask(daemon.socket())).await;
+        assert_eq!(status.records.len(), 3_000);
+        drop(idle);
+    }
 }
 
 #[tokio::test]
@@ -462,13 +475,7 @@ async fn a_thousand_clients_take_no_more_than_their_places() {
     assert_eq!(turned_away, 960);
     assert!(matches!(client::status(&daemon.socket(), PATIENCE).await, Err(Error::Refused(_))));
     drop(crowd);
-    let status = loop {
-        match client::status(&daemon.socket(), PATIENCE).await {
-            Err(Error::Refused(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-            other => break other,
-        }
-    };
-    assert!(status.is_ok());
+    assert!(let_in(|| ask(daemon.socket())).await.healthy);
 }
 
 #[tokio::test]
@@ -476,12 +483,7 @@ async fn a_watcher_that_hangs_up_gives_its_place_free() {
     let limits = Limits { patience: PATIENCE, clients: 1, privileged: 0 };
     let daemon = Daemon::with_limits(healthy_status(), limits);
     for _ in 0..3 {
-        let watcher = loop {
-            match client::watch(&daemon.socket(), PATIENCE).await {
-                Err(Error::Refused(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-                other => break other,
-            }
-        };
-        drop(watcher.expect("a place"));
+        let socket = daemon.socket();
+        drop(let_in(|| client::watch(&socket, PATIENCE)).await);
     }
 }
