@@ -14,14 +14,15 @@ use crate::config::raw::RawConfig;
 use crate::config::tree::{Kind, Member, Node, Path, Step, Table};
 
 /// Every key that is unknown and every value that is not of its key's type. What is reported is
-/// marked as broken, so that the rest can still be read.
-pub(super) fn check(layer: &mut Node) -> Vec<Problem> {
+/// marked as broken, so that the rest can still be read. Records are counted on from those of the
+/// layers before.
+pub(super) fn check(layer: &mut Node, records_before: usize) -> Vec<Problem> {
     let mut problems = Vec::new();
     while let Err(error) = RawConfig::deserialize(&*layer) {
         let path = error.path();
         problems.push(Problem {
             source: error.origin.clone().unwrap_or_else(|| layer.origin.clone()),
-            path: path.to_string(),
+            path: path.with_records_after(records_before).to_string(),
             message: error.message,
             hint: error.hint,
         });

@@ -28,9 +28,10 @@ const SOCKET_PATH_MAX: usize = 107;
 /// A day: nothing that is waited for is longer.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The configuration, and everything that is wrong with it. Only with no problem is it meant to be used.
-pub(super) fn validate(raw: &RawConfig, tree: &Node) -> (Config, Vec<Problem>) {
-    let mut judge = Judge { tree, problems: Vec::new() };
+/// The configuration, and everything that is wrong with it. Only with no problem is it meant to be
+/// used. Of an `incomplete` one, a layer is known not to have been read.
+pub(super) fn validate(raw: &RawConfig, tree: &Node, incomplete: bool) -> (Config, Vec<Problem>) {
+    let mut judge = Judge { tree, incomplete, problems: Vec::new() };
     let cluster = cluster(raw, &mut judge);
     let config = Config {
         node: node(raw, &mut judge, &cluster),
@@ -49,6 +50,7 @@ pub(super) fn validate(raw: &RawConfig, tree: &Node) -> (Config, Vec<Problem>) {
 /// Collects problems and finds out where each was written.
 pub(super) struct Judge<'a> {
     tree: &'a Node,
+    incomplete: bool,
     problems: Vec<Problem>,
 }
 
@@ -61,6 +63,13 @@ impl Judge<'_> {
     /// Reports a problem and what to do about it.
     pub(super) fn advise(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
         self.report(path, message.into(), Some(hint.into()));
+    }
+
+    /// Reports that something is nowhere to be found.
+    fn miss(&mut self, path: &Path, message: &str, hint: &str) {
+        if !self.incomplete {
+            self.advise(path, message, hint);
+        }
     }
 
     fn report(&mut self, path: &Path, message: String, hint: Option<String>) {
@@ -90,7 +99,7 @@ impl Judge<'_> {
 fn cluster(raw: &RawConfig, judge: &mut Judge<'_>) -> String {
     let path = Path::default().key("cluster");
     let Some(cluster) = &raw.cluster else {
-        judge.advise(&path, "missing", "name the cluster, for example cluster = \"home\"");
+        judge.miss(&path, "missing", "name the cluster, for example cluster = \"home\"");
         return String::new();
     };
     match OwnerId::new(cluster, "n") {
@@ -253,7 +262,7 @@ fn socket(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
 fn records(raw: &RawConfig, judge: &mut Judge<'_>, cluster: &str) -> Vec<RecordTemplate> {
     let path = Path::default().key("record");
     if raw.record.is_empty() {
-        judge.advise(&path, "missing: there is nothing to publish", "add a [[record]] with a 'name'");
+        judge.miss(&path, "missing: there is nothing to publish", "add a [[record]] with a 'name'");
     }
     let mut records: Vec<RecordTemplate> = Vec::new();
     for (index, table) in raw.record.iter().enumerate() {
