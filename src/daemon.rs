@@ -24,7 +24,6 @@ use crate::config::{self, Config, LogFormat, Problems, Sources};
 use crate::control::protocol::Status;
 use crate::control::server::{Limits, Server};
 use crate::decide::engine::{Effect, Engine, Event};
-use crate::decide::observed::Observed;
 use crate::decide::policy::Policy;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::{Route53, Settings};
@@ -224,7 +223,6 @@ impl Daemon {
     }
 
     fn node(&mut self, event: NodeEvent) {
-        log::node(&event, &self.view);
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
     }

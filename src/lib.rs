@@ -1,4 +1,37 @@
 //! nodedns keeps one node's own record sets in Route 53 true to its addresses and health.
+//!
+//! On every node it **watches** what is true, **decides** what should be published, and
+//! **publishes** exactly that, and nothing that is not its own.
+//!
+//! ```text
+//!   netlink ──┐                                        ┌── Route 53
+//!             ├─▶ watch ──events──▶ decide ──effects──▶ publish
+//!   Node ─────┘                       │                └── memory (dry run)
+//!                                     └─ report ─▶ control ─▶ nodedns status
+//! ```
+//!
+//! | module | what it is for | what is deliberately absent |
+//! |---|---|---|
+//! | [`decide`] | what should be published, and why: plan, guard, engine | IO, clocks, logging, `async`, serde |
+//! | [`watch`] | what is true: addresses, the Node, time | decisions; settling; a way to write anything |
+//! | [`publish`] | makes it so: one trait, Route 53 and memory behind it | retries; an SDK's types in its interface |
+//! | [`control`] | talks to the running daemon over a unix socket | requests that change anything |
+//! | [`config`] | what the operator wants, from files to policy | secrets; anything read from the network |
+//! | [`cli`] | the commands, one file each | the daemon's internals |
+//! | [`daemon`] | wires all of it to one loop | decisions |
+//! | [`systemd`], [`telemetry`] | the service manager and the log | |
+//!
+//! `tests/it/layers.rs` enforces who may use whom.
+//!
+//! # Invariants
+//! - Only record sets with this node's own owner id ([`decide::owner::OwnerId`]) are created,
+//!   changed or deleted. The one exception is a witness: deleted and created again, unchanged, in
+//!   one batch, so that Route 53 itself refuses a withdrawal that would empty a pool
+//!   ([`decide::guard`]).
+//! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].
+//! - A listing is whole or an error. Nothing remote ends the process.
+//! - One loop owns all state; watchers and requests are tasks that only send.
+//! - A dry run holds no Route 53 client, so there is nothing in it that could write.
 
 pub mod cli;
 pub mod config;

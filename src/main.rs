@@ -1,1 +1,36 @@
-fn main() {}
+//! `nodedns`: parses the command line, runs the command, ends with its exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use nodedns::cli::args::{Cli, Command};
+use nodedns::cli::exit::Exit;
+use nodedns::cli::{addresses, config, failure, run, status};
+use nodedns::daemon;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| failure::report(&error, &mut io::stderr())),
+        Err(error) => {
+            // A reader of the help that has seen enough is no failure.
+            let _ = error.print();
+            Exit::of_usage(&error)
+        }
+    };
+    exit.into()
+}
+
+fn dispatch(command: Command) -> anyhow::Result<Exit> {
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
+    match command {
+        Command::Run(args) => {
+            let on_status = args.dry_run.then(|| run::printer(io::stdout()));
+            daemon::run(daemon::Options { sources: run::sources(&args), dry_run: args.dry_run, on_status })?;
+            Ok(Exit::Ok)
+        }
+        Command::Status(args) => status::run(&args, out),
+        Command::Addresses(args) => addresses::run(&args, out),
+        Command::Config(args) => Ok(config::run(&args, out, err)),
+    }
+}

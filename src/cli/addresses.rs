@@ -1,34 +1,60 @@
 //! `nodedns addresses`: every address of the host, and why it is or is not published.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 
+use crate::cli::args::{AddressesArgs, Class, ConfigFile, Output};
+use crate::cli::config::sources;
+use crate::cli::exit::Exit;
 use crate::cli::render::{emit, emit_json, table, terminal_width};
+use crate::config::{DEFAULT_PATH, Problems, load};
 use crate::control::protocol::AddressStatus;
 use crate::control::translate;
 use crate::decide::select::{AddressClass, AddressRules, assess};
 use crate::watch::addresses::snapshot;
 
-/// Shows the addresses that the host has now, judged for each of the classes. Needs no daemon.
+/// Shows the addresses that the host has now, judged for each class that a record asks for. Needs
+/// no daemon, and without a configuration judges as an empty one would.
 ///
 /// # Errors
-/// When the kernel cannot be asked or the output cannot be written.
-pub async fn show(
-    rules: &AddressRules,
-    classes: &[AddressClass],
-    json: bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let snapshot = snapshot().await.context("cannot read the host's addresses")?;
-    let judged = |class: &AddressClass| translate::addresses(&assess(&snapshot, rules, *class), *class);
+/// When there is a configuration that cannot be read, the kernel cannot be asked or the output
+/// cannot be written.
+pub fn run(args: &AddressesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let (rules, configured) = configuration(&args.config)?;
+    let classes = args.class.map_or(configured, |class| vec![class.into()]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let snapshot = runtime.block_on(snapshot()).context("cannot read the host's addresses")?;
+    let judged = |class: &AddressClass| translate::addresses(&assess(&snapshot, &rules, *class), *class);
     let addresses: Vec<_> = classes.iter().flat_map(judged).collect();
-    if json {
-        emit_json(out, &addresses, false)?;
-    } else {
-        emit(out, &render(&addresses, terminal_width()))?;
+    match args.output {
+        Output::Json => emit_json(out, &addresses, false)?,
+        Output::Table => emit(out, &render(&addresses, terminal_width()))?,
     }
-    Ok(())
+    Ok(Exit::Ok)
+}
+
+/// The `[addresses]` table and the classes of the records.
+fn configuration(file: &ConfigFile) -> Result<(AddressRules, Vec<AddressClass>), Problems> {
+    if file.path.is_none() && !Path::new(DEFAULT_PATH).exists() {
+        return Ok((AddressRules::default(), vec![AddressClass::default()]));
+    }
+    let config = load(&sources(file))?.config;
+    let classes: BTreeSet<_> = config.records.iter().map(|record| record.policy.class).collect();
+    Ok((config.addresses, classes.into_iter().collect()))
+}
+
+impl From<Class> for AddressClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Global => AddressClass::Global,
+            Class::Private => AddressClass::Private,
+            Class::Shared => AddressClass::Shared,
+            Class::Any => AddressClass::Any,
+        }
+    }
 }
 
 /// The addresses as a table, one for each class.

@@ -4,5 +4,7 @@ pub mod addresses;
 pub mod args;
 pub mod config;
 pub mod exit;
+pub mod failure;
 pub mod render;
+pub mod run;
 pub mod status;

@@ -82,28 +82,33 @@ pub fn distance(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the output")]
+pub struct OutputError(#[source] io::Error);
+
+impl OutputError {
+    /// Whether it only means that the reader has seen enough (`nodedns status | head -1`).
+    pub fn is_broken_pipe(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// Writes `value` as JSON and a line break: on many lines, or on one.
 ///
 /// # Errors
-/// As [`emit`].
-pub fn emit_json(out: &mut dyn Write, value: &impl Serialize, one_line: bool) -> io::Result<()> {
+/// When it cannot be written.
+pub fn emit_json(out: &mut dyn Write, value: &impl Serialize, one_line: bool) -> Result<(), OutputError> {
     let json = if one_line { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
-    emit(out, &(json? + "\n"))
+    emit(out, &(json.map_err(|error| OutputError(error.into()))? + "\n"))
 }
 
 /// Writes the text at once.
 ///
 /// # Errors
-/// When it cannot be written; [`is_broken_pipe`] tells whether that matters.
-pub fn emit(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-/// Whether an error only says that the reader has seen enough (`nodedns status | head -1`).
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(broken))
+/// When it cannot be written.
+pub fn emit(out: &mut dyn Write, text: &str) -> Result<(), OutputError> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError)
 }
 
 #[cfg(test)]

@@ -2,12 +2,16 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::cli::args::{Output, StatusArgs};
+use crate::cli::config::sources;
+use crate::cli::exit::Exit;
 use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_width};
+use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
     ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
@@ -20,29 +24,46 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a table on a terminal is drawn again while nothing happens, so that ages go on.
 const REDRAW: Duration = Duration::from_secs(1);
 
-/// Erases the terminal's screen and what has scrolled off it stays: ECMA-48 CUP and ED.
+/// Empties the terminal's screen, not what has scrolled off it (ECMA-48 CUP and ED).
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Shows the status once; whether everything is as it should be.
+/// Shows the status once, or with `--watch` again whenever it changes, until the daemon stops: JSON
+/// then as a line for each, a table on a terminal in place, elsewhere as a block for each.
 ///
 /// # Errors
-/// When the daemon cannot be asked ([`client::Error`]) or the output cannot be written.
-pub async fn show(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
+/// When the daemon cannot be asked ([`client::Error`]), the configuration that was named cannot be
+/// read, or the output cannot be written.
+pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
+    let socket = socket(args)?;
+    let json = args.output == Output::Json;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if args.watch { runtime.block_on(follow(&socket, json, out)) } else { runtime.block_on(show(&socket, json, out)) }
+}
+
+/// Where the daemon listens. Who may ask it may not be able to read its configuration, and it may
+/// well run on with what it has read before somebody broke the file.
+fn socket(args: &StatusArgs) -> Result<PathBuf, Problems> {
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    match load(&sources(&args.config)) {
+        Ok(loaded) => Ok(loaded.config.socket),
+        Err(_) if args.config.path.is_none() => Ok(DEFAULT_SOCKET.into()),
+        Err(problems) => Err(problems),
+    }
+}
+
+async fn show(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let status = client::status(socket, PATIENCE).await?;
     if json {
         emit_json(out, &status, false)?;
     } else {
         emit(out, &render(&status, clock::wall(), terminal_width()))?;
     }
-    Ok(status.healthy)
+    Ok(if status.healthy { Exit::Ok } else { Exit::Differs })
 }
 
-/// Shows the status again whenever it changes, until the daemon stops: JSON as a line for each, a
-/// table on a terminal in place, elsewhere as a block for each.
-///
-/// # Errors
-/// As [`show`]; also when the daemon stops.
-pub async fn follow(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn follow(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut watch = client::watch(socket, PATIENCE).await?;
     let in_place = !json && io::stdout().is_terminal();
     let mut status = watch.next().await?;

@@ -61,6 +61,22 @@ pub enum BindError {
     },
 }
 
+impl BindError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            BindError::InUse(_) => Some("'systemctl status nodedns' shows the one that systemd runs; stop it first"),
+            BindError::NotASocket(_) => Some("remove it, or set control.socket to another path"),
+            BindError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => {
+                    Some("set control.socket to a path in a directory that this user may write to")
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
 /// A socket that listens. Dropping it unlinks the socket file.
 #[derive(Debug)]
 pub struct Server {

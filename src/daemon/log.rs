@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 
 use crate::config::Problems;
-use crate::daemon::view::View;
 use crate::decide::engine::Notice;
 use crate::decide::provider::ErrorKind;
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, RecordType};
-use crate::watch::node::NodeEvent;
 
 pub(super) fn notice(notice: &Notice) {
     match notice {
         Notice::Intent { target, rtype, intent, reason, desired } => {
             let (record, zone, addresses) = (&target.name, &target.zone, list(desired));
-            // What nobody can have an opinion on yet is no news.
-            if matches!(reason, Reason::PoolUnknown | Reason::AddressesUnknown | Reason::AddressUnconfirmed) {
+            // That something is not known is told, with its cause, by whoever failed to find it out.
+            if matches!(
+                reason,
+                Reason::PoolUnknown | Reason::AddressesUnknown | Reason::NodeUnknown | Reason::AddressUnconfirmed
+            ) {
                 tracing::debug!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {reason}");
             } else if *intent == "hold" {
                 tracing::warn!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {intent}: {reason}");
@@ -57,20 +58,6 @@ pub(super) fn notice(notice: &Notice) {
             let record = &target.name;
             tracing::warn!(%record, "{record}: no longer configured; its record sets stay until someone deletes them");
         }
-    }
-}
-
-pub(super) fn node(event: &NodeEvent, before: &View) {
-    let detail = &event.detail;
-    match &detail.error {
-        Some(error) if before.kubernetes.error.as_ref() != Some(error) => {
-            tracing::warn!("the Node's state is not known: {}", error.replace('\n', "; "));
-        }
-        None if detail.connected && !before.kubernetes.connected => {
-            let server = detail.server.as_deref().unwrap_or_default();
-            tracing::info!(server, "the Kubernetes API answers");
-        }
-        _ => {}
     }
 }
 

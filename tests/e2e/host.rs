@@ -163,8 +163,13 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
         self.daemon = Some(command.spawn().expect("the daemon starts"));
     }
 
+    /// The daemon's process id; 0 when it does not run.
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.as_ref().map_or(0, Child::id)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.daemon.as_ref().and_then(|daemon| Pid::from_raw(daemon.id().cast_signed())) {
+        if let Some(pid) = Pid::from_raw(self.pid().cast_signed()) {
             let _ = kill_process(pid, signal);
         }
     }

@@ -52,7 +52,9 @@ fn a_nodes_life() {
         let requests = host.comes_to("the IPv6 address is deprecated", both(V4_NEW, V6_NEW)).await;
         assert_eq!(words(&requests), ["change", "change"]);
 
-        host.lab.ip("-6 addr flush dev eth0 scope global");
+        for address in [V6, V6_NEW] {
+            host.lab.ip(&format!("addr del {address}/64 dev eth0"));
+        }
         let requests = host.comes_to("IPv6 is gone", Expected { v4: Some(V4_NEW), v6: None }).await;
         assert_eq!(words(&requests), ["change", "change"]);
 

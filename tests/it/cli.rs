@@ -1,5 +1,12 @@
 //! The command line: what it prints, and how it ends.
 
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
 use nodedns::cli::{addresses, status};
 use nodedns::control::protocol::{KubernetesStatus, NodeCondition, Status};
 use nodedns::control::translate;
@@ -8,7 +15,8 @@ use nodedns::decide::record::RecordType;
 use nodedns::decide::report::Report;
 use nodedns::decide::select::{AddressClass, AddressRules, assess};
 
-use crate::control::{healthy_record, noon, status_of, troubled_report};
+use crate::control::{Daemon, healthy_record, noon, status_of, troubled_report};
+use crate::support::skip;
 
 fn healthy() -> Status {
     status_of(&Report {
@@ -135,4 +143,185 @@ fn every_address_is_shown_with_the_reason() {
         serde_json::to_string_pretty(&of(AddressClass::Global)[..3]).expect("data")
     );
     assert_eq!(addresses::render(&[], Some(80)), "the host has no addresses\n");
+}
+
+/// The program itself, with nothing of this process's environment that could mean something to it.
+fn nodedns(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodedns"));
+    command.env_clear().args(args);
+    command
+}
+
+/// Runs it while the runtime goes on serving the socket.
+async fn output(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+#[tokio::test]
+async fn the_exit_code_of_status_says_whether_all_is_well() {
+    let daemon = Daemon::start(healthy());
+    let socket = daemon.socket();
+    let table = output(nodedns(&["status", "--socket", path(&socket)])).await;
+    assert_eq!((table.status.code(), text(&table.stderr)), (Some(0), ""));
+    assert!(text(&table.stdout).starts_with("node-1 in cluster home: healthy ("), "{}", text(&table.stdout));
+
+    let troubled = status_of(&troubled_report());
+    daemon.status.send_replace(Arc::new(troubled.clone()));
+    let json = output(nodedns(&["status", "--socket", path(&socket), "--output", "json"])).await;
+    assert_eq!((json.status.code(), text(&json.stderr)), (Some(2), ""));
+    assert_eq!(serde_json::from_slice::<Status>(&json.stdout).expect("the documented JSON"), troubled);
+}
+
+#[tokio::test]
+async fn status_finds_the_socket_that_the_configuration_names() {
+    let daemon = Daemon::start(healthy());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("nodedns.toml");
+    let record = "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n";
+    let socket = format!("[control]\nsocket = {:?}\n", path(&daemon.socket()));
+    std::fs::write(&file, format!("cluster = \"home\"\n{socket}{record}")).expect("a file");
+    let found = output(nodedns(&["status", "--config", path(&file)])).await;
+    assert_eq!((found.status.code(), text(&found.stderr)), (Some(0), ""));
+    let variable = output({
+        let mut command = nodedns(&["status"]);
+        command.env("NODEDNS_CONFIG", &file);
+        command
+    });
+    assert_eq!(variable.await.status.code(), Some(0));
+    std::fs::write(&file, "cluster = 7\n").expect("a file");
+    let bad = output(nodedns(&["status", "--config", path(&file)])).await;
+    assert_eq!(bad.status.code(), Some(78));
+    assert!(text(&bad.stderr).contains("nodedns.toml:1:"), "{}", text(&bad.stderr));
+}
+
+#[tokio::test]
+async fn without_a_daemon_status_says_so_and_what_to_do() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let socket = directory.path().join("nodedns.sock");
+    let ended = output(nodedns(&["status", "--socket", path(&socket)])).await;
+    assert_eq!((ended.status.code(), text(&ended.stdout)), (Some(69), ""));
+    assert_eq!(
+        text(&ended.stderr),
+        format!(
+            "error: the daemon is not running (no socket at {})\n\
+             hint: 'systemctl status nodedns' and 'journalctl -u nodedns' say more\n",
+            socket.display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn who_is_not_in_the_group_is_told_how_to_get_in() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can run a command as another user");
+    }
+    let daemon = Daemon::start(healthy());
+    let directory = daemon.socket().parent().expect("a directory").to_owned();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its owner may");
+    // Where cargo has put the program, another user may not be let in.
+    let program = directory.join("nodedns");
+    std::fs::copy(env!("CARGO_BIN_EXE_nodedns"), &program).expect("a copy");
+    let mut command = Command::new(&program);
+    command.env_clear().args(["status", "--socket", path(&daemon.socket())]).uid(65534).gid(65534);
+    let ended = output(command).await;
+    assert_eq!(ended.status.code(), Some(77), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("\nhint: run this as root, or join the group: "), "{}", text(&ended.stderr));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let daemon = Daemon::start(healthy());
+    let mut command = nodedns(&["status", "--socket", path(&daemon.socket())]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdout(writer);
+    let ended = output(command).await;
+    assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn watching_in_a_pipe_gives_a_line_or_a_block_for_each_change() {
+    let daemon = Daemon::start(healthy());
+    let socket = daemon.socket();
+    let watch = |format: &str| {
+        let args = ["status", "--watch", "--output", format, "--socket", path(&socket)];
+        let mut child =
+            nodedns(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output"));
+        (child, lines)
+    };
+    let (mut json, mut json_lines) = watch("json");
+    let (mut table, mut table_lines) = watch("table");
+    let first = tokio::task::spawn_blocking(move || {
+        let (mut json_line, mut table_line) = (String::new(), String::new());
+        json_lines.read_line(&mut json_line).expect("a line");
+        table_lines.read_line(&mut table_line).expect("a line");
+        assert!(serde_json::from_str::<Status>(&json_line).expect("JSON").healthy);
+        assert!(table_line.contains("healthy"), "{table_line}");
+        (json_lines, table_lines)
+    });
+    let (mut json_lines, mut table_lines) = first.await.expect("both watch by now");
+    daemon.status.send_replace(Arc::new(status_of(&troubled_report())));
+    // The daemon stops; what it has said before must arrive all the same.
+    let ends = tokio::task::spawn_blocking(move || {
+        let mut json_line = String::new();
+        json_lines.read_line(&mut json_line).expect("a line");
+        assert!(!serde_json::from_str::<Status>(&json_line).expect("JSON").healthy);
+        let mut blocks = String::new();
+        while !blocks.contains("4 of 6 need attention") {
+            assert!(table_lines.read_line(&mut blocks).expect("a line") > 0, "{blocks}");
+        }
+        assert!(!blocks.contains('\x1b'), "{blocks}");
+        (json_lines, table_lines)
+    });
+    let (_json_lines, _table_lines) = ends.await.expect("both have seen the change");
+    drop(daemon);
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut said = String::new();
+        table.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+        (json.wait().expect("it ends").code(), table.wait().expect("it ends").code(), said)
+    });
+    let (json, table, said) = ended.await.expect("no panic");
+    assert_eq!((json, table), (Some(69), Some(69)), "{said}");
+    assert!(said.starts_with("error: the daemon has closed the connection\n"), "{said}");
+}
+
+#[test]
+fn the_addresses_of_this_host_are_shown_without_daemon_or_rights() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("nodedns.toml");
+    let record = |class| format!("[[record]]\nname = \"{class}.example.com\"\nclass = \"{class}\"\n");
+    std::fs::write(&file, format!("cluster = \"home\"\n{}{}", record("shared"), record("global"))).expect("a file");
+    let run = |args: &[&str]| {
+        let ended = nodedns(args).output().expect("the program starts");
+        assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""), "{args:?}");
+        ended.stdout
+    };
+    let json = run(&["addresses", "--config", path(&file), "--output", "json"]);
+    let addresses: Vec<nodedns::control::protocol::AddressStatus> = serde_json::from_slice(&json).expect("JSON");
+    let loopback: Vec<_> = addresses.iter().filter(|a| a.address.to_string() == "127.0.0.1").collect();
+    let classes: Vec<_> = loopback.iter().map(|address| address.class.as_str()).collect();
+    assert_eq!(classes, ["global", "shared"]);
+    assert!(loopback.iter().all(|address| !address.publishable && address.reason == "excluded_by_default"));
+
+    let table = run(&["addresses", "--class", "any", "--config", path(&file)]);
+    let line = text(&table).lines().find(|line| line.starts_with("127.0.0.1/8")).expect("the loopback's line");
+    assert!(line.contains(" no ") && line.contains("loopback"), "{line}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_its_own_code() {
+    let ended = nodedns(&["status", "--sokcet", "x"]).output().expect("the program starts");
+    assert_eq!((ended.status.code(), text(&ended.stdout)), (Some(64), ""));
+    assert!(text(&ended.stderr).contains("--socket"), "{}", text(&ended.stderr));
+    let help = nodedns(&["--help"]).output().expect("the program starts");
+    assert_eq!((help.status.code(), text(&help.stderr)), (Some(0), ""));
 }

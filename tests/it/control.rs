@@ -188,14 +188,14 @@ pub(crate) fn status_of(report: &Report) -> Status {
 }
 
 /// A daemon's end of a socket in a temporary directory.
-struct Daemon {
+pub(crate) struct Daemon {
     directory: tempfile::TempDir,
-    status: watch::Sender<Arc<Status>>,
+    pub(crate) status: watch::Sender<Arc<Status>>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Daemon {
-    fn start(status: Status) -> Self {
+    pub(crate) fn start(status: Status) -> Self {
         Daemon::with_limits(status, Limits { patience: PATIENCE, ..Limits::default() })
     }
 
@@ -207,7 +207,7 @@ impl Daemon {
         Daemon { directory, status, server }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         socket_in(&self.directory)
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nodedns::decide::address::{HostAddress, Interface, Snapshot};
+use nodedns::decide::address::{HostAddress, Interface, Scope, Snapshot};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::record::RecordType;
 use nodedns::decide::select::{AddressClass, AddressRules, Refusal, assess, select};
@@ -90,7 +90,12 @@ impl Watched {
     }
 
     /// Does something once all is quiet, and follows what comes of it.
-    async fn after(&mut self, action: impl FnOnce(), what: &str, described: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    async fn after<T>(
+        &mut self,
+        action: impl FnOnce() -> T,
+        what: &str,
+        described: impl Fn(&Snapshot) -> bool,
+    ) -> Snapshot {
         self.settle().await;
         let before = self.read().await;
         assert!(!described(&before), "{what} even before");
@@ -116,6 +121,11 @@ fn link<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Interface> {
 
 fn index(snapshot: &Snapshot, name: &str) -> Option<u32> {
     snapshot.interfaces.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+}
+
+/// Whether the one link that is wired has its link-local address, known to be the only one.
+fn has_link_local(snapshot: &Snapshot) -> bool {
+    snapshot.addresses.iter().any(|entry| entry.scope == Scope::Link && !entry.flags.tentative)
 }
 
 /// What a record of the class and type would publish under the default rules.

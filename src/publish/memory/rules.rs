@@ -39,9 +39,8 @@ pub(super) fn apply(
     for change in changes {
         let listing = names.entry(change.name.clone()).or_default();
         let refusal = match change.action {
-            _ if zone.is_some_and(|zone| !change.name.is_within(&zone.name)) => Some(outside_the_zone(zone, change)),
-            Action::Delete => refuse_delete(listing, change),
-            Action::Create | Action::Upsert => refuse_write(zone, listing, change),
+            Action::Delete => outside(zone, change).or_else(|| refuse_delete(listing, change)),
+            Action::Create | Action::Upsert => outside(zone, change).or_else(|| refuse_write(zone, listing, change)),
         };
         match refusal {
             Some(message) => refusals.push(message),
@@ -150,12 +149,9 @@ fn repeated_keys(changes: &[Change]) -> Vec<String> {
     messages
 }
 
-fn outside_the_zone(zone: Option<&HostedZone>, change: &Change) -> String {
-    format!("RRSet with DNS name {} is not permitted in zone {}", change.name.as_str(), zone_name(zone))
-}
-
-fn zone_name(zone: Option<&HostedZone>) -> &str {
-    zone.map_or("(any).", |zone| zone.name.as_str())
+fn outside(zone: Option<&HostedZone>, change: &Change) -> Option<String> {
+    let zone = zone.filter(|zone| !change.name.is_within(&zone.name))?;
+    Some(format!("RRSet with DNS name {} is not permitted in zone {}", change.name.as_str(), zone.name.as_str()))
 }
 
 /// A deletion is a compare-and-swap on every field.
@@ -192,7 +188,7 @@ fn refuse_write(zone: Option<&HostedZone>, listing: &Listing, change: &Change) -
                     "RRSet of type {rtype} with DNS name {} is not permitted because a conflicting RRSet of type CNAME \
                      with the same DNS name already exists in zone {}",
                     name.as_str(),
-                    zone_name(zone)
+                    zone.map_or(listing.zone_id.as_str(), |zone| zone.name.as_str())
                 )
             })
         })

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -68,26 +66,23 @@ impl Default for Settings {
 /// request log and stretch a withdrawal without anyone knowing. With them go the SDK's adaptive
 /// rate limits, which were measured to hold a request up for 26 seconds.
 pub(super) async fn connect(settings: &Settings, credentials: Option<&SharedCredentialsProvider>) -> Client {
-    let region = region(settings).await;
-    let credentials = match credentials {
-        Some(given) => given.clone(),
-        None => SharedCredentialsProvider::new(default_credentials(settings, region.clone()).await),
-    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.attempt_timeout))
         .operation_attempt_timeout(settings.attempt_timeout)
         .operation_timeout(settings.attempt_timeout + Duration::from_secs(1))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region)
+        .region(region(settings).await)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         // Bodies are small and the attempt timeout bounds them; a second clock has nothing to add.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(
             IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT.min(settings.attempt_timeout / 2)).build(),
-        )
-        .credentials_provider(credentials);
+        );
+    if let Some(given) = credentials {
+        loader = loader.credentials_provider(given.clone());
+    }
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
@@ -112,25 +107,4 @@ async fn region(settings: &Settings) -> Region {
         .region()
         .await
         .unwrap_or(Region::from_static(DEFAULT_REGION))
-}
-
-/// The default chain, with one attempt of one second at instance metadata. Off EC2, without any
-/// credentials, the SDK would spend its whole time there and answer with a timeout instead of
-/// naming what is missing; `AWS_EC2_METADATA_DISABLED=true` saves even the second.
-async fn default_credentials(settings: &Settings, region: Region) -> DefaultCredentialsChain {
-    let conf = ProviderConfig::without_region()
-        .with_region(Some(region.clone()))
-        .with_behavior_version(Some(BehaviorVersion::latest()));
-    let second = Duration::from_secs(1);
-    let metadata = aws_config::imds::Client::builder()
-        .configure(&conf)
-        .max_attempts(1)
-        .connect_timeout(second)
-        .read_timeout(second)
-        .build();
-    let mut chain = DefaultCredentialsChain::builder().configure(conf).region(region).imds_client(metadata);
-    if let Some(profile) = &settings.profile {
-        chain = chain.profile_name(profile);
-    }
-    chain.build().await
 }

@@ -8,33 +8,48 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::decide::provider::{ErrorKind, ProviderError};
 
-/// Whether a request that got no clear answer may have changed something.
+/// What was asked, which decides what the lack of a clear answer means and what to advise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// It only reads.
-    Read,
-    /// It changes record sets.
-    Write,
+pub(super) enum Request {
+    /// ListHostedZonesByName.
+    Zones,
+    /// ListResourceRecordSets.
+    List,
+    /// ChangeResourceRecordSets.
+    Change,
+    /// GetChange.
+    Status,
 }
 
-impl Effect {
+impl Request {
     /// What it means that the service may have taken the request and did not say so.
     fn unclear(self) -> ErrorKind {
         match self {
-            Effect::Read => ErrorKind::Unavailable,
-            Effect::Write => ErrorKind::Unconfirmed,
+            Request::Change => ErrorKind::Unconfirmed,
+            Request::Zones | Request::List | Request::Status => ErrorKind::Unavailable,
+        }
+    }
+
+    fn denied_hint(self) -> &'static str {
+        match self {
+            Request::Zones => "hint: set zone_id, which needs no look-up, or allow route53:ListHostedZonesByName",
+            Request::List | Request::Change => {
+                "hint: allow the action on this hosted zone (nodedns iam-policy), and check the zone id: a zone of \
+                 another account is denied too, not missing"
+            }
+            Request::Status => "hint: allow route53:GetChange on arn:aws:route53:::change/*",
         }
     }
 }
 
-const ZONE_HINT: &str = "hint: allow the action on this hosted zone (nodedns iam-policy), \
-                         and check the zone id: a zone of another account is denied too, not missing";
 const CREDENTIALS_HINT: &str = "hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile \
                                 with credential_process";
+/// What the SDK says, in an error without a type of its own, when credentials take too long to load.
+const IDENTITY_TIMEOUT: &str = "identity resolver timed out";
 const CLOCK_HINT: &str = "hint: check the credentials and this host's clock; a signature is good for five minutes";
 
 /// Puts an SDK error into our words.
-pub(super) fn translate<E>(effect: Effect, error: &SdkError<E, HttpResponse>) -> ProviderError
+pub(super) fn translate<E>(request: Request, error: &SdkError<E, HttpResponse>) -> ProviderError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -42,22 +57,22 @@ where
         SdkError::ServiceError(answer) => {
             let (said, status) = (answer.err(), answer.raw().status().as_u16());
             match said.code() {
-                Some(code) => answered(effect, status, code, said.message().unwrap_or_default()),
-                None => no_code(effect, status, &chain(said)),
+                Some(code) => answered(request, status, code, said.message().unwrap_or_default()),
+                None => no_code(request, status, &chain(said)),
             }
         }
-        SdkError::ResponseError(answer) => no_code(effect, answer.raw().status().as_u16(), &causes(error)),
+        SdkError::ResponseError(answer) => no_code(request, answer.raw().status().as_u16(), &causes(error)),
         SdkError::ConstructionFailure(_) => {
             ProviderError { kind: ErrorKind::Refused, code: None, message: format!("no request: {}", causes(error)) }
         }
-        _ => unanswered(effect, error),
+        _ => unanswered(request, error),
     }
 }
 
 /// An answer with one of the service's codes.
 ///
 /// Codes are compared as text: the live service sends `Throttling`, which the SDK's model does not know.
-fn answered(effect: Effect, status: u16, code: &str, message: &str) -> ProviderError {
+fn answered(request: Request, status: u16, code: &str, message: &str) -> ProviderError {
     let kind = match code {
         "Throttling"
         | "ThrottlingException"
@@ -91,7 +106,7 @@ fn answered(effect: Effect, status: u16, code: &str, message: &str) -> ProviderE
         | "UnauthorizedOperation"
         | "AuthorizationError"
         | "OptInRequired" => ErrorKind::Denied,
-        _ => by_status(effect, status),
+        _ => by_status(request, status),
     };
     let message = match kind {
         // What follows the first line of a signature error is the request as it was signed, with
@@ -102,42 +117,44 @@ fn answered(effect: Effect, status: u16, code: &str, message: &str) -> ProviderE
                 if code.contains("Signature") || code.starts_with("Request") { CLOCK_HINT } else { CREDENTIALS_HINT };
             format!("{}\n{hint}", without_secrets(first))
         }
-        ErrorKind::Denied => format!("{}\n{ZONE_HINT}", without_secrets(message)),
+        ErrorKind::Denied => format!("{}\n{}", without_secrets(message), request.denied_hint()),
         _ => without_secrets(message),
     };
     ProviderError { kind, code: Some(code.to_owned()), message }
 }
 
 /// An answer that is not the service's: no code in it, or a body that breaks off.
-fn no_code(effect: Effect, status: u16, why: &str) -> ProviderError {
+fn no_code(request: Request, status: u16, why: &str) -> ProviderError {
     let message = without_secrets(&format!("HTTP status {status}, but no answer that Route 53 would give: {why}"));
-    ProviderError { kind: by_status(effect, status), code: None, message }
+    ProviderError { kind: by_status(request, status), code: None, message }
 }
 
-fn by_status(effect: Effect, status: u16) -> ErrorKind {
+fn by_status(request: Request, status: u16) -> ErrorKind {
     match status {
         429 => ErrorKind::Throttled,
         401 | 403 => ErrorKind::Denied,
         // Request Timeout: a proxy's word, which says nothing of what lies behind it.
-        408 => effect.unclear(),
+        408 => request.unclear(),
         400..=499 => ErrorKind::Refused,
-        _ => effect.unclear(),
+        _ => request.unclear(),
     }
 }
 
 /// No answer at all.
-fn unanswered<E>(effect: Effect, error: &SdkError<E, HttpResponse>) -> ProviderError
+fn unanswered<E>(request: Request, error: &SdkError<E, HttpResponse>) -> ProviderError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let why = without_secrets(&causes(error));
-    let (kind, message) = if find::<CredentialsError>(error).is_some() {
+    let credentials = find::<CredentialsError>(error).map(|error| without_secrets(&chain(error)));
+    let credentials = credentials.or_else(|| why.contains(IDENTITY_TIMEOUT).then(|| why.clone()));
+    let (kind, message) = if let Some(why) = credentials {
         (ErrorKind::Credentials, format!("no AWS credentials: {why}\n{CREDENTIALS_HINT}"))
     } else if find::<hyper_util::client::legacy::Error>(error).is_some_and(|e| e.is_connect()) {
         // Name resolution, TCP or TLS failed: not a byte of the request has left.
         (ErrorKind::Unavailable, format!("no connection: {why}"))
     } else {
-        let kind = effect.unclear();
+        let kind = request.unclear();
         let outcome = if kind == ErrorKind::Unconfirmed { "could not confirm the change" } else { "no answer" };
         (kind, format!("{outcome}: {why}"))
     };
@@ -234,13 +251,13 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 mod tests {
     use super::*;
 
-    fn kind(effect: Effect, status: u16, code: &str) -> ErrorKind {
-        answered(effect, status, code, "text").kind
+    fn kind(request: Request, status: u16, code: &str) -> ErrorKind {
+        answered(request, status, code, "text").kind
     }
 
     #[test]
     fn a_code_has_one_meaning_whatever_was_asked() {
-        for effect in [Effect::Read, Effect::Write] {
+        for request in [Request::Zones, Request::List, Request::Change, Request::Status] {
             for (status, code, expected) in [
                 (400, "Throttling", ErrorKind::Throttled),
                 (400, "ThrottlingException", ErrorKind::Throttled),
@@ -258,7 +275,7 @@ mod tests {
                 (404, "NoSuchHealthCheck", ErrorKind::Refused),
                 (404, "NoSuchChange", ErrorKind::Refused),
             ] {
-                assert_eq!(kind(effect, status, code), expected, "{status} {code} {effect:?}");
+                assert_eq!(kind(request, status, code), expected, "{status} {code} {request:?}");
             }
         }
     }
@@ -266,23 +283,23 @@ mod tests {
     #[test]
     fn a_failure_of_the_service_leaves_a_write_unconfirmed() {
         for status in [408, 500, 502, 503, 504] {
-            assert_eq!(kind(Effect::Read, status, "InternalError"), ErrorKind::Unavailable, "{status}");
-            assert_eq!(kind(Effect::Write, status, "InternalError"), ErrorKind::Unconfirmed, "{status}");
+            assert_eq!(kind(Request::List, status, "InternalError"), ErrorKind::Unavailable, "{status}");
+            assert_eq!(kind(Request::Change, status, "InternalError"), ErrorKind::Unconfirmed, "{status}");
         }
         // A success that cannot be read is no success, and no refusal either.
-        assert_eq!(no_code(Effect::Read, 200, "unexpected eof").kind, ErrorKind::Unavailable);
-        assert_eq!(no_code(Effect::Write, 200, "unexpected eof").kind, ErrorKind::Unconfirmed);
+        assert_eq!(no_code(Request::List, 200, "unexpected eof").kind, ErrorKind::Unavailable);
+        assert_eq!(no_code(Request::Change, 200, "unexpected eof").kind, ErrorKind::Unconfirmed);
     }
 
     #[test]
     fn a_signature_error_does_not_repeat_the_signed_request() {
         let said = "The request signature we calculated does not match the signature you provided.\n\n\
                     The Canonical String for this request should have been\n'GET\nx-amz-security-token:SECRET'";
-        let error = answered(Effect::Read, 403, "SignatureDoesNotMatch", said);
+        let error = answered(Request::List, 403, "SignatureDoesNotMatch", said);
         assert!(error.message.starts_with("The request signature we calculated"), "{error}");
         assert!(error.message.contains("clock"), "{error}");
         assert!(!error.message.contains("SECRET"), "{error}");
-        let odd = answered(Effect::Read, 400, "InvalidInput", "bad header X-Amz-Security-Token: SECRET");
+        let odd = answered(Request::List, 400, "InvalidInput", "bad header X-Amz-Security-Token: SECRET");
         assert_eq!(odd.message, "bad header");
     }
 

@@ -56,6 +56,11 @@ impl<'a> Reader<'a> {
 
     /// Takes a page, and says where the next one starts; `None` when the name has been read whole.
     pub fn take(&mut self, page: &ListResourceRecordSetsOutput) -> Result<Option<Cursor>, ProviderError> {
+        // The SDK reads a body that breaks off as one that ends, and fills in what is missing: an
+        // empty list that is not truncated. `MaxItems` is in every whole answer, behind the list.
+        if page.max_items() < 1 {
+            return Err(self.broken("the answer breaks off"));
+        }
         let mut passed = false;
         for set in page.resource_record_sets() {
             match (self.is_at(set.name()), passed) {
@@ -64,14 +69,14 @@ impl<'a> Reader<'a> {
                 (false, _) => passed = true,
             }
         }
-        if passed || !page.is_truncated() {
+        if !page.is_truncated() {
             return Ok(None);
         }
-        let Some(next) = page.next_record_name() else {
-            return Err(self.broken("it goes on, but does not say where"));
-        };
-        if !self.is_at(next) {
-            return Ok(None);
+        match page.next_record_name().map(|next| self.is_at(next)) {
+            None => return Err(self.broken("it goes on, but does not say where")),
+            Some(false) => return Ok(None),
+            Some(true) if passed => return Err(self.broken("other names stand between its record sets")),
+            Some(true) => {}
         }
         let cursor = Cursor {
             name: self.name.as_str().to_owned(),
@@ -230,6 +235,8 @@ mod tests {
             (vec![stuck.clone(), stuck], "where it has been before"),
             (vec![page(&[set(US, "A", Some("x")), set(US, "A", Some("x"))])], "the A record set 'x' is there twice"),
             (vec![page(&[set("b.example.", "A", None), set(US, "A", None)])], "other names stand between"),
+            (vec![going_on(&[set("b.example.", "A", None)]).next_record_name(US)], "other names stand between"),
+            (vec![page(&[set(US, "A", None)]).max_items(0)], "the answer breaks off"),
             (vec![page(&[strange.expect("a set")])], "the A record set 'new' cannot be kept as it is: it has a set"),
         ] {
             let error = read(pages).1.expect_err(why);

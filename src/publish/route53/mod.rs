@@ -31,7 +31,7 @@ pub use client::Settings;
 pub use error::messages;
 pub use limiter::Limiter;
 
-use error::Effect;
+use error::Request;
 use zones::Zones;
 
 /// Seen in the account's CloudTrail, beside each change.
@@ -88,7 +88,7 @@ impl Route53 {
         let mut cursor = reader.start();
         loop {
             let page = self
-                .send(Effect::Read, |client| {
+                .send(Request::Zones, |client| {
                     client
                         .list_hosted_zones_by_name()
                         .max_items(zones::PAGE_SIZE)
@@ -105,14 +105,14 @@ impl Route53 {
     }
 
     /// Makes one request: waits for its turn, sends it once, puts its error into our words.
-    async fn send<T, E, F>(&self, effect: Effect, call: impl FnOnce(Client) -> F) -> Result<T, ProviderError>
+    async fn send<T, E, F>(&self, request: Request, call: impl FnOnce(Client) -> F) -> Result<T, ProviderError>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.inner.limiter.acquire().await;
         let client = self.client().await;
-        let result = call(client).await.map_err(|error| error::translate(effect, &error));
+        let result = call(client).await.map_err(|error| error::translate(request, &error));
         if matches!(&result, Err(error) if error.kind == ErrorKind::Credentials) {
             *self.inner.client.lock().await = None;
         }
@@ -143,7 +143,7 @@ impl Route53 {
         let mut cursor = reader.start();
         loop {
             let page = self
-                .send(Effect::Read, |client| {
+                .send(Request::List, |client| {
                     client
                         .list_resource_record_sets()
                         .hosted_zone_id(zone_id)
@@ -169,11 +169,12 @@ impl Route53 {
             .and_then(|changes| types::ChangeBatch::builder().comment(COMMENT).set_changes(Some(changes)).build())
             .map_err(|error| ProviderError { kind: ErrorKind::Refused, code: None, message: error.to_string() })?;
         let answer = self
-            .send(Effect::Write, |client| {
+            .send(Request::Change, |client| {
                 client.change_resource_record_sets().hosted_zone_id(zone_id).change_batch(batch).send()
             })
             .await?;
-        match answer.change_info() {
+        // The SDK fills in an empty id for a missing one.
+        match answer.change_info().filter(|info| !info.id().is_empty()) {
             Some(info) => Ok(ChangeId(bare_change_id(info.id()).to_owned())),
             None => Err(ProviderError {
                 kind: ErrorKind::Unconfirmed,
@@ -196,7 +197,7 @@ impl Provider for Route53 {
     }
 
     async fn change_status(&self, id: &ChangeId) -> Result<ChangeStatus, ProviderError> {
-        let answer = self.send(Effect::Read, |client| client.get_change().id(bare_change_id(&id.0)).send()).await?;
+        let answer = self.send(Request::Status, |client| client.get_change().id(bare_change_id(&id.0)).send()).await?;
         match answer.change_info().map(|info| info.status()) {
             Some(types::ChangeStatus::Insync) => Ok(ChangeStatus::InSync),
             // A status that is not yet known here is not the last one.

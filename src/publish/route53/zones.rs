@@ -80,18 +80,17 @@ impl<'a> Reader<'a> {
     ///
     /// The list starts at a name and does not end with it: every zone has to be compared.
     pub fn take(&mut self, page: &ListHostedZonesByNameOutput) -> Result<Option<Cursor>, ProviderError> {
-        let mut passed = false;
+        // As for a listing: what the SDK filled in was not answered.
+        if page.max_items() < 1 {
+            return Err(broken("the answer breaks off"));
+        }
         for zone in page.hosted_zones() {
-            match DnsName::parse(zone.name()) {
-                Ok(name) if self.is_wanted(&name) => self.zones.push(HostedZone {
-                    id: bare_id(zone.id()).to_owned(),
-                    name,
-                    private: zone.config().is_some_and(|config| config.private_zone()),
-                }),
-                _ => passed = self.key.is_some(),
+            if let Some(name) = DnsName::parse(zone.name()).ok().filter(|name| self.is_wanted(name)) {
+                let private = zone.config().is_some_and(|config| config.private_zone());
+                self.zones.push(HostedZone { id: bare_id(zone.id()).to_owned(), name, private });
             }
         }
-        if passed || !page.is_truncated() {
+        if !page.is_truncated() {
             return Ok(None);
         }
         let Some(next) = page.next_dns_name() else {
@@ -188,6 +187,8 @@ mod tests {
     fn a_list_that_does_not_hold_together_is_an_error() {
         let nowhere = page(&[]).is_truncated(true);
         assert!(read(&None, vec![nowhere]).is_err_and(|error| error.contains("does not say where")));
+        let cut = page(&[("/hostedzone/Z1", "a.example.")]).max_items(0);
+        assert!(read(&None, vec![cut]).is_err_and(|error| error.contains("breaks off")));
         let again = || page(&[]).is_truncated(true).next_dns_name("b.example.");
         assert!(read(&None, vec![again(), again()]).is_err_and(|error| error.contains("has been before")));
     }

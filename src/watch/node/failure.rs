@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kube::client::AuthError;
 use kube::core::Status;
 use kube::runtime::watcher;
 
@@ -13,7 +15,9 @@ use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
 /// The end of an attempt to watch.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) cause: Cause,
+    pub(super) cause: Box<Cause>,
+    /// The kubeconfig, if it came so far.
+    pub(super) kubeconfig: Option<Arc<KubeconfigInfo>>,
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,
 }
@@ -25,8 +29,8 @@ pub(super) enum Cause {
     Client(kube::Error),
     /// The client's making has not come to an end in this time.
     ClientPending(Duration),
-    /// The client's making died.
-    ClientPanicked,
+    /// The client's making died, or could not begin.
+    ClientDied,
     /// The server answered with an error.
     Refused(Box<Status>),
     /// No answer, or none that makes sense.
@@ -38,9 +42,14 @@ pub(super) enum Cause {
     EndedEarly,
 }
 
-impl From<Cause> for Failure {
-    fn from(cause: Cause) -> Self {
-        Failure { cause, retry_after: None }
+impl Failure {
+    pub(super) fn new(cause: Cause, kubeconfig: Option<Arc<KubeconfigInfo>>) -> Self {
+        Failure { cause: Box::new(cause), kubeconfig, retry_after: None }
+    }
+
+    /// One text: what, where and what next, without secrets. The same failure gives the same text.
+    pub(super) fn report(&self, node: &NodeName) -> String {
+        self.cause.report(node, self.kubeconfig.as_deref())
     }
 }
 
@@ -60,24 +69,22 @@ impl From<watcher::Error> for Cause {
 }
 
 impl Cause {
-    /// One text: what, where and what next, without secrets. The same failure gives the same text.
-    pub(super) fn report(&self, node: &NodeName, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    fn report(&self, node: &NodeName, kubeconfig: Option<&KubeconfigInfo>) -> String {
         let server = kubeconfig.and_then(|info| info.server.as_deref()).unwrap_or("an unnamed address");
         let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
         match self {
             Cause::Kubeconfig(error) => error.to_string(),
             Cause::Client(error) => client_report(error, &path),
             Cause::ClientPending(time) => {
-                format!("no client after {} s: the exec plugin that {path} names does not return", time.as_secs_f32())
+                format!("no credentials after {} s: the kubeconfig's exec plugin does not return", time.as_secs_f32())
             }
-            Cause::ClientPanicked => format!("making a client of {path} failed; this is a bug"),
+            Cause::ClientDied => "reading the kubeconfig has failed in an unknown way; see the log".to_owned(),
             Cause::Refused(status) => refusal(status, node, server, kubeconfig),
             Cause::Transport(kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)) => {
                 format!(
                     "what answers at {server} does not speak as a Kubernetes API server does\nhint: see 'server' in {path}"
                 )
             }
-            Cause::Transport(kube::Error::Auth(error)) => format!("cannot log in with {path}: {error}"),
             Cause::Transport(error) => format!(
                 "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run; 'nodedns check' tests the connection",
                 root_cause(error)
@@ -135,12 +142,28 @@ fn refusal(status: &Status, node: &NodeName, server: &str, kubeconfig: Option<&K
 }
 
 /// The innermost error says most: "connection refused" and not "client error (Connect)".
-fn root_cause(error: &dyn Error) -> String {
+fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
+    loop {
+        if let Some(error) = inner.downcast_ref::<AuthError>() {
+            return login_failure(error);
+        }
+        match inner.source() {
+            Some(source) => inner = source,
+            None => return first_line(&inner.to_string()),
+        }
     }
-    first_line(&inner.to_string())
+}
+
+/// kube quotes the output of exec plugins, and that holds tokens.
+fn login_failure(error: &AuthError) -> String {
+    match error {
+        AuthError::ReadTokenFile(error, path) => format!("cannot read the token file {}: {error}", path.display()),
+        AuthError::AuthExecStart(error) => format!("cannot run its exec plugin: {error}"),
+        AuthError::AuthExecRun { cmd, out } => format!("its exec plugin {cmd} failed: {}", out.status),
+        AuthError::MissingCommand => "its exec plugin has no command".to_owned(),
+        _ => "the way to log in that it describes does not work".to_owned(),
+    }
 }
 
 /// What a server says is not ours: one line of it is enough.

@@ -13,14 +13,14 @@
 //! [`Timing::answer`], the state is `Unknown`.
 //!
 //! The worst case is a server that falls silent just after it began to answer a watch:
-//! [`Timing::worst_case`], 43 s with the defaults. A refused connection or an error from the API shows within
-//! two requests.
+//! [`Timing::worst_case`], 43 s with the defaults. A refused connection or an error from the API
+//! shows within two requests.
 //!
 //! # Certificates that rotate
 //! Every attempt reads all files anew. While a watch runs, the files are looked at once per watch
-//! cycle (30 s) by inode, size and times; when one has changed, or the certificate is about to end, a second session is
-//! made, and it replaces the first only once it has listed and watches: so a file that is only
-//! half written does no harm.
+//! cycle (30 s) by inode, size and times, so that this needs no timer of its own. When one has
+//! changed, or the certificate is about to end, a second session is made beside the running one and
+//! replaces it once it has listed and watches: a file that is only half written does no harm.
 
 pub mod identity;
 pub mod kubeconfig;
@@ -39,8 +39,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::DefaultBackoff;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::failure::{Cause, Failure};
@@ -66,13 +66,14 @@ pub struct NodeWatchSettings {
 /// Limits and pauses of the watch. The defaults are right; tests shorten them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// After this the server is to end a watch (`timeoutSeconds`): whole seconds, 1 to 294. Also how often the
-    /// files are looked at.
+    /// After this the server is to end a watch (`timeoutSeconds`): whole seconds, 1 to 294. Also how
+    /// often the files are looked at.
     pub watch: Duration,
-    /// How much later than that the end may come. Below the 5 s that kube itself allows, so
-    /// that one timer decides.
+    /// How much later than that the end may come. Below the 5 s that kube itself allows, so that one
+    /// timer decides.
     pub end_grace: Duration,
-    /// How long any answer may take, and how long an interruption may last before the state is `Unknown`.
+    /// How long any answer may take, and how long an interruption may last before the state is
+    /// `Unknown`.
     pub answer: Duration,
     /// A watch that ends sooner has failed; one that lasts longer makes good for failures before it.
     pub steady: Duration,
@@ -149,17 +150,14 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
         let mut known_since = None;
         let failure = match reporter.patiently(opener.open()).await {
             Ok(session) => follow(session, &mut opener, &mut reporter, &mut known_since).await,
-            Err((failure, info)) => {
-                reporter.info = info;
-                failure
-            }
+            Err(failure) => failure,
         };
         if known_since.is_some_and(|since: Instant| since.elapsed() >= timing.steady) {
             failures = 0;
             backoff.reset();
         }
         failures += 1;
-        reporter.interrupted(failure.cause.report(&opener.settings.node, reporter.info.as_ref()));
+        reporter.interrupted(&failure, &opener.settings.node);
         if failures > 1 && known_since.is_none() {
             reporter.unknown();
         }
@@ -178,45 +176,54 @@ async fn follow(
     reporter: &mut Reporter,
     known_since: &mut Option<Instant>,
 ) -> Failure {
-    reporter.info = Some(session.info.clone());
+    reporter.kubeconfig = Some(Arc::clone(&session.info));
     loop {
-        match reporter.patiently(session.next()).await {
-            Ok(Step::State(state)) => {
-                known_since.get_or_insert_with(Instant::now);
-                reporter.known(state);
-            }
-            Ok(Step::WatchStarted) => {
-                reporter.contact();
-                if session.is_outdated()
-                    && let Some((next, state)) = opener.replacement().await
-                {
-                    session = next;
-                    reporter.info = Some(session.info.clone());
-                    reporter.known(state);
+        let step = match reporter.patiently(session.next()).await {
+            Ok(step) => step,
+            Err(failure) => return failure,
+        };
+        let outdated = matches!(step, Step::WatchStarted) && session.is_outdated();
+        reporter.tell(step, known_since);
+        if !outdated {
+            continue;
+        }
+        let replacement = {
+            let mut replacement = pin!(opener.replacement());
+            loop {
+                tokio::select! {
+                    biased;
+                    replacement = &mut replacement => break replacement,
+                    step = session.next() => match step {
+                        Ok(step) => reporter.tell(step, known_since),
+                        Err(failure) => return failure,
+                    },
                 }
             }
-            Err(failure) => return failure,
+        };
+        if let Some((next, state)) = replacement {
+            session = next;
+            reporter.kubeconfig = Some(Arc::clone(&session.info));
+            reporter.tell(Step::State(state), known_since);
         }
     }
 }
 
-/// Makes sessions, off the async thread, for that reads files and may run an exec plugin.
+/// Makes sessions, off the async thread: that reads files and may run an exec plugin.
 struct Opener {
     settings: Arc<NodeWatchSettings>,
-    /// One that has not come to an end in time; it is not started twice.
-    opening: Option<JoinHandle<Result<Session, (Failure, Option<KubeconfigInfo>)>>>,
+    /// One that has not come to an end in time; no second one is started beside it.
+    opening: Option<oneshot::Receiver<Result<Session, Failure>>>,
 }
 
 impl Opener {
-    async fn open(&mut self) -> Result<Session, (Failure, Option<KubeconfigInfo>)> {
-        let settings = Arc::clone(&self.settings);
-        let opening = self.opening.get_or_insert_with(|| tokio::task::spawn_blocking(move || Session::open(&settings)));
+    async fn open(&mut self) -> Result<Session, Failure> {
+        let opening = self.opening.get_or_insert_with(|| open_in_thread(Arc::clone(&self.settings)));
         let limit = self.settings.timing.answer;
         match timeout(limit, &mut *opening).await {
-            Err(_) => Err((Cause::ClientPending(limit).into(), None)),
+            Err(_) => Err(Failure::new(Cause::ClientPending(limit), None)),
             Ok(result) => {
                 self.opening = None;
-                result.unwrap_or_else(|_| Err((Cause::ClientPanicked.into(), None)))
+                result.unwrap_or_else(|_| Err(Failure::new(Cause::ClientDied, None)))
             }
         }
     }
@@ -233,7 +240,7 @@ impl Opener {
                 }
                 Ok(Step::WatchStarted) => {}
                 Err(failure) => {
-                    let error = failure.cause.report(&self.settings.node, Some(&session.info));
+                    let error = failure.report(&self.settings.node);
                     tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
                     return None;
                 }
@@ -242,12 +249,29 @@ impl Opener {
     }
 }
 
+/// A thread of its own and not tokio's blocking pool: the runtime waits for that pool when the
+/// process ends, and an exec plugin may hang.
+fn open_in_thread(settings: Arc<NodeWatchSettings>) -> oneshot::Receiver<Result<Session, Failure>> {
+    let (sender, receiver) = oneshot::channel();
+    let runtime = Handle::current();
+    let open = move || {
+        // A client spawns a task.
+        let _entered = runtime.enter();
+        // Nobody waits any more when the watch has ended.
+        let _ = sender.send(Session::open(&settings));
+    };
+    if let Err(error) = std::thread::Builder::new().name("kubeconfig".to_owned()).spawn(open) {
+        tracing::warn!(%error, "cannot start a thread to read the kubeconfig");
+    }
+    receiver
+}
+
 /// What was said last, so that nothing is said twice.
 struct Reporter {
     events: mpsc::UnboundedSender<NodeEvent>,
     said: Option<NodeEvent>,
     /// The kubeconfig of the running or the last attempt.
-    info: Option<KubeconfigInfo>,
+    kubeconfig: Option<Arc<KubeconfigInfo>>,
     last_contact: Option<Timestamp>,
     interruption: Option<Interruption>,
     /// How long an interruption may last until the state is unknown.
@@ -261,22 +285,23 @@ struct Interruption {
 
 impl Reporter {
     fn new(events: mpsc::UnboundedSender<NodeEvent>, patience: Duration) -> Self {
-        Reporter { events, said: None, info: None, last_contact: None, interruption: None, patience }
+        Reporter { events, said: None, kubeconfig: None, last_contact: None, interruption: None, patience }
     }
 
-    fn contact(&mut self) {
+    fn tell(&mut self, step: Step, known_since: &mut Option<Instant>) {
         self.last_contact = Some(Timestamp::now());
-    }
-
-    fn known(&mut self, state: NodeState) {
-        self.contact();
-        self.interruption = None;
-        self.say(Observed::Known(state), None);
+        if let Step::State(state) = step {
+            known_since.get_or_insert_with(Instant::now);
+            self.interruption = None;
+            self.say(Observed::Known(state), None);
+        }
     }
 
     /// Notes why there is no watch now; the first of a row counts for the time. Nothing to lose
     /// means nothing to wait for: then the state is unknown at once.
-    fn interrupted(&mut self, error: String) {
+    fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
+        let error = failure.report(node);
+        self.kubeconfig = failure.kubeconfig.clone();
         let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
         self.interruption = Some(Interruption { since, error });
         if !self.is_known() {
@@ -308,7 +333,7 @@ impl Reporter {
     }
 
     fn say(&mut self, state: Observed<NodeState>, error: Option<String>) {
-        let info = self.info.as_ref();
+        let info = self.kubeconfig.as_ref();
         let detail = NodeDetail {
             kubeconfig: info.map(|info| info.path.clone()),
             origin: info.map(|info| info.origin),

@@ -1,6 +1,7 @@
 //! One list and the watches that follow it, over one client.
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -29,7 +30,7 @@ pub(super) enum Step {
 pub(super) struct Session {
     node: NodeName,
     timing: Timing,
-    pub(super) info: KubeconfigInfo,
+    pub(super) info: Arc<KubeconfigInfo>,
     files: FileSet,
     /// When to read the files again though they look the same: shortly before the certificate ends.
     reread_at: Option<SystemTime>,
@@ -48,21 +49,21 @@ pub(super) struct Session {
     /// What the list has said so far.
     listing: NodeState,
     fresh: Option<NodeState>,
-    retry_after: Option<std::time::Duration>,
+    retry_after: Option<Duration>,
 }
 
 impl Session {
     /// Finds the kubeconfig and makes a client; sends nothing yet. Blocks on files.
     ///
     /// # Errors
-    /// The failure, and the kubeconfig if it got that far.
-    pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session, (Failure, Option<KubeconfigInfo>)> {
+    /// There is no kubeconfig, or none of use.
+    pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session, Failure> {
         let loaded = kubeconfig::load(&settings.kubeconfig, &settings.environment)
-            .map_err(|error| (Cause::Kubeconfig(error).into(), None))?;
-        let (info, files) = (loaded.info.clone(), loaded.files.clone());
+            .map_err(|error| Failure::new(Cause::Kubeconfig(error), None))?;
+        let (info, files) = (Arc::new(loaded.info.clone()), loaded.files.clone());
         let timing = settings.timing.clone();
         let (client, exchanges) = client::connect(loaded, timing.answer)
-            .map_err(|error| (Failure::from(Cause::Client(error)), Some(info.clone())))?;
+            .map_err(|error| Failure::new(Cause::Client(error), Some(Arc::clone(&info))))?;
         // kube refuses 295 s and more, and the API takes whole seconds.
         let seconds = u32::try_from(timing.watch.as_secs()).unwrap_or(u32::MAX).clamp(1, 294);
         let config = watcher::Config::default().fields(&format!("metadata.name={}", settings.node)).timeout(seconds);
@@ -116,7 +117,7 @@ impl Session {
                     continue;
                 }
                 event = self.events.next() => event,
-                () = sleep_until(self.deadline) => return Err(Cause::Silent(self.deadline - self.since).into()),
+                () = sleep_until(self.deadline) => return Err(self.failure(Cause::Silent(self.deadline - self.since))),
             };
             // The stream makes its exchanges while it is polled: they came before its event.
             while let Ok(exchange) = self.exchanges.try_recv() {
@@ -124,10 +125,16 @@ impl Session {
             }
             match event {
                 Some(Ok(event)) => self.take_in(event),
-                Some(Err(error)) => return Err(Failure { cause: error.into(), retry_after: self.retry_after }),
-                None => return Err(Cause::EndedEarly.into()),
+                Some(Err(error)) => {
+                    return Err(Failure { retry_after: self.retry_after, ..self.failure(error.into()) });
+                }
+                None => return Err(self.failure(Cause::EndedEarly)),
             }
         }
+    }
+
+    fn failure(&self, cause: Cause) -> Failure {
+        Failure::new(cause, Some(Arc::clone(&self.info)))
     }
 
     fn note(&mut self, exchange: Exchange) -> Result<(), Failure> {
@@ -137,7 +144,7 @@ impl Session {
                 // watcher() resumes at once, so a server that ends watches at once would be asked
                 // without a pause.
                 if watch && self.watch_began.take().is_some_and(|began| now - began < self.timing.steady) {
-                    return Err(Cause::EndedEarly.into());
+                    return Err(self.failure(Cause::EndedEarly));
                 }
                 self.asking_watch = watch;
                 self.timing.answer

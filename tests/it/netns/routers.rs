@@ -1,7 +1,7 @@
 //! Addresses that a router hands out.
 
 use super::*;
-use crate::support::netns::{Advertisement, Lab, in_lab};
+use crate::support::netns::{Advertisement, Lab, Router, in_lab};
 
 const PREFIX: &str = "2600:1234:5678:9abc::";
 
@@ -19,18 +19,22 @@ fn autoconfigured(snapshot: &Snapshot) -> (Vec<IpAddr>, Vec<IpAddr>) {
     (stable.iter().map(|a| a.address).collect(), temporary.iter().map(|a| a.address).collect())
 }
 
-fn wired(lab: &Lab) {
+/// A router, and a host that listens to it: before the link-local address is there, the kernel
+/// takes no advertisements.
+async fn wired(lab: &Lab) -> (Router, Watched) {
     lab.wire("eth0");
     lab.sysctl("net/ipv6/conf/eth0/use_tempaddr", "2");
-    lab.sysctl("net/ipv6/conf/eth0/router_solicitations", "0");
+    lab.make_link_local("eth0");
+    let router = lab.router("eth0");
+    let mut watched = Watched::start();
+    watched.until("the link-local address", has_link_local).await;
+    (router, watched)
 }
 
 #[test]
 fn of_autoconfigured_addresses_the_stable_one_is_published_and_the_temporary_one_is_not() {
     in_lab(|lab| async move {
-        wired(&lab);
-        let router = lab.router("eth0");
-        let mut watched = Watched::start();
+        let (router, mut watched) = wired(&lab).await;
         let both = |s: &Snapshot| matches!(autoconfigured(s), (stable, temporary) if stable.len() == 1 && temporary.len() == 1);
         let snapshot = watched.after(|| router.advertise(&advertisement(1800)), "both addresses", both).await;
         let (stable, temporary) = autoconfigured(&snapshot);
@@ -47,9 +51,7 @@ fn of_autoconfigured_addresses_the_stable_one_is_published_and_the_temporary_one
 #[test]
 fn an_advertisement_that_is_repeated_changes_nothing() {
     in_lab(|lab| async move {
-        wired(&lab);
-        let router = lab.router("eth0");
-        let mut watched = Watched::start();
+        let (router, mut watched) = wired(&lab).await;
         let both = |s: &Snapshot| !autoconfigured(s).0.is_empty() && !autoconfigured(s).1.is_empty();
         watched.after(|| router.advertise(&advertisement(1800)), "both addresses", both).await;
         watched.settle().await;
@@ -67,9 +69,7 @@ fn an_advertisement_that_is_repeated_changes_nothing() {
 #[test]
 fn a_router_that_goes_takes_the_default_route_and_leaves_the_addresses() {
     in_lab(|lab| async move {
-        wired(&lab);
-        let router = lab.router("eth0");
-        let mut watched = Watched::start();
+        let (router, mut watched) = wired(&lab).await;
         let both = |s: &Snapshot| !autoconfigured(s).0.is_empty() && !autoconfigured(s).1.is_empty();
         let before = watched.after(|| router.advertise(&advertisement(1800)), "both addresses", both).await;
         let gone = |s: &Snapshot| s.default_v6.is_none();
@@ -82,9 +82,7 @@ fn a_router_that_goes_takes_the_default_route_and_leaves_the_addresses() {
 #[test]
 fn a_prefix_that_is_given_up_is_no_longer_published() {
     in_lab(|lab| async move {
-        wired(&lab);
-        let router = lab.router("eth0");
-        let mut watched = Watched::start();
+        let (router, mut watched) = wired(&lab).await;
         let published = |s: &Snapshot| !selected(s, RecordType::Aaaa).is_empty();
         let snapshot = watched.after(|| router.advertise(&advertisement(1800)), "an address", published).await;
         let address = selected(&snapshot, RecordType::Aaaa)[0].to_string();

@@ -97,13 +97,13 @@ async fn another_node_in_the_answer_is_not_ours() {
     let (server, mut watching, _directory) = watching().await;
     let mut other = node("False");
     other["metadata"]["name"] = json!("n10");
-    other["metadata"]["resourceVersion"] = json!("5000");
+    let version = server.version();
+    other["metadata"]["resourceVersion"] = json!(version);
     server.push("MODIFIED", &other);
     server.push("DELETED", &other);
     watching.nothing_for(Duration::from_millis(500)).await;
     let list =
-        json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "5000"}, "items": [other]});
-    server.always(Answer::Serve);
+        json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": [other]});
     server.next_list(Answer::Body(list.to_string()));
     // Garbage ends the session, so the list is asked for.
     server.push_line("garbage".into());

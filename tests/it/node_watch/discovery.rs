@@ -11,7 +11,8 @@ use nodedns::watch::node::kubeconfig::{
 use tempfile::TempDir;
 
 use super::environment;
-use crate::support::api_server::{Pki, kubeconfig, token_kubeconfig};
+use crate::support::api_server::{kubeconfig, token_kubeconfig};
+use crate::support::pki::Pki;
 use crate::support::skip;
 
 const K3S_KUBELET: &str = "var/lib/rancher/k3s/agent/kubelet.kubeconfig";

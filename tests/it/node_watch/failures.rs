@@ -38,8 +38,9 @@ async fn a_server_that_falls_silent_is_noticed_within_the_worst_case() {
     assert!(took >= watch + end_grace - Duration::from_millis(100), "{took:?}");
     assert!(took <= timing().worst_case() + SLACK, "{took:?}");
 
+    // The attempt that hangs meanwhile may be told, too.
     server.always(Answer::Serve);
-    assert_eq!(watching.object().await.ready, Readiness::Ready);
+    assert!(watching.recovery().await.detail.connected);
 }
 
 #[tokio::test]
@@ -247,18 +248,69 @@ async fn a_kubeconfig_that_is_not_there_yet_is_waited_for() {
     assert!(error.contains("no kubeconfig found") && error.contains(&path.display().to_string()), "{error}");
 
     std::fs::write(&path, "SECRET-TOKEN: [half").expect("written");
-    let error = watching.error().await;
-    assert!(error.contains("cannot be used: it is not a kubeconfig in YAML"), "{error}");
+    let mut error = watching.error().await;
+    while !error.contains("not a kubeconfig in YAML") {
+        error = watching.error().await;
+    }
     assert!(!error.contains("SECRET"), "{error}");
 
     std::fs::write(&path, token_kubeconfig(&server.url(), "SECRET-TOKEN")).expect("written");
-    let event = loop {
-        // A write is not atomic: the watch may see the file while it is empty.
-        let event = watching.event().await;
-        if event.state.is_known() {
-            break event;
-        }
-    };
+    // A write is not atomic: the watch may see the file while it is empty.
+    let event = watching.recovery().await;
     assert_eq!(event.detail.kubeconfig.as_deref(), Some(path.as_path()));
     assert_eq!(event.detail.server, Some(server.url()));
+}
+
+#[tokio::test]
+async fn an_exec_plugin_logs_in_and_its_output_stays_secret() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let plugin = |script: &str| {
+        // Written and then renamed: a file that is open for writing cannot be run.
+        std::fs::write(path("new"), format!("#!/bin/sh\n{script}\n")).expect("written");
+        std::fs::set_permissions(path("new"), std::fs::Permissions::from_mode(0o755)).expect("permitted");
+        std::fs::rename(path("new"), path("plugin")).expect("renamed");
+    };
+    let exec = format!(
+        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: Never}}}}",
+        path("plugin").display()
+    );
+    let text = token_kubeconfig(&server.url(), "t").replace("{token: \"t\"}", &exec);
+    std::fs::write(path("kubeconfig"), text).expect("written");
+
+    plugin("echo SECRET-OUT; echo SECRET-ERR >&2; exit 3");
+    let mut watching = Watching::start(path("kubeconfig"), timing());
+    let error = watching.error().await;
+    assert!(error.contains("its exec plugin ") && error.contains("exit status: 3"), "{error}");
+    assert!(!error.contains("SECRET"), "{error}");
+
+    plugin("echo '{\"status\": {\"token\": [SECRET}'");
+    let error = watching.error().await;
+    assert!(error.contains("cannot be used") && !error.contains("SECRET"), "{error}");
+
+    plugin("exec sleep 5");
+    let error = watching.error().await;
+    assert!(error.contains("exec plugin does not return"), "{error}");
+}
+
+/// `$HTTPS_PROXY` is meant for AWS. The variable must be there before any thread, so this runs
+/// itself again.
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_not_for_the_api_server() {
+    const PROXY: &str = "HTTPS_PROXY";
+    let name = "node_watch::failures::the_proxy_of_the_environment_is_not_for_the_api_server";
+    if std::env::var(PROXY).is_ok_and(|value| value == "http://127.0.0.1:1") {
+        watching().await;
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", name])
+        .env(PROXY, "http://127.0.0.1:1")
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

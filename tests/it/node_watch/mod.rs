@@ -86,6 +86,16 @@ impl Watching {
         }
     }
 
+    /// The next event with a known state, after any number of others.
+    async fn recovery(&mut self) -> NodeEvent {
+        loop {
+            let event = self.event().await;
+            if event.state.is_known() {
+                return event;
+            }
+        }
+    }
+
     /// The next event, whose state must be unknown: why.
     async fn error(&mut self) -> String {
         let event = self.event().await;

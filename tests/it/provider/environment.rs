@@ -25,19 +25,24 @@ fn child() {
     if task == "profile" {
         settings.profile = Some("edge".to_owned());
     }
+    if task == "hurry" {
+        settings.attempt_timeout = SHORT * 2;
+    }
     let start = Instant::now();
     let provider = Route53::new(settings);
     run(async {
         for number in 0..2 {
             if number == 1 {
-                match std::env::var("NODEDNS_TEST_MOVE").ok().as_deref().and_then(|paths| paths.split_once(':')) {
-                    Some((from, to)) => drop(std::fs::rename(from, to).expect("moved")),
-                    None => break,
-                }
+                let Ok(paths) = std::env::var("NODEDNS_TEST_MOVE") else { break };
+                let (from, to) = paths.split_once(':').expect("two paths");
+                std::fs::rename(from, to).expect("moved");
             }
             match provider.list(&zone(), &name("edge.example.com")).await {
                 Ok(listing) => println!("RESULT ok {}", listing.zone_id),
-                Err(error) => println!("RESULT {} {error} {error:?}", error.kind.as_str()),
+                Err(error) => {
+                    let words = format!("{} {error} {error:?}", error.kind.as_str());
+                    println!("RESULT {}", words.replace('\n', " "));
+                }
             }
         }
     });
@@ -202,4 +207,30 @@ fn keys_that_were_replaced_in_their_file_are_read_again_after_the_old_ones_faile
     assert_eq!(results[1], format!("ok {ZONE}"), "{text}");
     let keys: Vec<Option<String>> = sim.requests().into_iter().map(|request| request.access_key).collect();
     assert_eq!(keys, [Some("AKIAOLD".to_owned()), Some("AKIANEW".to_owned())]);
+}
+
+#[test]
+fn a_process_that_does_not_end_is_given_up() {
+    let sim = sim();
+    let child = Child::new(&sim, "hurry").file(".aws/config", "[default]\ncredential_process = sleep 8\n");
+    let start = Instant::now();
+    let (_, results) = child.run();
+    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_metadata_service_that_does_not_answer_costs_seconds_and_names_what_else_was_tried() {
+    let sim = sim();
+    // Connections are made and never accepted.
+    let black_hole = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", black_hole.local_addr().expect("an address"));
+    let child = Child::new(&sim, "default")
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint);
+    let start = Instant::now();
+    let (_, results) = child.run();
+    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+    assert!(results[0].contains("Ec2InstanceMetadata"), "{results:?}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

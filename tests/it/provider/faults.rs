@@ -1,8 +1,10 @@
 //! Everything that can go wrong on the way, and what the caller is told.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Instant;
 
-use nodedns::decide::provider::{ErrorKind, ProviderError};
+use nodedns::decide::provider::{ChangeId, ErrorKind, ProviderError};
 use nodedns::publish::Provider;
 use nodedns::publish::route53::{Route53, messages};
 use route53_sim::{Count, Fault, Operation};
@@ -91,7 +93,7 @@ fn a_change_that_was_made_without_an_answer_is_there_on_the_next_listing() {
 #[test]
 fn a_change_that_cannot_have_left_is_no_unconfirmed_one() {
     // A port that was free a moment ago, and one that does not speak TLS.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let sim = sim();
     let plain = sim.endpoint().replace("http://", "https://");
     run(async {
@@ -120,13 +122,20 @@ fn no_answer_is_waited_for_as_long_as_told_and_no_longer() {
 #[test]
 fn a_denial_says_what_to_check_and_so_does_a_zone_of_another_account() {
     let sim = sim();
-    sim.set_options(|options| drop(options.foreign_zones.insert("ZFOREIGN".to_owned())));
+    sim.set_options(|options| options.foreign_zones.extend(["ZFOREIGN".to_owned()]));
     sim.inject(Operation::ChangeResourceRecordSets, Fault::AccessDenied, Count::Always);
     run(async {
         let provider = route53(&sim);
         let error = apply(&provider).await.expect_err("denied");
         assert!(error.message.contains("is not authorized to perform: route53:ChangeResourceRecordSets on resource"));
         assert!(error.message.contains("\nhint: "), "{error}");
+        sim.inject(Operation::GetChange, Fault::AccessDenied, Count::Always);
+        let error = provider.change_status(&ChangeId("C1".into())).await.expect_err("denied");
+        assert!(error.message.ends_with("hint: allow route53:GetChange on arn:aws:route53:::change/*"), "{error}");
+        sim.inject(Operation::ListHostedZonesByName, Fault::AccessDenied, Count::Always);
+        let longest = ZoneRef::Longest { private: false };
+        let error = provider.list(&longest, &name("edge.example.com")).await.expect_err("denied");
+        assert!(error.kind == ErrorKind::Denied && error.message.contains("hint: set zone_id"), "{error}");
         let foreign = ZoneRef::Id("ZFOREIGN".into());
         let error = provider.list(&foreign, &name("edge.example.com")).await.expect_err("denied");
         assert_eq!(error.kind, ErrorKind::Denied);
@@ -170,4 +179,80 @@ fn requests_wait_their_turn_at_the_rate_that_was_set() {
         assert!(start.elapsed() >= std::time::Duration::from_millis(290), "{:?}", start.elapsed());
     });
     assert_eq!(sim.requests().len(), 8);
+}
+
+/// A server of one answer, whatever is asked: what proxies and captive portals say. The first
+/// request's head comes back when it is joined.
+fn canned(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a head");
+            head.extend(byte);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        // Whoever closes with unread input resets the connection.
+        stream.read_exact(&mut vec![0; length.unwrap_or_default()]).expect("a body");
+        stream.write_all(answer.as_bytes()).expect("an answer");
+        head
+    });
+    (endpoint, server)
+}
+
+#[test]
+fn answers_that_are_not_the_service_s_are_never_taken_for_one() {
+    use ErrorKind::{Denied, Refused, Throttled, Unavailable, Unconfirmed};
+    const LIST: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<?xml version=\"1.0\"?><ListResourceRecordSetsResponse \
+                        xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ResourceRecordSets><ResourceRecordSet>\
+                        <Name>edge.example.com.</Name><Type>A</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>\
+                        192.0.2.1</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>";
+    for (answer, listing, change) in [
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html><body>Welcome to our hotel</body></html>",
+            Unavailable,
+            Unconfirmed,
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Unavailable, Unconfirmed),
+        // Nothing but the end of the connection says that this is not all.
+        (LIST, Unavailable, Unconfirmed),
+        (
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<ChangeResourceRecordSetsResponse><ChangeInfo>",
+            Unavailable,
+            Unconfirmed,
+        ),
+        ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n", Unavailable, Unconfirmed),
+        ("HTTP/1.1 403 Forbidden\r\ncontent-length: 6\r\n\r\n<html>", Denied, Denied),
+        ("HTTP/1.1 400 Bad Request\r\ncontent-length: 15\r\n\r\n<ErrorResponse>", Refused, Refused),
+        ("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n", Throttled, Throttled),
+        ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad", Unavailable, Unconfirmed),
+        ("SSH-2.0-OpenSSH_9.9\r\n", Unavailable, Unconfirmed),
+    ] {
+        for (expected, is_list) in [(listing, true), (change, false)] {
+            let (endpoint, server) = canned(answer);
+            let provider = impatient(endpoint);
+            let outcome = run(async { if is_list { list(&provider).await } else { apply(&provider).await } });
+            let error = outcome.expect_err(answer);
+            assert_eq!(error.kind, expected, "{error} for {answer:?}");
+            assert!(!error.message.contains('\n'), "{error}");
+            server.join().expect("the server");
+        }
+    }
+}
+
+#[test]
+fn requests_are_signed_for_the_region_that_was_set() {
+    let (endpoint, server) = canned("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    let settings = Settings { region: Some("cn-northwest-1".to_owned()), ..settings(endpoint) };
+    run(list(&route53_with(settings))).expect_err("no service");
+    let head = server.join().expect("the server");
+    assert!(head.contains("/cn-northwest-1/route53/aws4_request"), "{head}");
+    assert!(head.starts_with("GET /2013-04-01/hostedzone/Z0123456789ABC/rrset?"), "{head}");
+    assert!(head.contains("name=edge.example.com.") && head.contains("maxitems=300"), "{head}");
 }

@@ -66,7 +66,7 @@ fn a_wildcard_is_one_name_in_both_spellings() {
     let provider = route53(&sim);
     run(async {
         let wild = change(Action::Create, "*.edge.example.com", RecordType::A, weighted("a", 1, "192.0.2.1"));
-        provider.apply(&zone(), &[wild.clone()]).await.expect("accepted");
+        provider.apply(&zone(), std::slice::from_ref(&wild)).await.expect("accepted");
         assert_eq!(sim.pool(ZONE, "\\052.edge.example.com", "A").len(), 1);
         let listing = provider.list(&zone(), &name("\\052.edge.example.com")).await.expect("a listing");
         assert_eq!(listing.get(RecordType::A, &id("a")), Some(&wild.set));

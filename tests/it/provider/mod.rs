@@ -1,9 +1,11 @@
 //! The providers, each against the same expectations; Route 53's against the simulator.
 
+mod cases;
 mod conformance;
 mod environment;
 mod faults;
 mod listing;
+mod properties;
 mod zones;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use aws_sdk_route53::config::Credentials;
 use nodedns::decide::name::DnsName;
 use nodedns::decide::owner::SetIdentifier;
 use nodedns::decide::record::{Action, Change, RecordSet, RecordType, Target, Value, ZoneRef};
-use nodedns::decide::routing::Routing;
+use nodedns::decide::routing::{Coordinates, Location, Routing};
 use nodedns::publish::memory::MemoryProvider;
 use nodedns::publish::route53::{Route53, Settings};
 use nodedns::publish::zone::HostedZone;
@@ -88,6 +90,10 @@ fn weighted(identifier: &str, weight: u8, address: &str) -> RecordSet {
 
 fn simple(address: &str) -> RecordSet {
     RecordSet { set_identifier: None, routing: Routing::Simple, target: values(300, &[address]), health_check_id: None }
+}
+
+fn coordinates(text: &str) -> Routing {
+    Routing::GeoProximity { location: Location::Coordinates(Coordinates::parse_pair(text).expect(text)), bias: 0 }
 }
 
 fn change(action: Action, at: &str, rtype: RecordType, set: RecordSet) -> Change {

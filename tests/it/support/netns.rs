@@ -10,6 +10,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, ipproto, sockopt};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
@@ -23,7 +24,7 @@ pub(crate) struct Lab {
 /// Runs a test in a new host with nothing but a loopback link, on a thread and a single-threaded
 /// runtime of its own; or skips it where the system allows no namespaces.
 pub(crate) fn in_lab<F: Future<Output = ()>>(test: impl FnOnce(Lab) -> F + Send + 'static) {
-    let run = move || {
+    let run = move || -> Result<(), String> {
         let lab = Lab::new()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(test(lab));
@@ -48,37 +49,40 @@ impl Lab {
         Ok(lab)
     }
 
-    /// A wire between two Ethernet links of the same name, one here and one at the far end, both up.
+    /// A wire between two Ethernet links of the same name, one here and one at the far end, both up
+    /// and running. Here there is no link-local address, so nothing happens by itself later on.
     pub(crate) fn wire(&self, name: &str) {
         let far = format!("/proc/{}/fd/{}", std::process::id(), self.far.as_raw_fd());
         self.ip(&format!("link add {name} type veth peer name {name} netns {far}"));
+        self.ip(&format!("link set {name} addrgenmode none"));
         self.far_ip(&format!("link set {name} up"));
         self.ip(&format!("link set {name} up"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.ip(&format!("-o link show {name}")).contains("state UP") {
+            assert!(Instant::now() < deadline, "{name} does not come up");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
-    /// Runs `ip` with these words as arguments, here.
-    pub(crate) fn ip(&self, arguments: &str) {
-        self.batch([arguments]);
+    /// Has the link make its link-local address, which takes a second or two.
+    pub(crate) fn make_link_local(&self, name: &str) {
+        self.sysctl(&format!("net/ipv6/conf/{name}/addr_gen_mode"), "0");
+    }
+
+    /// Runs `ip` with these words as arguments, here. Returns what it prints.
+    pub(crate) fn ip(&self, arguments: &str) -> String {
+        run_ip(&arguments.split_whitespace().collect::<Vec<_>>(), "")
     }
 
     /// Runs many `ip` commands at once, here.
     pub(crate) fn batch(&self, lines: impl IntoIterator<Item = impl AsRef<str>>) {
-        let text: String = lines.into_iter().map(|line| format!("{}\n", line.as_ref())).collect();
-        // Children start in the namespace of the thread that starts them.
-        let mut child = Command::new("ip")
-            .args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("iproute2 is installed");
-        child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("ip reads its commands");
-        let output = child.wait_with_output().expect("ip ends");
-        assert!(output.status.success(), "ip: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+        let lines: String = lines.into_iter().map(|line| format!("{}\n", line.as_ref())).collect();
+        run_ip(&["-batch", "-"], &lines);
     }
 
     /// Runs `ip` at the far end.
-    pub(crate) fn far_ip(&self, arguments: &str) {
-        self.at_the_far_end(|| self.ip(arguments));
+    pub(crate) fn far_ip(&self, arguments: &str) -> String {
+        self.at_the_far_end(|| self.ip(arguments))
     }
 
     /// Sets a kernel parameter here, e.g. `net/ipv6/conf/eth0/use_tempaddr`.
@@ -90,7 +94,7 @@ impl Lab {
     /// A router at the far end of a wire.
     pub(crate) fn router(&self, wire: &str) -> Router {
         self.at_the_far_end(|| {
-            self.ip(&format!("-6 address add fe80::1/64 dev {wire} nodad"));
+            self.ip(&format!("address add fe80::1/64 dev {wire} nodad"));
             Router::new(wire)
         })
     }
@@ -100,6 +104,21 @@ impl Lab {
         let _home = Home(&self.host);
         action()
     }
+}
+
+fn run_ip(arguments: &[&str], input: &str) -> String {
+    // Children start in the namespace of the thread that starts them.
+    let mut child = Command::new("ip")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("iproute2 is installed");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("ip reads its commands");
+    let output = child.wait_with_output().expect("ip ends");
+    assert!(output.status.success(), "ip {arguments:?}: {}\n{input}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Brings the thread back also when an assertion fails.

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::account::Now;
 use crate::api;
+use crate::connection::Reply;
 use crate::fault::{Count, Fault, Injection, Target};
 use crate::log::Request;
 use crate::model::{Operation, RecordSet};
 use crate::options::Options;
-use crate::server::{Reply, Shared, State};
+use crate::server::{Shared, State};
 use crate::zone::{Key, Zone};
 
 /// What `GET /_sim/` answers.

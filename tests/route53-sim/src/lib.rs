@@ -8,11 +8,14 @@
 //! | `texts` | every message; the ones whose wording is not recorded from the service stand apart |
 //! | [`api`], `render`, `sts` | requests to calls, answers to XML |
 //! | [`throttle`], [`fault`], [`log`] | rate limits, faults on demand, the log of requests |
-//! | `server`, `admin`, [`sim`] | HTTP, the admin endpoint, and a running simulator |
+//! | `server`, `connection`, `exchange`, `admin` | HTTP: connections, one request and its answer, the admin endpoint |
+//! | [`sim`] | a running simulator, for tests in Rust |
 
 pub mod account;
 mod admin;
 pub mod api;
+mod connection;
+mod exchange;
 pub mod fault;
 pub mod health;
 pub mod log;
@@ -21,6 +24,7 @@ pub mod name;
 pub mod options;
 pub mod places;
 mod rdata;
+pub mod record_set;
 mod render;
 pub mod rules;
 pub mod schema;

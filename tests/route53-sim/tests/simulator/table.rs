@@ -379,7 +379,7 @@ fn caps() -> Vec<Case> {
                 )
             })
             .collect();
-        if length % 250 > 0 {
+        if !length.is_multiple_of(250) {
             changes.push((
                 action,
                 RecordSet::new("rest.example.com", "TXT")
