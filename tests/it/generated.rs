@@ -122,7 +122,8 @@ fn roff_lines(text: &str) -> String {
         }
         defined |= definition && line.starts_with(".el");
     }
-    lines.join("\n") + "\n"
+    // The empty date is left out, so that the source would stand in its place.
+    lines.join("\n").replacen(" 1  \"", " 1 \"\" \"", 1) + "\n"
 }
 
 /// Without white space at the ends of lines, and with one newline at the end.

@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "config", "daemon"]),
     ("daemon", &["watch", "publish", "control", "config", "decide", "systemd", "telemetry"]),
-    ("cli", &["watch", "publish", "control::client", "control::protocol", "control::translate", "config", "decide"]),
+    ("cli", &["watch", "publish", "control::BindError", "control::client", "control::protocol", "control::translate", "config", "decide"]),
     ("watch", &["config", "decide"]),
     ("publish", &["config", "decide"]),
     ("control", &["config", "decide"]),
