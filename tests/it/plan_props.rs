@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nodedns::decide::engine::Effect;
+use nodedns::decide::engine::{Effect, Event};
 use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::provider::ErrorKind;
@@ -125,11 +125,11 @@ proptest! {
     #[test]
     fn whatever_happens_the_end_is_right(steps in steps(), seed in any::<u64>(), last in addresses(), ends_ready in any::<bool>()) {
         let mut world = World::new(policy(), zones(), seed);
+        let edited = steps.iter().any(|step| matches!(step.happening, Happening::Foreign(..)));
         for step in steps {
             world.run_for(step.wait);
             world.after(Duration::ZERO, step.happening);
         }
-        // Foreign edits go unnoticed until the next look; one stands for the resync that is off here.
         for zone in ["Z1", "Z2"] {
             world.after(Duration::ZERO, Happening::Treatments(zone.into(), Vec::new()));
         }
@@ -137,7 +137,10 @@ proptest! {
         world.after(Duration::ZERO, Happening::Addresses(last.clone()));
         let state = if ends_ready { world::ready() } else { world::node(Readiness::Ready, true) };
         world.after(Duration::ZERO, Happening::Node(Observed::Known(state)));
-        world.after(Duration::ZERO, Happening::Answer(nodedns::decide::engine::Event::Recheck));
+        // Foreign edits go unnoticed until the next look; one stands for the resync that is off here.
+        if edited {
+            world.after(Duration::ZERO, Happening::Answer(Event::Recheck));
+        }
         // Requests already hanging, one backoff step, and recover_after.
         world.run_for(HANG + Duration::from_secs(30 + 10 + 2));
         for (zone, text) in ZONES {
