@@ -40,7 +40,7 @@ warn\t''
 info\t''
 debug\t''
 trace\t''"
-complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l dry-run -d 'Write nothing: log what would be written'
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l dry-run -d 'Write nothing: show what would be published'
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'"
