@@ -1,5 +1,6 @@
 //! Routing policies, in Route 53's words.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// How Route 53 chooses among the record sets of a pool. All record sets of one pool have the same
@@ -47,10 +48,12 @@ pub enum Location {
 
 /// A point on the globe in hundredths of a degree: Route 53 takes no more than two decimals, and
 /// equal points compare equal however they were written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// A point that was listed keeps its spelling all the same, because a deletion must repeat it.
+#[derive(Debug, Clone, Copy)]
 pub struct Coordinates {
-    latitude: i16,
-    longitude: i16,
+    latitude: Degrees,
+    longitude: Degrees,
 }
 
 /// Why a text is no coordinate.
@@ -93,7 +96,19 @@ impl Coordinates {
     /// # Errors
     /// [`CoordinatesError`] says what is wrong with which of them.
     pub fn parse(latitude: &str, longitude: &str) -> Result<Self, CoordinatesError> {
-        Ok(Coordinates { latitude: hundredths(latitude, 9000)?, longitude: hundredths(longitude, 18000)? })
+        let degrees = |text, limit| Ok(Degrees { hundredths: hundredths(text, limit)?, listed: None });
+        Ok(Coordinates { latitude: degrees(latitude, 9000)?, longitude: degrees(longitude, 18000)? })
+    }
+
+    /// Reads what Route 53 listed, and keeps how it is written.
+    ///
+    /// # Errors
+    /// As [`Coordinates::parse`].
+    pub fn listed(latitude: &str, longitude: &str) -> Result<Self, CoordinatesError> {
+        let mut point = Coordinates::parse(latitude, longitude)?;
+        point.latitude.listed = Spelling::of(latitude);
+        point.longitude.listed = Spelling::of(longitude);
+        Ok(point)
     }
 
     /// Reads `latitude,longitude`, spaces around the numbers allowed.
@@ -105,20 +120,74 @@ impl Coordinates {
         Coordinates::parse(latitude.trim(), longitude.trim())
     }
 
-    /// The latitude as Route 53 takes it.
+    /// The latitude as it was listed, or else as Route 53 takes it.
     pub fn latitude(self) -> String {
-        degrees(self.latitude)
+        self.latitude.text()
     }
 
-    /// The longitude as Route 53 takes it.
+    /// The longitude as it was listed, or else as Route 53 takes it.
     pub fn longitude(self) -> String {
-        degrees(self.longitude)
+        self.longitude.text()
+    }
+
+    fn hundredths(self) -> (i16, i16) {
+        (self.latitude.hundredths, self.longitude.hundredths)
     }
 }
 
 impl fmt::Display for Coordinates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{}", self.latitude(), self.longitude())
+        let (latitude, longitude) = self.hundredths();
+        write!(f, "{},{}", degrees(latitude), degrees(longitude))
+    }
+}
+
+impl Ord for Coordinates {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.hundredths().cmp(&other.hundredths())
+    }
+}
+
+impl PartialOrd for Coordinates {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Coordinates {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Coordinates {}
+
+#[derive(Debug, Clone, Copy)]
+struct Degrees {
+    hundredths: i16,
+    listed: Option<Spelling>,
+}
+
+impl Degrees {
+    fn text(self) -> String {
+        match self.listed {
+            Some(Spelling(bytes)) => {
+                bytes.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect()
+            }
+            None => degrees(self.hundredths),
+        }
+    }
+}
+
+/// A text of at most the seven characters that Route 53 takes, the rest zeros.
+#[derive(Debug, Clone, Copy)]
+struct Spelling([u8; 7]);
+
+impl Spelling {
+    fn of(text: &str) -> Option<Self> {
+        let mut bytes = [0; 7];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Spelling(bytes))
     }
 }
 
@@ -292,6 +361,17 @@ mod tests {
             assert_eq!(Coordinates::parse_pair(text), point, "{text}");
         }
         assert_eq!(Coordinates::parse_pair("-0.00,0"), Coordinates::parse_pair("0,-0"));
+    }
+
+    #[test]
+    fn a_listed_point_is_the_same_point_in_its_own_spelling() -> Result<(), CoordinatesError> {
+        let listed = Coordinates::listed("+52.5", "-013.")?;
+        assert_eq!((listed.latitude().as_str(), listed.longitude().as_str()), ("+52.5", "-013."));
+        assert_eq!(listed, Coordinates::parse("52.50", "-13")?);
+        assert_eq!(listed.to_string(), "52.50,-13");
+        assert_eq!(Coordinates::listed("-00090.000", "-179.99")?.latitude(), "-90");
+        assert_eq!(Coordinates::listed("1", "-179.99")?.longitude(), "-179.99");
+        Ok(())
     }
 
     #[test]

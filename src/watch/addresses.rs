@@ -77,9 +77,7 @@ impl Counters {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The system would not give us a netlink socket, or it broke.
-    #[error(
-        "netlink socket: cannot {action}: {source}\nhint: a systemd unit needs AF_NETLINK in RestrictAddressFamilies="
-    )]
+    #[error("netlink socket: cannot {action}: {source}")]
     Socket {
         /// What was being done.
         action: &'static str,
@@ -105,6 +103,18 @@ pub enum WatchError {
     /// No whole answer within this time.
     #[error("netlink: the kernel did not list the addresses within {} s", .0.as_secs())]
     TimedOut(Duration),
+}
+
+impl WatchError {
+    /// What to do about it, where there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            WatchError::Socket { .. } => {
+                Some("netlink needs no privileges, but a systemd unit needs AF_NETLINK in its RestrictAddressFamilies=")
+            }
+            WatchError::Refused { .. } | WatchError::Malformed { .. } | WatchError::TimedOut(_) => None,
+        }
+    }
 }
 
 /// Reads links, addresses and the direction of the Internet once. Whole, or an error.

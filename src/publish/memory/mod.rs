@@ -1,6 +1,6 @@
 //! The provider that is nothing but memory: for dry runs and tests.
 //!
-//! It refuses what Route 53 refuses, in Route 53's words ([`rules`]), and starts out empty: a dry
+//! It refuses what Route 53 refuses, in Route 53's words (`rules`), and starts out empty: a dry
 //! run reads nothing from AWS and needs no credentials. It holds no client of any kind, so nothing
 //! it is told to do can reach a real zone.
 

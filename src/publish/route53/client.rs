@@ -59,7 +59,9 @@ impl Default for Settings {
 }
 
 /// Reads the AWS configuration and builds a client. Talks to nobody: credentials are loaded when
-/// the first request needs them, and their lack is that request's error.
+/// the first request needs them, and their lack is that request's error. The last place where the
+/// SDK looks for them is the instance metadata service: off EC2, and without any credentials, that
+/// costs a second, which `AWS_EC2_METADATA_DISABLED=true` saves.
 ///
 /// The SDK's own retries are off. The caller backs off in its own (testable) time and decides anew
 /// before each attempt; a second mechanism below it would multiply the attempts, hide them from the

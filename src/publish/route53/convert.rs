@@ -156,7 +156,7 @@ fn listed_proximity(location: &types::GeoProximityLocation) -> Result<Routing, S
         (Some(region), None, None) => Location::AwsRegion(region.to_owned()),
         (None, Some(group), None) => Location::LocalZoneGroup(group.to_owned()),
         (None, None, Some(point)) => Location::Coordinates(
-            Coordinates::parse(point.latitude(), point.longitude())
+            Coordinates::listed(point.latitude(), point.longitude())
                 .map_err(|error| format!("its coordinate {error}"))?,
         ),
         _ => return Err("it is not at exactly one geoproximity location".to_owned()),

@@ -220,8 +220,14 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// One line of bounded length: some errors quote the whole request, or what a process printed.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    const LIMIT: usize = 600;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
 }
 
 /// Cuts a text where the signed headers of a request begin.
@@ -336,5 +342,7 @@ mod tests {
         assert_eq!(chain(&error), "outer: inner words: root");
         assert!(find::<std::io::Error>(&error).is_some());
         assert_eq!(causes(&error), "inner words: root");
+        let long = chain(&std::io::Error::other("\u{e4}".repeat(5000)));
+        assert_eq!((long.chars().count(), long.ends_with("...")), (603, true));
     }
 }

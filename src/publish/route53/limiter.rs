@@ -18,8 +18,8 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// A full bucket. A rate that is not a positive number counts as one request per second, a
-    /// burst of 0 as 1.
+    /// A full bucket. An infinite rate is no limit; one that is not a positive number counts as one
+    /// request per second. A burst of 0 counts as 1.
     pub fn new(requests_per_second: f64, burst: u32) -> Self {
         let interval = Duration::try_from_secs_f64(1.0 / requests_per_second).unwrap_or(Duration::from_secs(1));
         let tolerance = interval.saturating_mul(burst.saturating_sub(1));

@@ -237,3 +237,73 @@ fn read_texts(value: &[u8], kind: u16) -> Result<Vec<String>, DecodeError> {
         .map(|attribute| attribute.map(|attribute| read_text(attribute.value())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut bytes = header.to_vec();
+        for (kind, value) in attributes {
+            bytes.extend(u16::try_from(4 + value.len()).unwrap().to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(*value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    fn address_header(family: u8, flags: u8) -> Vec<u8> {
+        [[family, 24, flags, 0], 7u32.to_ne_bytes()].concat()
+    }
+
+    fn link_header(flags: u32) -> Vec<u8> {
+        [[0; 4], 7u32.to_ne_bytes(), flags.to_ne_bytes(), [0; 4]].concat()
+    }
+
+    #[test]
+    fn the_wide_flags_win_over_the_narrow_ones() {
+        let narrow = message(&address_header(AF_INET, 0x80), &[(IFA_ADDRESS, &[11, 0, 0, 1])]);
+        let entry = read_address(&narrow).unwrap().unwrap();
+        assert_eq!((entry.interface, entry.address), (7, IpAddr::from([11, 0, 0, 1])));
+        assert_eq!(entry.flags, AddressFlags { permanent: true, ..AddressFlags::default() });
+
+        let wide = 0x101u32.to_ne_bytes();
+        let attributes: [(u16, &[u8]); 2] = [(IFA_ADDRESS, &[0x26; 16]), (IFA_FLAGS, &wide)];
+        let entry = read_address(&message(&address_header(AF_INET6, 0x80), &attributes)).unwrap().unwrap();
+        assert_eq!(entry.flags, AddressFlags { temporary: true, manage_temporary: true, ..AddressFlags::default() });
+    }
+
+    #[test]
+    fn an_address_of_another_family_is_passed_over() {
+        const AF_MCTP: u8 = 45;
+        assert_eq!(read_address(&message(&address_header(AF_MCTP, 0), &[(IFA_LOCAL, &[8])])).unwrap(), None);
+    }
+
+    #[test]
+    fn what_does_not_matter_may_be_anything() {
+        let attributes: [(u16, &[u8]); 5] = [
+            (IFLA_IFNAME, b"eth0\0"),
+            (23, &[1, 2, 3]),
+            (0x7fff, &[]),
+            (IFLA_LINKINFO | 0x8000, &message(&[], &[(2, &[9; 3]), (IFLA_INFO_KIND, b"vlan\0")])),
+            (IFLA_PROP_LIST | 0x8000, &message(&[], &[(IFLA_ALT_IFNAME, b"uplink\0"), (IFLA_ALT_IFNAME, b"\xff\0")])),
+        ];
+        let (index, link) = read_link(&message(&link_header(IFF_UP | IFF_RUNNING), &attributes)).unwrap().unwrap();
+        assert_eq!((index, link.name.as_str(), link.kind.as_deref()), (7, "eth0", Some("vlan")));
+        assert_eq!(link.alternative_names, BTreeSet::from(["uplink".to_owned(), "\u{fffd}".to_owned()]));
+        assert!(link.up && link.running && !link.loopback);
+    }
+
+    #[test]
+    fn what_matters_must_be_there_and_whole() {
+        assert!(read_address(&address_header(AF_INET, 0)[..6]).is_err());
+        assert!(read_address(&message(&address_header(AF_INET, 0), &[])).is_err());
+        assert!(read_address(&message(&address_header(AF_INET, 0), &[(IFA_LOCAL, &[1, 2, 3])])).is_err());
+        let cut = message(&address_header(AF_INET, 0), &[(IFA_LOCAL, &[11, 0, 0, 1])]);
+        assert!(read_address(&cut[..cut.len() - 2]).is_err());
+        assert!(read_link(&message(&link_header(0), &[])).is_err());
+        assert!(read_route(&message(&[0; ROUTE_HEADER], &[(RTA_OIF, &[1])])).is_err());
+        assert_eq!(read_route(&[0; ROUTE_HEADER]).unwrap(), Some(None));
+    }
+}

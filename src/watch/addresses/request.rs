@@ -34,7 +34,7 @@ impl Requester {
     /// Opens a socket that is in no multicast group.
     pub(super) fn open() -> Result<Self, WatchError> {
         let socket =
-            TokioSocket::new(NETLINK_ROUTE).map_err(|source| WatchError::Socket { action: "open one", source })?;
+            TokioSocket::new(NETLINK_ROUTE).map_err(|source| WatchError::Socket { action: "open it", source })?;
         Ok(Requester { socket, sequence: 0, buffer: Vec::with_capacity(BUFFER) })
     }
 

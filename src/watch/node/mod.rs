@@ -158,7 +158,8 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
         }
         failures += 1;
         reporter.interrupted(&failure, &opener.settings.node);
-        if failures > 1 && known_since.is_none() {
+        // An attempt that came to a state and then failed leaves it known for a while.
+        if known_since.is_none() {
             reporter.unknown();
         }
         // kube's own `default_backoff()` starts over at every `Init`, which precedes every list: it
@@ -297,16 +298,12 @@ impl Reporter {
         }
     }
 
-    /// Notes why there is no watch now; the first of a row counts for the time. Nothing to lose
-    /// means nothing to wait for: then the state is unknown at once.
+    /// Notes why there is no watch now. The first failure of a row counts for the time.
     fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
         let error = failure.report(node);
         self.kubeconfig = failure.kubeconfig.clone();
         let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
         self.interruption = Some(Interruption { since, error });
-        if !self.is_known() {
-            self.unknown();
-        }
     }
 
     fn unknown(&mut self) {

@@ -51,11 +51,11 @@ fn lost_notifications_are_noticed_and_made_up_for() {
 fn strangers_with_the_same_sequence_numbers_cannot_shorten_a_reading() {
     in_lab(|lab| async move {
         lab.wire("eth0");
-        lab.batch((0..250).map(add));
+        lab.batch((0..1000).map(add));
         let mut watched = Watched::start();
         let link = index(&watched.read().await, "eth0").expect("a link");
         let expected: BTreeSet<IpAddr> = addresses(&watched.read().await);
-        assert!(expected.len() >= 250);
+        assert!(expected.len() >= 1000);
 
         let stop = Arc::new(AtomicBool::new(false));
         let rounds = Arc::new(AtomicU64::new(0));
@@ -74,7 +74,7 @@ fn strangers_with_the_same_sequence_numbers_cannot_shorten_a_reading() {
             watched.read().await;
         }
         let first = rounds.load(Ordering::Relaxed);
-        for n in 0..300 {
+        for n in 0..1000 {
             let seen = addresses(&watched.read().await);
             let missing: Vec<&IpAddr> = expected.difference(&seen).collect();
             assert!(missing.is_empty(), "reading {n} lacks {missing:?}");
@@ -152,9 +152,10 @@ fn a_reading_takes_about_a_millisecond() {
 #[test]
 fn the_watcher_ends_with_the_one_it_watches_for() {
     in_lab(|_lab| async move {
-        let (sender, events) = unbounded_channel();
+        let (sender, mut events) = unbounded_channel();
         let (_requests, receiver) = unbounded_channel();
         let task = tokio::spawn(watch(sender, receiver, Options::default()));
+        assert_eq!(events.recv().await, Some(AddressEvent::Changed));
         drop(events);
         timeout(PATIENCE, task).await.expect("it ends").expect("and well");
 

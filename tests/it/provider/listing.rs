@@ -87,7 +87,7 @@ fn what_others_left_can_be_echoed_into_a_deletion() {
     sim.put(ZONE, alias);
     sim.put(
         ZONE,
-        sent(at, "AAAA", "loud").geoproximity("52.50", "13.40", -7).value("2001:DB8:0::1").value("2001:db8::2"),
+        sent(at, "AAAA", "loud").geoproximity("+52.5", "13.4", -7).value("2001:DB8:0::1").value("2001:db8::2"),
     );
     let provider = route53(&sim);
     run(async {

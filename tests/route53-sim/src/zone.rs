@@ -253,6 +253,7 @@ mod tests {
             loop {
                 let page = zone.list(&start, page_size).unwrap();
                 seen.extend(names(&page));
+                assert!(seen.len() <= all.len(), "a cursor goes round in circles: {seen:?}");
                 let Some(next) = page.next else { break };
                 start = ListStart {
                     name: Some(next.name.clone()),

@@ -14,7 +14,8 @@ import uuid
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 ADMIN = os.environ["ROUTE53_SIM"] + "/_sim/"
 ZONE = os.environ["ROUTE53_SIM_ZONE"]
@@ -363,9 +364,9 @@ class Faults(Case):
     def test_a_broken_answer_is_no_shorter_list(self):
         self.change(("CREATE", record("a.example.com")))
         self.inject("truncate", 1)
-        with self.assertRaises((HTTPClientError, ClientError)) as caught:
+        # Which of them depends on the version of urllib3.
+        with self.assertRaises((HTTPClientError, ResponseParserError)):
             self.sets()
-        self.assertNotIsInstance(caught.exception, EndpointConnectionError)
         self.assertEqual(1, len(self.sets()))
 
     def test_a_lost_answer_leaves_a_change_behind(self):

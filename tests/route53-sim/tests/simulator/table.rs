@@ -161,6 +161,24 @@ fn existence() -> Vec<Case> {
         Case::new("upsert what is there", vec![simple()], vec![(Upsert, simple().ttl(30))]).accepted(),
         Case::new("an identical upsert", vec![simple()], vec![(Upsert, simple())]).accepted(),
         Case::new(
+            "a replaced member is as before when its batch fails",
+            vec![weighted("s1")],
+            vec![(Delete, weighted("s1")), (Create, weighted("s1").weight(20)), (Delete, weighted("s2"))],
+        )
+        .batch(&[&missing_s2]),
+        Case::new(
+            "a witness that has gone refuses the whole batch",
+            vec![weighted("s1")],
+            vec![(Delete, weighted("s1")), (Delete, weighted("s2")), (Create, weighted("s2"))],
+        )
+        .batch(&[&missing_s2]),
+        Case::new(
+            "a witness that is there lets the batch pass",
+            vec![weighted("s1"), weighted("s2")],
+            vec![(Delete, weighted("s1")), (Delete, weighted("s2")), (Create, weighted("s2"))],
+        )
+        .accepted(),
+        Case::new(
             "all messages, and nothing is done",
             vec![weighted("s1")],
             vec![

@@ -237,6 +237,18 @@ fn zones_that_are_not_there_and_zones_of_others() {
 }
 
 #[test]
+fn the_zone_comes_before_the_body_and_the_body_before_its_meaning() {
+    let sim = sim();
+    let wrong = request("<Wrong/>");
+    let code =
+        |zone: &str, body: &str| send(&sim, "POST", &format!("/2013-04-01/hostedzone/{zone}/rrset"), body).error().0;
+    assert_eq!(code("ZMISSING", &wrong), "NoSuchHostedZone");
+    sim.keep_busy(ZONE, Duration::from_secs(3600));
+    assert_eq!(code(ZONE, &wrong), "InvalidInput");
+    assert_eq!(code(ZONE, &batch(&[(Action::Delete, set("s1"))])), "PriorRequestNotComplete");
+}
+
+#[test]
 fn three_cursors_page_through_a_pool() {
     let sim = sim();
     for n in 0..25 {
@@ -249,6 +261,7 @@ fn three_cursors_page_through_a_pool() {
             assert_eq!(page.text("MaxItems"), Some(maxitems.to_string()));
             let ids = page.body.split("<SetIdentifier>").skip(1).filter_map(|rest| rest.split_once('<'));
             seen.extend(ids.map(|(id, _)| id.to_owned()));
+            assert!(seen.len() <= 25, "a cursor goes round in circles: {seen:?}");
             if page.text("IsTruncated").as_deref() == Some("false") {
                 assert_eq!(page.text("NextRecordName"), None);
                 break;
