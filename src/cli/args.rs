@@ -55,8 +55,8 @@ pub enum Command {
     /// record sets in Route 53 true to them. Stops on SIGTERM or SIGINT and leaves the record sets
     /// as they are.
     ///
-    /// With --dry-run nothing is written: what would be is logged instead. A dry run needs no
-    /// configuration file, --name is enough.
+    /// With --dry-run nothing is written: what would be published, and why, is shown instead. A dry
+    /// run needs no configuration file, --name is enough.
     #[command(after_long_help = after_help!(
         "nodedns run",
         "nodedns run --dry-run --name edge.example.com",
@@ -102,7 +102,7 @@ pub struct RunArgs {
     #[expect(missing_docs, reason = "clap would take the text for the command's own")]
     pub config: ConfigFile,
 
-    /// Write nothing: log what would be written
+    /// Write nothing: show what would be published
     #[arg(long)]
     pub dry_run: bool,
 

@@ -14,21 +14,23 @@ use crate::config::raw::RawConfig;
 use crate::config::tree::{Kind, Member, Node, Path, Step, Table};
 
 /// Every key that is unknown and every value that is not of its key's type. What is reported is
-/// marked as broken, so that the rest can still be read.
-pub(super) fn check(layer: &mut Node) -> Vec<Problem> {
+/// marked as broken, so that the rest can still be read. Records are counted on from those of the
+/// layers before.
+pub(super) fn check(layer: &mut Node, records_before: usize) -> Vec<Problem> {
     let mut problems = Vec::new();
     while let Err(error) = RawConfig::deserialize(&*layer) {
         let path = error.path();
+        let Details { message, hint, meant, origin, .. } = *error.0;
         problems.push(Problem {
-            source: error.origin.clone().unwrap_or_else(|| layer.origin.clone()),
-            path: path.to_string(),
-            message: error.message,
-            hint: error.hint,
+            source: origin.unwrap_or_else(|| layer.origin.clone()),
+            path: path.with_records_after(records_before).to_string(),
+            message,
+            hint,
         });
         if !layer.mark_broken(&path) {
             break;
         }
-        if let Some(meant) = error.meant {
+        if let Some(meant) = meant {
             tolerate(layer, &path, &meant);
         }
     }
@@ -60,7 +62,10 @@ fn tolerate(layer: &mut Node, misspelt: &Path, meant: &str) {
 
 /// Why a tree is not of the wanted shape, and where.
 #[derive(Debug)]
-pub(super) struct Error {
+pub(super) struct Error(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     message: String,
     hint: Option<String>,
     /// For an unknown key: the known one that was probably meant.
@@ -72,23 +77,23 @@ pub(super) struct Error {
 
 impl Error {
     fn new(message: String) -> Self {
-        Error { message, hint: None, meant: None, steps: Vec::new(), origin: None }
+        Error(Box::new(Details { message, hint: None, meant: None, steps: Vec::new(), origin: None }))
     }
 
     fn within(mut self, step: Step, origin: &Origin) -> Self {
-        self.steps.push(step);
-        self.origin.get_or_insert_with(|| origin.clone());
+        self.0.steps.push(step);
+        self.0.origin.get_or_insert_with(|| origin.clone());
         self
     }
 
     fn path(&self) -> Path {
-        Path(self.steps.iter().rev().cloned().collect())
+        Path(self.0.steps.iter().rev().cloned().collect())
     }
 }
 
 impl Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -125,14 +130,14 @@ impl de::Error for Error {
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
         let mut error = Error::new(format!("{found:?} is not one of {}", list(known)));
-        error.hint = nearest(found, known).map(|meant| format!("did you mean {meant:?}?"));
+        error.0.hint = nearest(found, known).map(|meant| format!("did you mean {meant:?}?"));
         error
     }
 
     fn unknown_field(found: &str, known: &'static [&'static str]) -> Self {
         if is_credential(found) {
             let mut error = Error::new(format!("'{found}': AWS credentials do not belong in the configuration"));
-            error.hint = Some(
+            error.0.hint = Some(
                 "remove it; give the daemon a credentials file instead (LoadCredential= and \
                  AWS_SHARED_CREDENTIALS_FILE in the unit, or 'profile' in [route53])"
                     .to_owned(),
@@ -141,11 +146,11 @@ impl de::Error for Error {
         }
         let mut error = Error::new(format!("unknown key '{found}'"));
         let meant = nearest(found, known);
-        error.hint = Some(match meant {
+        error.0.hint = Some(match meant {
             Some(meant) => format!("did you mean '{meant}'?"),
             None => format!("known here: {}", known.join(", ")),
         });
-        error.meant = meant.map(str::to_owned);
+        error.0.meant = meant.map(str::to_owned);
         error
     }
 }
@@ -203,7 +208,7 @@ impl<'de> de::Deserializer<'de> for &Node {
                 let word: StrDeserializer<'_, Error> = text.as_str().into_deserializer();
                 visitor.visit_enum(word)
             }
-            _ => self.deserialize_any(Words(variants)).and_then(|never| match never {}),
+            _ => self.deserialize_any(Words(variants)).map(|never| match never {}),
         }
     }
 

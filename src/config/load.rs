@@ -93,7 +93,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         problems.push(no_file(sources.allow_no_file));
         return Err(Problems::from(problems));
     }
-    let syntax_errors = !problems.is_empty();
+    // What a file that cannot be read would have said is not missing.
+    let incomplete = !problems.is_empty();
     if let Some(directory) = variable(sources, "RUNTIME_DIRECTORY") {
         layers.insert(0, runtime_directory(directory));
     }
@@ -106,7 +107,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let root = files.first().map_or(Origin::Default, |file| Origin::File { path: file.clone(), position: None });
     let mut tree = Node::empty(root);
     for mut layer in layers {
-        problems.extend(check(&mut layer));
+        problems.extend(check(&mut layer, tree.record_count()));
         tree.merge(layer);
     }
     let mut raw = match RawConfig::deserialize(&tree) {
@@ -122,9 +123,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         }
     };
     raw.signals.complete();
-    let (config, semantic) = validate(&raw, &tree);
-    // What an unreadable file would have said is not missing.
-    problems.extend(semantic.into_iter().filter(|problem| !(syntax_errors && problem.message.starts_with("missing"))));
+    let (config, semantic) = validate(&raw, &tree, incomplete);
+    problems.extend(semantic);
     Problems::check(problems)?;
     Ok(Loaded { config, files, raw, tree })
 }

@@ -6,7 +6,9 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), *candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.len().min(word.len()) / 4 && *distance < candidate.len().max(word.len())
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -17,7 +19,7 @@ mod tests {
 
     #[test]
     fn only_what_is_near_is_meant() {
-        let known = ["cluster", "node", "ttl", "keep_min", "types"];
+        let known = ["cluster", "node", "ttl", "keep_min", "types", "A"];
         for (word, meant) in [
             ("clutser", Some("cluster")),
             ("Cluster", Some("cluster")),
@@ -27,6 +29,7 @@ mod tests {
             ("type", Some("types")),
             ("label_selector", None),
             ("x", None),
+            ("a", Some("A")),
         ] {
             assert_eq!(nearest(word, &known), meant, "{word}");
         }

@@ -184,7 +184,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn description(schema: &Value) -> String {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn schema_value() -> Value {
@@ -195,12 +195,12 @@ fn schema_value() -> Value {
     if let Value::Object(members) = &mut schema {
         members.insert("title".to_owned(), "nodedns.toml".into());
     }
-    without_null(&mut schema);
+    tidy(&mut schema);
     schema
 }
 
-/// TOML has no null: a key that may be absent is one that is not required, no more.
-fn without_null(schema: &mut Value) {
+/// Says it in TOML's terms, which has no null: a key that may be absent is one that is not required, no more.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             members.retain(|key, value| !(key == "default" && value.is_null()));
@@ -218,9 +218,13 @@ fn without_null(schema: &mut Value) {
                     members.entry(key).or_insert(value);
                 }
             }
-            members.values_mut().for_each(without_null);
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                // Lines of the source are not lines of the text.
+                *text = text.replace('\n', " ");
+            }
+            members.values_mut().for_each(tidy);
         }
-        Value::Array(elements) => elements.iter_mut().for_each(without_null),
+        Value::Array(elements) => elements.iter_mut().for_each(tidy),
         _ => {}
     }
 }
@@ -239,19 +243,36 @@ fn single(members: &Map<String, Value>, list: &str) -> Option<Value> {
 fn comment(text: &mut String, prose: &str) {
     const WIDTH: usize = 98;
     let mut line = String::from("#");
-    for word in prose.split_whitespace() {
+    for word in words(prose) {
         if line.len() + 1 + word.len() > WIDTH && line.len() > 1 {
             text.push_str(&line);
             text.push('\n');
             line = String::from("#");
         }
         line.push(' ');
-        line.push_str(word);
+        line.push_str(&word);
     }
     if line.len() > 1 {
         text.push_str(&line);
         text.push('\n');
     }
+}
+
+/// The words, where what stands between backticks is one.
+fn words(prose: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut quoted = false;
+    for part in prose.split_whitespace() {
+        match words.last_mut() {
+            Some(word) if quoted => {
+                word.push(' ');
+                word.push_str(part);
+            }
+            _ => words.push(part.to_owned()),
+        }
+        quoted ^= part.matches('`').count() % 2 == 1;
+    }
+    words
 }
 
 fn heading(page: &mut String, title: &str) {
@@ -315,14 +336,15 @@ mod tests {
 
     fn read(text: &str) -> RawConfig {
         let mut tree = Node::from_toml(std::path::Path::new("example"), text).expect("TOML");
-        let problems = check(&mut tree);
+        let problems = check(&mut tree, 0);
         assert!(problems.is_empty(), "{problems:?}");
         RawConfig::deserialize(&tree).expect("checked")
     }
 
     /// The example with the comment signs of its keys removed.
     fn uncommented() -> String {
-        let lines = example().lines().map(|line| match line.strip_prefix('#') {
+        let example = example();
+        let lines = example.lines().map(|line| match line.strip_prefix('#') {
             Some(key) if !key.is_empty() && !key.starts_with(' ') => key.to_owned(),
             _ => line.to_owned(),
         });

@@ -64,6 +64,17 @@ impl Path {
         self.then(Step::Index(index))
     }
 
+    /// The same place when so many records come before those of its own layer.
+    pub(super) fn with_records_after(&self, count: usize) -> Self {
+        let mut path = self.clone();
+        if let [Step::Key(name), Step::Index(index), ..] = path.0.as_mut_slice()
+            && name == "record"
+        {
+            *index += count;
+        }
+        path
+    }
+
     fn then(&self, step: Step) -> Self {
         Path(self.0.iter().cloned().chain([step]).collect())
     }
@@ -90,7 +101,7 @@ pub(super) struct Place {
     pub(super) path: Path,
     /// Whether the value itself was written.
     pub(super) found: bool,
-    /// Whether it, or something around it, is broken.
+    /// Whether it, something around it, or for an array something in it is broken.
     pub(super) broken: bool,
 }
 
@@ -98,6 +109,17 @@ impl Node {
     /// A table without keys.
     pub(super) fn empty(origin: Origin) -> Self {
         Node { origin, kind: Kind::Table(Table::new()) }
+    }
+
+    /// How many `[[record]]` tables there are.
+    pub(super) fn record_count(&self) -> usize {
+        match &self.kind {
+            Kind::Table(table) => match table.get("record").map(|member| &member.value.kind) {
+                Some(Kind::Array(records)) => records.len(),
+                _ => 0,
+            },
+            _ => 0,
+        }
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -184,6 +206,9 @@ impl Node {
             place.origin = next.origin.clone();
             place.broken |= next.is_broken();
             node = next;
+        }
+        if let (true, Kind::Array(elements)) = (place.found, &node.kind) {
+            place.broken |= elements.iter().any(Node::is_broken);
         }
         place
     }

@@ -77,7 +77,7 @@ fn page(command: &clap::Command, name: &str) -> String {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut roff).expect("subcommands");
     }
-    let mut text = tidy(roff);
+    let mut text = roff_lines(&tidy(roff));
     let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     let examples: Vec<&str> =
         after.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty()).collect();
@@ -104,6 +104,26 @@ fn page(command: &clap::Command, name: &str) -> String {
     let pages: Vec<_> = parent.into_iter().chain(children).chain(["nodedns.toml(5)".to_owned()]).collect();
     text.push_str(&format!("{}\n", pages.join(", ").replace('-', "\\-")));
     text
+}
+
+/// The sections are rendered one by one and each defines the apostrophe anew; blank lines are not
+/// roff's way to make space.
+fn roff_lines(text: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let mut defined = false;
+    for line in text.lines() {
+        let definition = line.contains(".ds Aq");
+        match line {
+            _ if definition && defined => {}
+            "" if lines.last() == Some(&".br") => {}
+            ".br" if lines.last() == Some(&".br") => {}
+            "" => lines.push(".sp"),
+            _ => lines.push(line),
+        }
+        defined |= definition && line.starts_with(".el");
+    }
+    // The empty date is left out, so that the source would stand in its place.
+    lines.join("\n").replacen(" 1  \"", " 1 \"\" \"", 1) + "\n"
 }
 
 /// Without white space at the ends of lines, and with one newline at the end.

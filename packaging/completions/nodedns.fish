@@ -1,0 +1,70 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_nodedns_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_nodedns_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_nodedns_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_nodedns_using_subcommand
+    set -l cmd (__fish_nodedns_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c nodedns -n "__fish_nodedns_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_needs_command" -s V -l version -d 'Print version'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "run" -d 'Run the daemon: watch, decide and publish until stopped'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "status" -d 'Show what the daemon publishes, and why'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "addresses" -d 'Show every address of this host, and why it is or is not published'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "config" -d 'Check, show or write the configuration'
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l name -d 'Publish under this name too, as a [[record]] with its defaults; repeatable' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l zone-id -d 'The hosted zone of the names given with --name' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l cluster -d 'The cluster\'s name, in place of \'cluster\' in the configuration' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l node -d 'The node\'s name, in place of \'node\' in the configuration' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l log-level -d 'The least severe messages to log, in place of \'log.level\' in the configuration' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l dry-run -d 'Write nothing: show what would be published'
+complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand status" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s w -l watch -d 'Keep showing it as it changes, until interrupted'
+complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -l class -d 'Judge for this address class [default: those of the configured records]' -r -f -a "global\t'Globally reachable, by the IANA registries'
+private\t'RFC 1918, and unique local IPv6'
+shared\t'100.64.0.0/10, which mesh VPNs use'
+any\t'Any unicast address'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "check" -d 'Find every mistake in the configuration'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "show" -d 'Show the effective configuration, and where each value comes from'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "schema" -d 'Print the configuration file\'s JSON schema'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "init" -d 'Write a commented example of the configuration file'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from init" -s f -l force -d 'Replace the file if it exists'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
