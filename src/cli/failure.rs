@@ -6,7 +6,6 @@ use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
 use crate::cli::render::OutputError;
 use crate::config::Problems;
-use crate::control::BindError;
 use crate::control::client;
 
 /// Writes what went wrong, what caused it and what to do about it.
@@ -21,17 +20,12 @@ pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  caused by: {cause}\n"));
     }
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = find::<client::Error>(error).and_then(client::Error::hint) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Where even the error output is gone, the exit code has to do.
     let _ = err.write_all(text.as_bytes());
     exit(error)
-}
-
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let of_client = find::<client::Error>(error).and_then(client::Error::hint);
-    of_client.or_else(|| find::<BindError>(error).and_then(BindError::hint))
 }
 
 fn exit(error: &anyhow::Error) -> Exit {
@@ -65,19 +59,21 @@ mod tests {
 
     #[test]
     fn an_error_is_told_with_its_causes_and_the_next_step() {
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        let error = Err::<(), _>(BindError::Io { path: "/run/nodedns/nodedns.sock".into(), source: denied })
-            .context("cannot start")
-            .expect_err("an error");
+        let denied = client::Error::Denied("/run/nodedns/nodedns.sock".into());
+        let error = Err::<(), _>(denied).context("cannot show the status").expect_err("an error");
         let (text, exit) = said(&error);
         assert_eq!(
             text,
-            "error: cannot start\n  \
-             caused by: cannot listen on the control socket: /run/nodedns/nodedns.sock\n  \
-             caused by: permission denied\n\
-             hint: set control.socket to a path in a directory that this user may write to\n"
+            "error: cannot show the status\n  \
+             caused by: not permitted to talk to the daemon at /run/nodedns/nodedns.sock\n\
+             hint: run this as root, or join the group: 'usermod -aG nodedns <user>', then log in anew\n"
         );
         assert_eq!(exit, Exit::NotPermitted);
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::PermissionDenied)).context("cannot start");
+        assert_eq!(
+            said(&error),
+            ("error: cannot start\n  caused by: permission denied\n".to_owned(), Exit::NotPermitted)
+        );
     }
 
     #[test]

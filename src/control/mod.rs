@@ -9,5 +9,3 @@ pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod translate;
-
-pub use server::BindError;

@@ -46,35 +46,19 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another daemon listens there.
-    #[error("another nodedns daemon already listens on {0}")]
+    #[error("another nodedns daemon already listens on {0}; stop it first, or set control.socket to another path")]
     InUse(PathBuf),
     /// Something that is not a socket has the path; it is left alone.
-    #[error("{0} exists and is not a socket, so it is not replaced")]
+    #[error("{0} exists and is not a socket; remove it, or set control.socket to another path")]
     NotASocket(PathBuf),
     /// The operating system refuses.
-    #[error("cannot listen on the control socket: {path}")]
+    #[error("cannot listen on {path}, which control.socket names")]
     Io {
         /// The socket's path.
         path: PathBuf,
         /// What it says.
         source: io::Error,
     },
-}
-
-impl BindError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            BindError::InUse(_) => Some("'systemctl status nodedns' shows the one that systemd runs; stop it first"),
-            BindError::NotASocket(_) => Some("remove it, or set control.socket to another path"),
-            BindError::Io { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => {
-                    Some("set control.socket to a path in a directory that this user may write to")
-                }
-                _ => None,
-            },
-        }
-    }
 }
 
 /// A socket that listens. Dropping it unlinks the socket file.

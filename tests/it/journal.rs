@@ -12,7 +12,7 @@ use crate::support::skip;
 /// Gives the program a `/run` with nothing but `$1` in place of the journal's directory, and no
 /// network, so that it has the same thing to say on every host.
 const SANDBOX: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal \
-     && mount --bind \"$1\" /run/systemd/journal && exec \"$2\" run --dry-run --cluster home --name edge.example.com";
+     && mount --bind \"$1\" /run/systemd/journal && exec \"$2\" run --dry-run --log-level info --cluster home --name edge.example.com";
 
 /// A dry run whose standard error passes for the journal's stream.
 struct DryRun {
