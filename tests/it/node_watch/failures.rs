@@ -8,11 +8,11 @@ use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::watch::node::Timing;
 use serde_json::json;
 
-use super::{Watching, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
+use super::{LONG, Watching, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
 use crate::support::api_server::{Answer, ApiServer, token_kubeconfig};
 
 /// What a busy machine may add to a limit.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(5);
 
 #[test]
 fn the_default_limits_find_a_silent_server_in_under_a_minute() {
@@ -49,8 +49,12 @@ async fn a_server_that_falls_silent_is_noticed_within_the_worst_case() {
 async fn a_dead_connection_to_a_living_server_does_no_harm() {
     let (server, mut watching, _directory) = watching().await;
     server.silence_watches();
-    watching.nothing_for(timing().worst_case()).await;
-    assert_eq!(lists(&server), 2, "the state was read again");
+    let silent_since = Instant::now();
+    while lists(&server) < 2 {
+        assert!(silent_since.elapsed() < LONG, "the state is not read again");
+        watching.nothing_for(Duration::from_millis(50)).await;
+    }
+    watching.nothing_for(Duration::from_millis(500)).await;
     server.set_node(node("False"));
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
 }
@@ -62,7 +66,7 @@ async fn a_server_that_accepts_and_never_answers_is_an_error() {
     server.always(Answer::Hang);
     let started = Instant::now();
     let (mut watching, _directory) = watch_of(&server, timing());
-    assert!(watching.error().await.contains("has not answered for 2 s"));
+    assert!(watching.error().await.contains("has not answered for 5 s"));
     assert!(started.elapsed() <= timing().answer + SLACK, "{:?}", started.elapsed());
     server.always(Answer::Serve);
     assert_eq!(watching.object().await.ready, Readiness::Ready);
@@ -191,14 +195,14 @@ async fn retry_after_is_kept_to_within_the_longest_pause() {
 async fn a_server_that_throttles_for_long_leaves_the_state_unknown() {
     let server = ApiServer::start().await;
     server.set_node(node("True"));
-    let timing = Timing { longest_pause: Duration::from_secs(30), answer: Duration::from_secs(1), ..timing() };
-    let (mut watching, _directory) = watch_of(&server, timing);
+    let patient = Timing { longest_pause: Duration::from_secs(30), ..timing() };
+    let (mut watching, _directory) = watch_of(&server, patient);
     assert_eq!(watching.object().await.ready, Readiness::Ready);
     server.always(Answer::Plain(429, "retry-after", "20".into()));
     let changed = Instant::now();
     assert!(watching.error().await.contains("(429)"));
     // One watch, then the patience of one answer; the 20 s are not waited for.
-    assert!(changed.elapsed() <= Duration::from_secs(2) + SLACK, "{:?}", changed.elapsed());
+    assert!(changed.elapsed() <= timing().watch + timing().answer + SLACK, "{:?}", changed.elapsed());
 }
 
 #[tokio::test]
@@ -309,19 +313,21 @@ async fn the_output_of_an_exec_plugin_stays_secret() {
 }
 
 #[tokio::test]
-async fn a_slow_exec_plugin_is_told_and_run_once() {
+async fn a_slow_exec_plugin_is_told_and_waited_for() {
     let server = ApiServer::start().await;
     server.set_node(node("True"));
     let plugin = Plugin::new(&server);
     let token = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t"}}"#;
     let runs = plugin.path("runs");
-    plugin.does(&format!("echo run >> {}; sleep 1.5; echo '{token}'", runs.display()));
-    // It is done within the pause after the second attempt, and older than an answer may be at the third.
+    // kube runs it three times for each client.
+    plugin.does(&format!("echo run >> {}; sleep 0.5; echo '{token}'", runs.display()));
+    // Done within the pause after the second attempt, and older than an answer may be at the third.
     let timing = Timing { answer: Duration::from_millis(700), longest_pause: Duration::from_secs(3), ..timing() };
     let mut watching = Watching::start(plugin.path("kubeconfig"), timing);
     assert!(watching.error().await.contains("exec plugin does not return"));
     assert!(watching.recovery().await.detail.connected);
-    assert_eq!(std::fs::read_to_string(runs).expect("it ran"), "run\n");
+    let runs = std::fs::read_to_string(runs).expect("it ran").lines().count();
+    assert!(runs <= 2 * 3, "not one beside the other: {runs} runs");
 }
 
 /// `$HTTPS_PROXY` is meant for AWS. The variable must be there before any thread, so this runs
