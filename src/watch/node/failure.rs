@@ -131,7 +131,7 @@ fn refusal(status: &Status, node: &NodeName, server: &str, kubeconfig: Option<&K
                 ),
                 None => write!(
                     text,
-                    "\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], resourceNames: [\"{node}\"], verbs: [\"get\", \"list\", \"watch\"]}}"
+                    "\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], resourceNames: [\"{node}\"], verbs: [\"list\", \"watch\"]}}"
                 ),
             }
         }

@@ -4,19 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use x509_cert::Certificate;
-use x509_cert::der::DecodePem;
-use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
-use x509_cert::der::oid::ObjectIdentifier;
 
-use super::kubeconfig::{Environment, KubeconfigInfo};
-
-/// What the certificate of a kubelet has before the node's name in its common name.
-/// Source: Kubernetes, "Using Node Authorization".
-const NODE_USER_PREFIX: &str = "system:node:";
-
-/// `id-at-commonName` (RFC 5280, appendix A).
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+use super::certificate::ClientCertificate;
+use super::kubeconfig::{Environment, KubeconfigInfo, is_absent};
 
 /// The name of a Node object: an RFC 1123 subdomain. A value of this type can be put into a field
 /// selector as it is.
@@ -62,6 +52,17 @@ impl fmt::Display for NodeName {
     }
 }
 
+/// Why the node's name cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindNodeNameError {
+    /// What was found is no name for a Node.
+    #[error("{0}")]
+    Invalid(#[from] NodeNameError),
+    /// `with-node-id` is set, so that the name without the id is certainly wrong; what is wrong with the id.
+    #[error("{0}\nhint: set 'node' to the name that 'kubectl get nodes' shows")]
+    NoId(String),
+}
+
 /// How a node's name was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeNameSource {
@@ -102,11 +103,11 @@ pub struct FoundNodeName {
 /// The name becomes part of the owner id, so it is to be asked for once, at start.
 ///
 /// # Errors
-/// When what was found cannot be the name of a Node.
+/// When what was found cannot be the name of this node.
 pub fn find_node_name(
     kubeconfig: Option<&KubeconfigInfo>,
     environment: &Environment,
-) -> Result<FoundNodeName, NodeNameError> {
+) -> Result<FoundNodeName, FindNodeNameError> {
     if let Some(info) = kubeconfig
         && let Some(name) = info.client_certificate.as_ref().and_then(ClientCertificate::node_name)
     {
@@ -121,59 +122,12 @@ pub fn find_node_name(
         let Some(file) = settings.file else { continue };
         let mut name = settings.node_name.map_or_else(|| hostname.clone(), |name| name.to_lowercase());
         if settings.with_node_id {
-            match node_id(environment) {
-                Ok(id) => name = format!("{name}-{id}"),
-                Err(doubt) => {
-                    doubts.push(doubt);
-                    continue;
-                }
-            }
+            name = format!("{name}-{}", node_id(environment)?);
         }
         let source = NodeNameSource::DistributionConfig(file);
         return Ok(FoundNodeName { name: NodeName::parse(&name)?, source, doubts });
     }
     Ok(FoundNodeName { name: NodeName::parse(&hostname)?, source: NodeNameSource::Hostname, doubts })
-}
-
-/// What a client certificate says of its owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The common name, which the API server takes for the user's name.
-    pub common_name: String,
-    /// The end of its validity.
-    pub not_after: jiff::Timestamp,
-}
-
-impl ClientCertificate {
-    /// Reads the first certificate in `pem`, which may hold keys and further certificates too (the
-    /// kubelet's rotating file does). `None` when there is none, or it has no common name.
-    pub(super) fn parse(pem: &[u8]) -> Option<Self> {
-        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-        const END: &str = "-----END CERTIFICATE-----";
-        let text = String::from_utf8_lossy(pem);
-        let start = text.find(BEGIN)?;
-        let length = text[start..].find(END)? + END.len();
-        let certificate = Certificate::from_pem(&text.as_bytes()[start..start + length]).ok()?.tbs_certificate;
-        let common_name = certificate
-            .subject
-            .0
-            .iter()
-            .flat_map(|names| names.0.iter())
-            .filter(|attribute| attribute.oid == COMMON_NAME)
-            .find_map(|attribute| {
-                let value = &attribute.value;
-                let utf8 = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
-                utf8.or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
-            })?;
-        let not_after = certificate.validity.not_after.to_unix_duration().as_secs();
-        let not_after = jiff::Timestamp::from_second(i64::try_from(not_after).ok()?).ok()?;
-        Some(ClientCertificate { common_name, not_after })
-    }
-
-    /// The node whose kubelet this certificate belongs to, if it is a kubelet's.
-    pub fn node_name(&self) -> Option<&str> {
-        self.common_name.strip_prefix(NODE_USER_PREFIX)
-    }
 }
 
 /// What the configuration files of k3s or RKE2 say of the node's name. Empty values say nothing, as
@@ -246,15 +200,12 @@ fn distribution_settings(
 }
 
 /// The id that `with-node-id` appends: k3s and RKE2 create it once, in one and the same place.
-fn node_id(environment: &Environment) -> Result<String, String> {
+fn node_id(environment: &Environment) -> Result<String, FindNodeNameError> {
     let path = environment.root.join("etc/rancher/node/id");
-    match std::fs::read_to_string(&path) {
-        Ok(id) if !id.trim().is_empty() => Ok(id.trim().to_owned()),
-        Ok(_) => Err(format!("{}, which is part of the node's name, is empty", path.display())),
-        Err(error) => Err(format!("cannot read {}, which is part of the node's name: {error}", path.display())),
-    }
-}
-
-pub(super) fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+    let why = match std::fs::read_to_string(&path) {
+        Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+        Ok(_) => "it is empty".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(FindNodeNameError::NoId(format!("cannot read {}, which is part of the node's name: {why}", path.display())))
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 
-use super::identity::{ClientCertificate, is_absent};
+use super::certificate::ClientCertificate;
 
 /// Where the kubeconfig comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -284,6 +284,11 @@ fn refused(path: &Path, kubeconfig: &Path, error: &io::Error) -> KubeconfigError
     } else {
         KubeconfigError::Broken(kubeconfig.to_owned(), format!("cannot read {}: {error}", path.display()))
     }
+}
+
+/// Whether an error says that there is no such file.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What went wrong, without a line of the file: a parser that quotes its input would quote keys.

@@ -13,8 +13,9 @@
 //! [`Timing::answer`], the state is `Unknown`.
 //!
 //! The worst case is a server that falls silent just after it began to answer a watch:
-//! [`Timing::worst_case`], 43 s with the defaults. A refused connection or an error from the API
-//! shows within two requests.
+//! [`Timing::worst_case`], 43 s with the defaults. A connection that breaks off shows at once, and an
+//! error from the API at the next request, which is at the latest when the watch ends (30 s); two
+//! in a row make the state `Unknown`.
 //!
 //! # Certificates that rotate
 //! Every attempt reads all files anew. While a watch runs, the files are looked at once per watch
@@ -22,6 +23,7 @@
 //! changed, or the certificate is about to end, a second session is made beside the running one and
 //! replaces it once it has listed and watches: a file that is only half written does no harm.
 
+pub mod certificate;
 pub mod identity;
 pub mod kubeconfig;
 
@@ -145,7 +147,7 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
     let mut opener = Opener { settings: Arc::new(settings), opening: None };
     let mut reporter = Reporter::new(events, timing.answer);
     let mut backoff = DefaultBackoff::default();
-    let mut failures = 0_u32;
+    let mut failed_before = false;
     loop {
         let mut known_since = None;
         let failure = match reporter.patiently(opener.open()).await {
@@ -153,10 +155,9 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
             Err(failure) => failure,
         };
         if known_since.is_some_and(|since: Instant| since.elapsed() >= timing.steady) {
-            failures = 0;
+            failed_before = false;
             backoff.reset();
         }
-        failures += 1;
         reporter.interrupted(&failure, &opener.settings.node);
         // An attempt that came to a state and then failed leaves it known for a while.
         if known_since.is_none() {
@@ -164,7 +165,8 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
         }
         // kube's own `default_backoff()` starts over at every `Init`, which precedes every list: it
         // would never grow while lists fail.
-        let pause = if failures == 1 { Duration::ZERO } else { backoff.next().unwrap_or(timing.longest_pause) };
+        let pause = if failed_before { backoff.next().unwrap_or(timing.longest_pause) } else { Duration::ZERO };
+        failed_before = true;
         let pause = pause.max(failure.retry_after.unwrap_or_default()).min(timing.longest_pause);
         reporter.patiently(sleep(pause)).await;
     }
@@ -224,7 +226,9 @@ impl Opener {
             Err(_) => Err(Failure::new(Cause::ClientPending(limit), None)),
             Ok(result) => {
                 self.opening = None;
-                result.unwrap_or_else(|_| Err(Failure::new(Cause::ClientDied, None)))
+                let mut session = result.unwrap_or_else(|_| Err(Failure::new(Cause::ClientDied, None)))?;
+                session.begin();
+                Ok(session)
             }
         }
     }
@@ -232,19 +236,24 @@ impl Opener {
     /// A session made of the files as they are now, with the state that it starts from. `None`
     /// when they are of no use yet; the next watch cycle tries again.
     async fn replacement(&mut self) -> Option<(Session, NodeState)> {
-        let mut session = self.open().await.ok()?;
+        match self.first_state().await {
+            Ok((session, state)) => {
+                tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
+                Some((session, state))
+            }
+            Err(failure) => {
+                let error = failure.report(&self.settings.node);
+                tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
+                None
+            }
+        }
+    }
+
+    async fn first_state(&mut self) -> Result<(Session, NodeState), Failure> {
+        let mut session = self.open().await?;
         loop {
-            match session.next().await {
-                Ok(Step::State(state)) => {
-                    tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
-                    return Some((session, state));
-                }
-                Ok(Step::WatchStarted) => {}
-                Err(failure) => {
-                    let error = failure.report(&self.settings.node);
-                    tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
-                    return None;
-                }
+            if let Step::State(state) = session.next().await? {
+                return Ok((session, state));
             }
         }
     }

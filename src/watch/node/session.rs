@@ -93,6 +93,12 @@ impl Session {
         })
     }
 
+    /// Starts the clock: the session may have lain about since it was made.
+    pub(super) fn begin(&mut self) {
+        self.since = Instant::now();
+        self.deadline = self.since + self.timing.answer;
+    }
+
     /// Whether the files that this session was made of have been replaced, or its certificate is
     /// about to end and was not looked at since.
     pub(super) fn is_outdated(&self) -> bool {

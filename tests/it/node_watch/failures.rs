@@ -1,16 +1,18 @@
 //! What goes wrong: when the state is unknown, when it is not, and what is said of it.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::watch::node::Timing;
 use serde_json::json;
 
-use super::{Watching, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
+use super::{LONG, Watching, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
 use crate::support::api_server::{Answer, ApiServer, token_kubeconfig};
 
 /// What a busy machine may add to a limit.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(5);
 
 #[test]
 fn the_default_limits_find_a_silent_server_in_under_a_minute() {
@@ -47,8 +49,12 @@ async fn a_server_that_falls_silent_is_noticed_within_the_worst_case() {
 async fn a_dead_connection_to_a_living_server_does_no_harm() {
     let (server, mut watching, _directory) = watching().await;
     server.silence_watches();
-    watching.nothing_for(timing().worst_case()).await;
-    assert_eq!(lists(&server), 2, "the state was read again");
+    let silent_since = Instant::now();
+    while lists(&server) < 2 {
+        assert!(silent_since.elapsed() < LONG, "the state is not read again");
+        watching.nothing_for(Duration::from_millis(50)).await;
+    }
+    watching.nothing_for(Duration::from_millis(500)).await;
     server.set_node(node("False"));
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
 }
@@ -60,7 +66,7 @@ async fn a_server_that_accepts_and_never_answers_is_an_error() {
     server.always(Answer::Hang);
     let started = Instant::now();
     let (mut watching, _directory) = watch_of(&server, timing());
-    assert!(watching.error().await.contains("has not answered for 2 s"));
+    assert!(watching.error().await.contains("has not answered for 5 s"));
     assert!(started.elapsed() <= timing().answer + SLACK, "{:?}", started.elapsed());
     server.always(Answer::Serve);
     assert_eq!(watching.object().await.ready, Readiness::Ready);
@@ -94,13 +100,22 @@ async fn a_refused_connection_is_told_and_survived() {
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
 }
 
+/// Sends an error within the watch until it has led to a new list, which must be no news. No watch
+/// may run at the moment, so one error may get lost.
+async fn break_watch(server: &ApiServer, watching: &mut Watching, status: &serde_json::Value) {
+    let (before, started) = (lists(server), Instant::now());
+    while lists(server) == before {
+        assert!(started.elapsed() < LONG, "the state is not read again");
+        server.push("ERROR", status);
+        watching.nothing_for(Duration::from_millis(400)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_watch_that_is_too_old_is_listed_anew_without_a_gap() {
     let (server, mut watching, _directory) = watching().await;
     let expired = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "too old resource version: 1 (2)", "reason": "Expired", "code": 410});
-    server.push("ERROR", &expired);
-    watching.nothing_for(Duration::from_millis(700)).await;
-    assert_eq!(lists(&server), 2);
+    break_watch(&server, &mut watching, &expired).await;
 
     // Only when the list fails, too, is the state unknown.
     server.next_list(Answer::Error(410, "gone".into()));
@@ -117,7 +132,7 @@ async fn a_forbidden_watch_names_the_rule_that_is_missing() {
     server.always(Answer::Error(403, message.into()));
     let error = watching.error().await;
     assert!(error.contains("forbids it (403)") && error.contains(message), "{error}");
-    assert!(error.contains("resourceNames: [\"n1\"], verbs: [\"get\", \"list\", \"watch\"]"), "{error}");
+    assert!(error.contains("resourceNames: [\"n1\"], verbs: [\"list\", \"watch\"]"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
     server.always(Answer::Serve);
     assert_eq!(watching.object().await.ready, Readiness::Ready);
@@ -189,14 +204,14 @@ async fn retry_after_is_kept_to_within_the_longest_pause() {
 async fn a_server_that_throttles_for_long_leaves_the_state_unknown() {
     let server = ApiServer::start().await;
     server.set_node(node("True"));
-    let timing = Timing { longest_pause: Duration::from_secs(30), answer: Duration::from_secs(1), ..timing() };
-    let (mut watching, _directory) = watch_of(&server, timing);
+    let patient = Timing { longest_pause: Duration::from_secs(30), ..timing() };
+    let (mut watching, _directory) = watch_of(&server, patient);
     assert_eq!(watching.object().await.ready, Readiness::Ready);
     server.always(Answer::Plain(429, "retry-after", "20".into()));
     let changed = Instant::now();
     assert!(watching.error().await.contains("(429)"));
     // One watch, then the patience of one answer; the 20 s are not waited for.
-    assert!(changed.elapsed() <= Duration::from_secs(2) + SLACK, "{:?}", changed.elapsed());
+    assert!(changed.elapsed() <= timing().watch + timing().answer + SLACK, "{:?}", changed.elapsed());
 }
 
 #[tokio::test]
@@ -261,39 +276,70 @@ async fn a_kubeconfig_that_is_not_there_yet_is_waited_for() {
     assert_eq!(event.detail.server, Some(server.url()));
 }
 
-#[tokio::test]
-async fn an_exec_plugin_logs_in_and_its_output_stays_secret() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let server = ApiServer::start().await;
-    server.set_node(node("True"));
-    let directory = tempfile::TempDir::new().expect("a directory");
-    let path = |name: &str| directory.path().join(name);
-    let plugin = |script: &str| {
-        // Written and then renamed: a file that is open for writing cannot be run.
-        std::fs::write(path("new"), format!("#!/bin/sh\n{script}\n")).expect("written");
-        std::fs::set_permissions(path("new"), std::fs::Permissions::from_mode(0o755)).expect("permitted");
-        std::fs::rename(path("new"), path("plugin")).expect("renamed");
-    };
-    let exec = format!(
-        "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: Never}}}}",
-        path("plugin").display()
-    );
-    let text = token_kubeconfig(&server.url(), "t").replace("{token: \"t\"}", &exec);
-    std::fs::write(path("kubeconfig"), text).expect("written");
+/// A kubeconfig with an exec plugin, which is a script.
+struct Plugin {
+    directory: tempfile::TempDir,
+}
 
-    plugin("echo SECRET-OUT; echo SECRET-ERR >&2; exit 3");
-    let mut watching = Watching::start(path("kubeconfig"), timing());
+impl Plugin {
+    fn new(server: &ApiServer) -> Self {
+        let plugin = Plugin { directory: tempfile::TempDir::new().expect("a directory") };
+        let exec = format!(
+            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: Never}}}}",
+            plugin.path("plugin").display()
+        );
+        let text = token_kubeconfig(&server.url(), "t").replace("{token: \"t\"}", &exec);
+        std::fs::write(plugin.path("kubeconfig"), text).expect("written");
+        plugin
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Written and then renamed: a file that is open for writing cannot be run.
+    fn does(&self, script: &str) {
+        let new = self.path("new");
+        std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).expect("written");
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("permitted");
+        std::fs::rename(new, self.path("plugin")).expect("renamed");
+    }
+}
+
+#[tokio::test]
+async fn the_output_of_an_exec_plugin_stays_secret() {
+    let server = ApiServer::start().await;
+    let plugin = Plugin::new(&server);
+    plugin.does("echo SECRET-OUT; echo SECRET-ERR >&2; exit 3");
+    let mut watching = Watching::start(plugin.path("kubeconfig"), timing());
     let error = watching.error().await;
     assert!(error.contains("its exec plugin ") && error.contains("exit status: 3"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
 
-    plugin("echo '{\"status\": {\"token\": [SECRET}'");
+    plugin.does("echo '{\"status\": {\"token\": [SECRET}'");
     let error = watching.error().await;
     assert!(error.contains("cannot be used") && !error.contains("SECRET"), "{error}");
+}
 
-    plugin("exec sleep 5");
-    let error = watching.error().await;
-    assert!(error.contains("exec plugin does not return"), "{error}");
+#[tokio::test]
+async fn a_slow_exec_plugin_is_told_and_waited_for() {
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    let plugin = Plugin::new(&server);
+    let token = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t"}}"#;
+    let runs = plugin.path("runs");
+    // kube runs it more than once for each client; only the very first run is slow.
+    let runs_path = runs.display();
+    plugin.does(&format!(
+        "[ -e {runs_path} ] || slow=1; echo run >> {runs_path}; [ -z \"$slow\" ] || sleep 1.45; echo '{token}'"
+    ));
+    // Done within the pause after the second attempt, and older than an answer may be at the third.
+    let timing = Timing { answer: Duration::from_millis(700), longest_pause: Duration::from_secs(3), ..timing() };
+    let mut watching = Watching::start(plugin.path("kubeconfig"), timing);
+    assert!(watching.error().await.contains("exec plugin does not return"));
+    assert!(watching.recovery().await.detail.connected);
+    let runs = std::fs::read_to_string(runs).expect("it ran").lines().count();
+    assert!(runs <= 2 * 3, "not one beside the other: {runs} runs");
 }
 
 /// `$HTTPS_PROXY` is meant for AWS. The variable must be there before any thread, so this runs

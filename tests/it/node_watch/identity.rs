@@ -1,6 +1,8 @@
 //! The node's own name, on hosts laid out as the distributions do it.
 
-use nodedns::watch::node::identity::{FoundNodeName, NodeName, NodeNameError, NodeNameSource, find_node_name};
+use nodedns::watch::node::identity::{
+    FindNodeNameError, FoundNodeName, NodeName, NodeNameError, NodeNameSource, find_node_name,
+};
 
 use super::discovery::Host;
 use crate::support::api_server::token_kubeconfig;
@@ -71,9 +73,8 @@ fn the_id_is_appended_after_the_name_was_lower_cased() {
 
     // Without its id the name would be wrong for sure.
     std::fs::remove_file(host.path("etc/rancher/node/id")).expect("removed");
-    let found = find(&host);
-    assert_eq!(name_and_source(&found), ("host.lan", NodeNameSource::Hostname));
-    assert!(found.doubts.iter().any(|doubt| doubt.contains("etc/rancher/node/id")), "{:?}", found.doubts);
+    let error = find_node_name(None, &host.environment()).expect_err("no name").to_string();
+    assert!(error.contains("etc/rancher/node/id") && error.contains("\nhint: set 'node'"), "{error}");
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn a_name_that_no_node_can_have_is_an_error() {
     let mut environment = host.environment();
     environment.hostname = "under_score".into();
     let error = find_node_name(None, &environment).expect_err("no name");
-    assert_eq!(error, NodeNameError("under_score".into()));
+    assert_eq!(error, FindNodeNameError::Invalid(NodeNameError("under_score".into())));
     assert!(error.to_string().contains("\nhint: "), "{error}");
 
     let long = "a".repeat(254);

@@ -193,9 +193,15 @@ async fn a_certificate_that_has_ended_is_named_as_the_cause() {
 async fn the_files_are_read_again_before_the_certificate_ends() {
     let pki = Pki::new();
     // Two watches before its end it is time.
-    let ending = pki.issue("system:node:n1", 2 * timing().watch + Duration::from_secs(2));
+    let ending = pki.issue("system:node:n1", 2 * timing().watch + Duration::from_secs(5));
     let (server, _files, mut watching) = watching(&pki, &ending).await;
-    watching.nothing_for(Duration::from_millis(3_500)).await;
+    assert_eq!(lists(&server), 1);
+    let started = Instant::now();
+    while lists(&server) < 2 {
+        assert!(started.elapsed() < LONG, "the files are not read again");
+        watching.nothing_for(Duration::from_millis(50)).await;
+    }
+    watching.nothing_for(Duration::from_millis(700)).await;
     assert_eq!(lists(&server), 2, "once, and not at every watch");
 }
 
