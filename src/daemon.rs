@@ -7,34 +7,33 @@
 
 mod identity;
 mod log;
+mod setup;
+mod signals;
 mod view;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::config::{self, Config, LogFormat, Problems, Sources};
 use crate::control::protocol::Status;
-use crate::control::server::{Limits, Server};
 use crate::decide::engine::{Effect, Engine, Event};
-use crate::decide::policy::Policy;
-use crate::publish::memory::MemoryProvider;
-use crate::publish::route53::{Route53, Settings};
 use crate::publish::{AnyProvider, Provider};
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
-use crate::watch::addresses::{self, AddressEvent};
+use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
-use crate::watch::node::{self, NodeEvent};
+use crate::watch::node::NodeEvent;
 use identity::Identity;
+use signals::{Signals, Wish};
 use view::View;
+
+/// Is shown every new state.
+pub type OnStatus = Box<dyn FnMut(&Status)>;
 
 /// How to run.
 #[derive(Default)]
@@ -44,7 +43,7 @@ pub struct Options {
     /// Publish into memory instead of Route 53: there is then nothing in the process that could write.
     pub dry_run: bool,
     /// Called with the state whenever it has changed.
-    pub on_status: Option<Box<dyn FnMut(&Status)>>,
+    pub on_status: Option<OnStatus>,
 }
 
 /// How long the requests on their way may take to finish once the daemon has been asked to stop.
@@ -66,7 +65,11 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     telemetry::init(config.log.level.as_str(), output)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(async { Daemon::start(options, config)?.run().await })
+    runtime.block_on(async {
+        // Before anything else, so that no signal finds the process without a handler.
+        let signals = Signals::new().context("cannot handle signals")?;
+        Daemon::start(options, config)?.run(signals).await
+    })
 }
 
 struct Daemon {
@@ -89,75 +92,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: Options, config: Config) -> anyhow::Result<Self> {
-        let identity = Identity::find(&config)?;
-        let policy = policy(&config, &identity, options.dry_run)?;
-        let now = clock::now();
-        let engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
-        let provider = provider(&config, options.dry_run);
-
-        let mut watchers = JoinSet::new();
-        let (address_requests, requests) = mpsc::unbounded_channel();
-        let (events, address_events) = mpsc::unbounded_channel();
-        watchers.spawn(async move {
-            addresses::watch(events, requests, addresses::Options::default()).await;
-            "the watcher of the addresses"
-        });
-        let (events, node_events) = mpsc::unbounded_channel();
-        if let Some(settings) = identity.node_watch() {
-            watchers.spawn(async move {
-                node::watch(settings, events).await;
-                "the watcher of the Node"
-            });
-        }
-
-        let view = View::new(&identity, &config, options.dry_run, now);
-        let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
-        match Server::bind(&config.socket) {
-            Ok(server) => {
-                watchers.spawn(async move {
-                    server.run(receiver, Limits::default()).await;
-                    "the control socket"
-                });
-            }
-            // Whoever only looks needs no socket, and may not be allowed one.
-            Err(error) if options.dry_run => tracing::debug!(%error, "no control socket"),
-            Err(error) => return Err(error.into()),
-        }
-        tracing::info!(
-            node = identity.node(),
-            cluster = config.cluster,
-            records = engine.policy().records.len(),
-            dry_run = options.dry_run,
-            "nodedns {} starts",
-            env!("CARGO_PKG_VERSION")
-        );
-        identity.log();
-        Ok(Daemon {
-            options,
-            config,
-            identity,
-            engine,
-            provider,
-            in_flight: JoinSet::new(),
-            watchers,
-            address_requests,
-            address_events,
-            node_events,
-            view,
-            status,
-            notifier: Notifier::default(),
-            is_ready: false,
-            alarm: Alarm::new().context("cannot make a timer")?,
-            suspend: SuspendDetector::default(),
-        })
-    }
-
-    async fn run(mut self) -> anyhow::Result<()> {
+    async fn run(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut watchdog = systemd::watchdog_interval().map(watchdog_ticks);
-        let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-        let mut hangup = signal(SignalKind::hangup())?;
-        let [terminate, interrupt] = &mut stop;
         loop {
             while let Some(effect) = self.engine.poll(clock::now()) {
                 self.carry_out(effect);
@@ -173,8 +109,10 @@ impl Daemon {
                 Some(ended) = self.watchers.join_next() => return Err(anyhow!("{} has ended", ended?)),
                 result = self.alarm.until(deadline) => result.context("cannot wait")?,
                 () = tick(&mut watchdog) => self.notifier.watchdog(),
-                _ = hangup.recv() => self.reload(),
-                () = either(terminate, interrupt) => break,
+                wish = signals.next() => match wish {
+                    Wish::Reload => self.reload(),
+                    Wish::Stop => break,
+                },
             }
             if self.suspend.check().is_some() {
                 tracing::info!("the machine was suspended; looking at everything again");
@@ -263,10 +201,10 @@ impl Daemon {
 
     fn try_reload(&mut self) -> Result<(), Problems> {
         let config = config::load(&self.options.sources)?.config;
-        let policy = policy(&config, &self.identity, self.options.dry_run)?;
+        let policy = setup::policy(&config, &self.identity, self.options.dry_run)?;
         identity::check_reload(&self.config, &config)?;
         if config.route53 != self.config.route53 {
-            self.provider = provider(&config, self.options.dry_run);
+            self.provider = setup::provider(&config, self.options.dry_run);
         }
         let now = clock::now();
         self.view.reconfigure(&config);
@@ -287,30 +225,6 @@ impl Daemon {
     }
 }
 
-fn policy(config: &Config, identity: &Identity, dry_run: bool) -> Result<Policy, Problems> {
-    let mut policy = config.policy(identity.node(), identity.node_watch().is_some())?;
-    if dry_run {
-        // A dry run sees no sibling, so it cannot tell who would be the last one in the pool.
-        policy.records.iter_mut().for_each(|record| record.keep_min = 0);
-    }
-    Ok(policy)
-}
-
-fn provider(config: &Config, dry_run: bool) -> AnyProvider {
-    if dry_run {
-        return AnyProvider::Memory(MemoryProvider::new());
-    }
-    let settings = config.route53.clone();
-    AnyProvider::Route53(Route53::new(Settings {
-        endpoint_url: settings.endpoint_url,
-        region: Some(settings.region),
-        profile: settings.profile,
-        requests_per_second: settings.requests_per_second,
-        burst: settings.burst,
-        attempt_timeout: settings.attempt_timeout,
-    }))
-}
-
 /// A request's outcome. A request that panicked is a bug, and what the engine waits for would never come.
 fn finished(done: Result<Event, JoinError>) -> anyhow::Result<Event> {
     done.context("a request to the provider broke off")
@@ -328,12 +242,5 @@ async fn tick(interval: &mut Option<Interval>) {
             interval.tick().await;
         }
         None => std::future::pending().await,
-    }
-}
-
-async fn either(a: &mut Signal, b: &mut Signal) {
-    tokio::select! {
-        _ = a.recv() => {}
-        _ = b.recv() => {}
     }
 }

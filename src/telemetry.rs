@@ -66,10 +66,14 @@ pub fn init(filter: &str, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
+/// The libraries are heard when something is wrong. But the Kubernetes client quotes whole answers
+/// that it cannot read, and what matters of them the watcher of the Node says itself.
+const LIBRARIES: &str = "warn,kube_client=off,kube_runtime=off";
+
 fn parse_filter(text: &str) -> Result<EnvFilter, Error> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let directives = if plain { format!("warn,nodedns={text}") } else { format!("warn,{text}") };
+    let directives = if plain { format!("{LIBRARIES},nodedns={text}") } else { format!("warn,{text}") };
     // The parser would take nothing for everything.
     let parsed = if text.is_empty() { None } else { EnvFilter::builder().parse(directives).ok() };
     parsed.ok_or_else(|| Error::Filter(text.to_owned()))
@@ -126,7 +130,7 @@ mod tests {
         let filter = |text| parse_filter(text).expect(text).to_string();
         let mut directives: Vec<_> = filter("debug").split(',').map(str::to_owned).collect();
         directives.sort();
-        assert_eq!(directives, ["nodedns=debug", "warn"]);
+        assert_eq!(directives, ["kube_client=off", "kube_runtime=off", "nodedns=debug", "warn"]);
         let chosen = filter("info,kube_client=debug");
         assert!(chosen.contains("kube_client=debug") && chosen.contains("info"), "{chosen}");
         assert!(!chosen.contains("warn"), "{chosen}");

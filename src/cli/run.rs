@@ -50,16 +50,26 @@ fn is_settled(record: &RecordStatus) -> bool {
 /// What a reader would care about: everything but the times and the ids of changes.
 #[derive(PartialEq)]
 struct Shown {
-    records: Vec<(String, String, Intent, String, Vec<IpAddr>, Option<Vec<IpAddr>>)>,
+    records: Vec<ShownRecord>,
     addresses: Vec<AddressStatus>,
     node: (NodeCondition, Option<bool>, Option<String>),
+}
+
+#[derive(PartialEq)]
+struct ShownRecord {
+    name: String,
+    rtype: String,
+    intent: Intent,
+    reason: String,
+    desired: Vec<IpAddr>,
+    actual: Option<Vec<IpAddr>>,
 }
 
 impl Shown {
     fn of(status: &Status) -> Self {
         let record = |record: &RecordStatus| {
-            let record = record.clone();
-            (record.name, record.rtype, record.intent, record.reason, record.desired, record.actual)
+            let RecordStatus { name, rtype, intent, reason, desired, actual, .. } = record.clone();
+            ShownRecord { name, rtype, intent, reason, desired, actual }
         };
         let kubernetes = &status.kubernetes;
         Shown {

@@ -97,7 +97,7 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     text.push_str(table.as_deref().unwrap_or_default());
     for record in &status.records {
         let mut lines = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
-        lines.extend(notes(record, now));
+        lines.extend(notes(record, now, status.dry_run));
         if !lines.is_empty() {
             let blank = if text.ends_with("\n\n") { "" } else { "\n" };
             text.push_str(&format!("{blank}{} {}\n", record.name, record.rtype));
@@ -197,7 +197,7 @@ fn list(addresses: &[IpAddr]) -> String {
 }
 
 /// What there is to say of a record that the table does not.
-fn notes(record: &RecordStatus, now: Timestamp) -> Vec<String> {
+fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let obvious = record.intent == Intent::Publish || record.healthy;
     if !obvious {
@@ -210,7 +210,7 @@ fn notes(record: &RecordStatus, now: Timestamp) -> Vec<String> {
         ));
     }
     match &record.last_change {
-        Some(change) if change.status == ChangeStatus::Pending => {
+        Some(change) if change.status == ChangeStatus::Pending && !dry_run => {
             notes.push(format!(
                 "change {} was accepted {} ago and is on its way to the name servers",
                 change.id,
@@ -241,7 +241,7 @@ fn failure(error: &LastError, now: Timestamp) -> String {
 /// What to do about an error of this kind, where there is something to do.
 fn hint(kind: &str) -> Option<&'static str> {
     match kind {
-        "throttled" => Some("Route 53 takes five requests a second from a whole account: see what else uses it"),
+        "throttled" => Some("Route 53 limits the requests of a whole account: see what else uses it"),
         "denied" => Some("allow it to the identity whose credentials the daemon has, for this hosted zone"),
         "credentials" => Some("see where the daemon gets its AWS credentials from, and whether they have expired"),
         "no_such_zone" => Some("see the record's zone_id or zone, and to which account the credentials belong"),

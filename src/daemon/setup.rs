@@ -1,0 +1,113 @@
+//! What there is before the loop goes round for the first time.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Problems};
+use crate::control::server::{Limits, Server};
+use crate::daemon::identity::Identity;
+use crate::daemon::view::View;
+use crate::daemon::{Daemon, Options};
+use crate::decide::engine::Engine;
+use crate::decide::policy::Policy;
+use crate::publish::AnyProvider;
+use crate::publish::memory::MemoryProvider;
+use crate::publish::route53::{Route53, Settings};
+use crate::systemd::Notifier;
+use crate::watch::clock::{self, Alarm, SuspendDetector};
+use crate::watch::{addresses, node};
+
+impl Daemon {
+    pub(super) fn start(options: Options, config: Config) -> anyhow::Result<Self> {
+        let identity = Identity::find(&config)?;
+        let policy = policy(&config, &identity, options.dry_run)?;
+        let now = clock::now();
+        let engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        let provider = provider(&config, options.dry_run);
+
+        let mut watchers = JoinSet::new();
+        let (address_requests, requests) = mpsc::unbounded_channel();
+        let (events, address_events) = mpsc::unbounded_channel();
+        watchers.spawn(async move {
+            addresses::watch(events, requests, addresses::Options::default()).await;
+            "the watcher of the addresses"
+        });
+        let (events, node_events) = mpsc::unbounded_channel();
+        if let Some(settings) = identity.node_watch() {
+            watchers.spawn(async move {
+                node::watch(settings, events).await;
+                "the watcher of the Node"
+            });
+        }
+
+        let view = View::new(&identity, &config, options.dry_run, now);
+        let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
+        match Server::bind(&config.socket) {
+            Ok(server) => {
+                watchers.spawn(async move {
+                    server.run(receiver, Limits::default()).await;
+                    "the control socket"
+                });
+            }
+            // Whoever only looks needs no socket, and may not be allowed one.
+            Err(error) if options.dry_run => tracing::debug!(%error, "no control socket"),
+            Err(error) => return Err(error.into()),
+        }
+        tracing::info!(
+            node = identity.node(),
+            cluster = config.cluster,
+            records = engine.policy().records.len(),
+            dry_run = options.dry_run,
+            "nodedns {} starts",
+            env!("CARGO_PKG_VERSION")
+        );
+        identity.log();
+        Ok(Daemon {
+            options,
+            config,
+            identity,
+            engine,
+            provider,
+            in_flight: JoinSet::new(),
+            watchers,
+            address_requests,
+            address_events,
+            node_events,
+            view,
+            status,
+            notifier: Notifier::default(),
+            is_ready: false,
+            alarm: Alarm::new().context("cannot make a timer")?,
+            suspend: SuspendDetector::default(),
+        })
+    }
+}
+
+pub(super) fn policy(config: &Config, identity: &Identity, dry_run: bool) -> Result<Policy, Problems> {
+    let mut policy = config.policy(identity.node(), identity.node_watch().is_some())?;
+    if dry_run {
+        // A dry run sees no sibling, so it cannot tell who would be the last one in the pool.
+        policy.records.iter_mut().for_each(|record| record.keep_min = 0);
+    }
+    Ok(policy)
+}
+
+pub(super) fn provider(config: &Config, dry_run: bool) -> AnyProvider {
+    if dry_run {
+        return AnyProvider::Memory(MemoryProvider::new());
+    }
+    let settings = config.route53.clone();
+    AnyProvider::Route53(Route53::new(Settings {
+        endpoint_url: settings.endpoint_url,
+        region: Some(settings.region),
+        profile: settings.profile,
+        requests_per_second: settings.requests_per_second,
+        burst: settings.burst,
+        attempt_timeout: settings.attempt_timeout,
+    }))
+}
