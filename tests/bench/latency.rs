@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             "cluster = \"home\"\nnode = \"n1\"\nsettle = \"{}ms\"\n\
              kubernetes = {{ kubeconfig = \"{}\" }}\ncontrol = {{ socket = \"{}\" }}\n\
              signals = {{ cordoned = {{ action = \"withdraw\", recover_after = \"0s\" }} }}\n\
-             route53 = {{ endpoint_url = \"{}\", requests_per_second = 10000, burst = 10000 }}\n\
+             route53 = {{ endpoint_url = \"{}\", requests_per_second = 1000, burst = 1000 }}\n\
              [[record]]\nname = \"bench.example.com\"\nzone_id = \"{ZONE}\"\ntypes = [\"A\"]\n",
             SETTLE.as_millis(),
             path("kubeconfig"),
