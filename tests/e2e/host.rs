@@ -156,9 +156,14 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(|command| command);
+    }
+
+    /// Starts the daemon with something added to its command line or environment.
+    pub(crate) fn start_with(&mut self, add: impl FnOnce(&mut Command) -> &mut Command) {
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("a log file");
         let mut command = self.program();
-        command.args(["run", "--config"]).arg(self.directory.path().join("nodedns.toml"));
+        add(command.args(["run", "--config"]).arg(self.directory.path().join("nodedns.toml")));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
     }

@@ -1,0 +1,119 @@
+//! The daemon as a service: what the service manager is told, and what a dry run leaves alone.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::host::{Expected, Host};
+use crate::support::netns::in_lab;
+
+const V4: &str = "185.12.64.1";
+
+/// Everything that has come in on the socket, one message per line group.
+fn messages(socket: &UnixDatagram) -> Vec<String> {
+    let mut messages = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length) = socket.recv(&mut buffer) {
+        messages.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    messages
+}
+
+#[test]
+fn the_service_manager_is_told_everything() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        let path = host.directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_nonblocking(true).expect("a socket that does not wait");
+        let mut told = Vec::new();
+        // sd_watchdog_enabled(3): without WATCHDOG_PID the variable is meant for whoever has it.
+        host.start_with(|command| command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000"));
+
+        host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
+        told.extend(messages(&socket));
+        let ready = told.iter().position(|message| message.contains("READY=1"));
+        assert!(ready.is_some(), "{told:?}");
+        let published = told.iter().any(|message| message.contains("STATUS=2 published"));
+        assert!(published, "{told:?}");
+        let pings = told.iter().filter(|message| message.contains("WATCHDOG=1")).count();
+        assert!(pings >= 3, "{told:?}");
+
+        // A daemon whose loop stands still pings no more.
+        host.signal(Signal::STOP);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        messages(&socket);
+        tokio::time::sleep(Duration::from_millis(1000)).await;
+        assert_eq!(messages(&socket), Vec::<String>::new());
+        host.signal(Signal::CONT);
+
+        host.replace_in_configuration("bias = 5", "bias = 500");
+        host.signal(Signal::HUP);
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            told.extend(messages(&socket));
+            if told.iter().any(|message| message.contains("refused")) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let reloading =
+            told.iter().position(|message| message.contains("RELOADING=1") && message.contains("MONOTONIC_USEC="));
+        let refused = told.iter().position(|message| message.contains("READY=1") && message.contains("refused"));
+        assert!(reloading.is_some() && reloading < refused, "{told:?}");
+
+        let exit = host.stop(Signal::TERM).await;
+        assert!(exit.success(), "{exit}");
+        let told = messages(&socket);
+        assert!(told.iter().any(|message| message.contains("STOPPING=1")), "{told:?}");
+    });
+}
+
+#[test]
+fn a_bad_configuration_ends_it_before_anything_is_touched() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        host.replace_in_configuration("bias = 5", "bias = 500");
+        host.start();
+        assert_eq!(host.wait().await.code(), Some(78));
+        assert_eq!(host.sim.requests().len(), 0);
+        assert!(host.log().contains("nodedns.toml:"), "{}", host.log());
+    });
+}
+
+/// S7, from outside: the configuration names an endpoint and there are credentials, and yet.
+#[test]
+fn a_dry_run_asks_route_53_nothing() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        host.start_with(|command| command.arg("--dry-run"));
+        host.until("it shows what it would do", async |host| host.log().contains(V4)).await;
+        host.set_node("True", true);
+        host.until("it shows the withdrawal", async |host| host.log().contains("cordoned")).await;
+        let (status, code) = host.status().await;
+        assert_eq!((&status["dry_run"], code), (&true.into(), Some(0)), "{status:#}");
+        host.comes_to("dry run", Expected { v4: None, v6: None }).await;
+        assert_eq!(host.sim.requests().len(), 0);
+        assert!(host.stop(Signal::TERM).await.success());
+    });
+}
+
+#[test]
+fn a_second_daemon_is_turned_away_and_the_first_stays() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        host.start();
+        host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
+        let mut second = tokio::process::Command::from(host.program());
+        second.args(["run", "--config"]).arg(host.directory.path().join("nodedns.toml"));
+        let output = second.output().await.expect("it runs");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("nodedns.sock"), "{output:?}");
+        assert_eq!(host.status().await.1, Some(0));
+        assert_eq!(host.comes_to("still", Expected { v4: Some(V4), v6: None }).await.len(), 0);
+    });
+}
