@@ -1,6 +1,6 @@
 //! Logging: journald with structured fields where the journal listens, standard error elsewhere.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use rustix::fs::fstat;
 use tracing_journald::{Priority, PriorityMappings};
@@ -98,7 +98,7 @@ fn priorities() -> PriorityMappings {
 }
 
 fn stderr() -> Box<dyn Layer<Registry> + Send + Sync> {
-    let layer = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
+    let layer = fmt::layer().with_writer(io::stderr).with_ansi(false).with_target(false);
     // The journal has a time of its own.
     if stderr_is_journal() { layer.without_time().boxed() } else { layer.boxed() }
 }
