@@ -348,3 +348,47 @@ fn a_new_policy_keeps_what_is_known_and_leaves_what_is_gone() {
             .any(|notice| matches!(notice, Notice::Unmanaged { target } if target.zone == ZoneRef::Id(ZONE.into())))
     );
 }
+
+#[test]
+fn a_listing_that_was_overtaken_is_not_the_last_word() {
+    let mut world = settled(&[V4]);
+    let before = lists(&world);
+    // The second look is asked for while the first is on its way.
+    world.after(Duration::ZERO, Happening::Answer(Event::Recheck));
+    world.after(Duration::from_millis(10), Happening::Answer(Event::Recheck));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(lists(&world) - before, 2);
+}
+
+#[test]
+fn what_was_given_up_for_want_of_knowledge_does_not_work_again() {
+    let mut world = settled(&[V4]);
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::Fails(ErrorKind::Throttled); 4]));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::Ready, true))));
+    // The node becomes unknown while its withdrawal is being refused, so there is nothing to write.
+    world.after(Duration::from_millis(100), Happening::Node(Observed::Unknown));
+    world.run_for(Duration::from_secs(120));
+    let recovered = |world: &World| world.notices.iter().any(|notice| matches!(notice, Notice::Recovered { .. }));
+    assert!(!recovered(&world), "{:?}", world.notices);
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::Ready, true))));
+    world.run_for(Duration::from_secs(120));
+    assert!(recovered(&world));
+    assert_eq!(world.own(&target(ZONE, EDGE), RecordType::A), None);
+}
+
+#[test]
+fn a_fresh_look_names_drift_too() {
+    let mut world = settled(&[V4]);
+    let edge = target(ZONE, EDGE);
+    let edit = Change {
+        action: Action::Upsert,
+        name: edge.name.clone(),
+        rtype: RecordType::A,
+        set: world::weighted(OWN, V4_OTHER),
+    };
+    world.after(Duration::ZERO, Happening::Foreign(edge.clone(), edit));
+    world.after(Duration::from_secs(1), Happening::Answer(Event::Recheck));
+    world.run_for(Duration::from_secs(5));
+    assert!(world.notices.iter().any(|notice| matches!(notice, Notice::Drift { .. })));
+    assert_eq!(world.own_address(&edge, RecordType::A), V4.parse().ok());
+}

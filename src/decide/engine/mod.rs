@@ -8,9 +8,11 @@
 //! per zone (Route 53 works on one per zone anyway).
 
 mod addresses;
+mod answers;
 mod confirm;
 mod name;
 mod notice;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,18 +21,17 @@ pub use notice::Notice;
 use crate::decide::address::Snapshot;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::confirm::Confirmations;
-use crate::decide::engine::name::{NameState, Request, Resync, TypeState};
+use crate::decide::engine::name::{NameState, Request, TypeState};
 use crate::decide::fitness::{Fitness, NodeKnowledge};
 use crate::decide::name::DnsName;
 use crate::decide::node::NodeState;
 use crate::decide::observed::Observed;
-use crate::decide::plan::{self, TypePlan, World, own_set};
+use crate::decide::plan::{self, TypePlan, World};
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
 use crate::decide::random::Random;
 use crate::decide::reason::Reason;
-use crate::decide::record::{Change, Listing, RecordSet, RecordType, ZoneRef};
-use crate::decide::report::{LastChange, RecordReport, Report};
+use crate::decide::record::{Change, Listing, RecordType, ZoneRef};
 use crate::decide::time::Moment;
 
 /// A name in a hosted zone: what is read and written together.
@@ -113,6 +114,7 @@ impl Engine {
 
     /// Takes in what has happened.
     pub fn handle(&mut self, event: Event, now: Moment) {
+        let mut looked = None;
         match event {
             Event::AddressesChanged => return self.addresses.changed(&self.policy.timing, now),
             Event::Addresses(snapshot) => {
@@ -120,21 +122,24 @@ impl Engine {
                 self.count_absences();
             }
             Event::Node(state) => self.node = NodeKnowledge { state, reported: true },
-            Event::Listed(target, result) => self.listed(&target, result, now),
+            Event::Listed(target, result) => {
+                looked = result.is_ok().then(|| target.clone());
+                self.listed(&target, result, now);
+            }
             Event::Applied(target, result) => self.applied(&target, result, now),
             Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
             Event::Recheck => {
                 self.addresses.read_by(now);
-                self.names.values_mut().for_each(|name| name.must_list = true);
+                self.names.values_mut().for_each(NameState::recheck);
             }
         }
-        self.refresh(now);
+        self.refresh(looked.as_ref(), now);
     }
 
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
-            self.refresh(now);
+            self.refresh(None, now);
         }
         if self.addresses.begin(now) {
             return Some(Effect::ReadAddresses);
@@ -179,12 +184,6 @@ impl Engine {
         as_ref(&self.node.state)
     }
 
-    /// The state of every (record, type).
-    pub fn report(&self) -> Report {
-        let records = self.policy.records.iter().flat_map(|record| self.report_record(record)).collect();
-        Report { records }
-    }
-
     fn adopt_names(&mut self, now: Moment) {
         let targets: BTreeSet<Target> = self.policy.records.iter().map(target_of).collect();
         for target in self.names.keys().filter(|target| !targets.contains(target)) {
@@ -195,7 +194,7 @@ impl Engine {
             self.names.entry(target).or_insert_with(|| NameState::new(now));
         }
         self.count_absences();
-        self.refresh(now);
+        self.refresh(None, now);
     }
 
     /// Counts, per (name, type), the readings in a row that show nothing fit to publish.
@@ -212,8 +211,8 @@ impl Engine {
         }
     }
 
-    /// Decides anew for every name.
-    fn refresh(&mut self, now: Moment) {
+    /// Decides anew for every name; `looked` is the one that has just been read.
+    fn refresh(&mut self, looked: Option<&Target>, now: Moment) {
         let mut unconfirmed = false;
         for record in &self.policy.records {
             let target = target_of(record);
@@ -262,8 +261,9 @@ impl Engine {
             name.plans = plans;
             // Until the name has been read again, an empty plan may rest on what is no longer true.
             if !name.must_list {
-                let failures = name.forget_failures(now);
-                if failures > 0 {
+                let looked = looked == Some(&target);
+                let failures = name.decided(looked, now);
+                if looked && failures > 0 {
                     self.notices.push(Notice::Recovered { target, failures });
                 }
             }
@@ -308,120 +308,6 @@ impl Engine {
             self.addresses.read_by(now);
         }
         Some(Effect::List(target.clone()))
-    }
-
-    fn listed(&mut self, target: &Target, result: Result<Listing, ProviderError>, now: Moment) {
-        let period = self.policy.timing.resync;
-        let resync = Resync {
-            due: now + self.random.jitter(period),
-            held_due: now + self.random.jitter(period / HELD_RESYNC_DIVISOR),
-        };
-        let Some(name) = self.names.get_mut(target) else { return };
-        name.in_flight = None;
-        match result {
-            Ok(listing) => {
-                for rtype in RecordType::ALL {
-                    let own = |listing: &Listing| own_set(listing.pool(rtype), &self.policy.owner).cloned();
-                    let expected = name.listing.known().filter(|_| !name.must_list).map(own);
-                    let found = own(&listing);
-                    if let Some(expected) = expected.filter(|expected| *expected != found) {
-                        let addresses = |set: Option<RecordSet>| set.map(|set| set.addresses().into_iter().collect());
-                        self.notices.push(Notice::Drift {
-                            target: target.clone(),
-                            rtype,
-                            expected: addresses(expected).unwrap_or_default(),
-                            found: addresses(found).unwrap_or_default(),
-                        });
-                    }
-                }
-                let failures = name.listed(listing, resync);
-                if failures > 0 {
-                    self.notices.push(Notice::Recovered { target: target.clone(), failures });
-                }
-            }
-            Err(error) => {
-                let retry_at = name.list_failed(&error, &mut self.random, now);
-                self.notices.push(Notice::Failed {
-                    target: target.clone(),
-                    operation: "list",
-                    error,
-                    retry_in: retry_at - now,
-                });
-            }
-        }
-    }
-
-    fn applied(&mut self, target: &Target, result: Result<ChangeId, ProviderError>, now: Moment) {
-        let Some(name) = self.names.get_mut(target) else { return };
-        let Some(Request::Apply { types, changes }) = name.in_flight.take() else { return };
-        match result {
-            Ok(id) => {
-                if let Observed::Known(listing) = &mut name.listing {
-                    changes.iter().for_each(|change| listing.apply(change));
-                }
-                for rtype in &types {
-                    let last_change = LastChange { id: id.clone(), status: ChangeStatus::Pending, at: now };
-                    name.types.entry(*rtype).or_default().last_change = Some(last_change);
-                }
-                let own = Some(self.policy.owner.set_identifier());
-                let told = changes
-                    .into_iter()
-                    .filter(|change| change.set.set_identifier == own)
-                    .map(|change| (change.action, change.rtype, change.set.addresses().into_iter().collect()))
-                    .collect();
-                self.notices.push(Notice::Applied { target: target.clone(), changes: told, id: id.clone() });
-                self.confirmations.accepted(id, target.clone(), types, now);
-            }
-            Err(error) => {
-                let retry_at = name.apply_failed(&types, &error, &mut self.random, now);
-                self.notices.push(Notice::Failed {
-                    target: target.clone(),
-                    operation: "change",
-                    error,
-                    retry_in: retry_at - now,
-                });
-            }
-        }
-    }
-
-    fn change_status(&mut self, id: &ChangeId, result: Result<ChangeStatus, ProviderError>, now: Moment) {
-        if result != Ok(ChangeStatus::InSync) {
-            return self.confirmations.not_yet(id, now);
-        }
-        let Some((target, took)) = self.confirmations.in_sync(id, now) else { return };
-        let states = self.names.get_mut(&target).into_iter().flat_map(|name| name.types.values_mut());
-        for change in states.filter_map(|state| state.last_change.as_mut()).filter(|change| change.id == *id) {
-            change.status = ChangeStatus::InSync;
-        }
-        self.notices.push(Notice::InSync { target, id: id.clone(), took });
-    }
-
-    fn report_record(&self, record: &RecordPolicy) -> Vec<RecordReport> {
-        let Some(name) = self.names.get(&target_of(record)) else { return Vec::new() };
-        let report = |plan: &TypePlan| {
-            let state = name.types.get(&plan.rtype);
-            let pool = name.listing.known().map(|listing| listing.pool(plan.rtype));
-            let own = |pool| own_set(pool, &self.policy.owner);
-            RecordReport {
-                name: record.name.clone(),
-                rtype: plan.rtype,
-                zone: record.zone.clone(),
-                zone_id: name.listing.known().map(|listing| listing.zone_id.clone()),
-                set_identifier: self.policy.owner.set_identifier(),
-                routing: record.routing.clone(),
-                ttl: plan.ttl,
-                ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
-                intent: plan.intent.clone(),
-                since: state.map(|state| state.since).unwrap_or_default(),
-                desired: plan.desired.clone(),
-                actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
-                others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
-                in_sync: plan.in_sync && !name.must_list,
-                last_change: state.and_then(|state| state.last_change.clone()),
-                last_error: name.last_error(plan.rtype),
-            }
-        };
-        name.plans.iter().map(report).collect()
     }
 }
 

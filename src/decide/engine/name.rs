@@ -17,6 +17,10 @@ pub(super) struct NameState {
     pub(super) listing: Observed<Listing>,
     /// What is remembered of the pool may be wrong: nothing is written before it has been read.
     pub(super) must_list: bool,
+    /// A batch was never answered, so what it left behind is nobody's drift.
+    unconfirmed: bool,
+    /// A listing that is on its way has been overtaken: it is not the last word.
+    overtaken: bool,
     resync: Resync,
     pub(super) in_flight: Option<Request>,
     pub(super) signals: Signals,
@@ -77,6 +81,8 @@ impl NameState {
         NameState {
             listing: Observed::Unknown,
             must_list: true,
+            unconfirmed: false,
+            overtaken: false,
             resync: Resync { due: now, held_due: now },
             in_flight: None,
             signals: Signals::default(),
@@ -107,7 +113,8 @@ impl NameState {
         due.filter(|_| ready)
     }
 
-    /// The batch to write now, which then counts as on its way: every type that is due, or the one that failed least while they go one by one.
+    /// The batch to write now, which then counts as on its way: every type that is due, or the one
+    /// that failed least while they go one by one.
     pub(super) fn begin_apply(&mut self, now: Moment) -> Vec<Change> {
         let mut due: Vec<&TypePlan> = self.pending().filter(|plan| self.not_before(plan.rtype) <= now).collect();
         if self.split {
@@ -122,6 +129,17 @@ impl NameState {
         changes
     }
 
+    /// Anything may have changed unseen: nothing is written before the name has been read from now on.
+    pub(super) fn recheck(&mut self) {
+        self.must_list = true;
+        self.overtaken = matches!(self.in_flight, Some(Request::List));
+    }
+
+    /// What the name is expected to hold, as far as that can be said; `None` when it cannot.
+    pub(super) fn expected(&self) -> Option<&Listing> {
+        self.listing.known().filter(|_| !self.unconfirmed)
+    }
+
     /// A listing failed: what is remembered stays as trustworthy as it was.
     pub(super) fn list_failed(&mut self, error: &ProviderError, random: &mut Random, now: Moment) -> Moment {
         let retry_at = now + backoff(random, self.list.failures + 1);
@@ -132,7 +150,8 @@ impl NameState {
     /// A listing came back whole; how many had failed before it.
     pub(super) fn listed(&mut self, listing: Listing, resync: Resync) -> u32 {
         self.listing = Observed::Known(listing);
-        self.must_list = false;
+        self.must_list = std::mem::take(&mut self.overtaken);
+        self.unconfirmed = false;
         self.resync = resync;
         std::mem::take(&mut self.list).failures
     }
@@ -162,6 +181,7 @@ impl NameState {
             }
             ErrorKind::Unconfirmed | ErrorKind::NoSuchZone => {
                 self.must_list = true;
+                self.unconfirmed = true;
                 self.list.not_before = retry_at;
             }
             // Nothing was changed, so what is remembered still holds.
@@ -177,15 +197,26 @@ impl NameState {
         retry_at
     }
 
-    /// Forgets the failures of every type that has nothing left to write; how many the worst had.
-    pub(super) fn forget_failures(&mut self, now: Moment) -> u32 {
-        let pending: BTreeSet<RecordType> = self.pending().map(|plan| plan.rtype).collect();
+    /// A batch was carried out; how many tries had failed before it.
+    pub(super) fn applied(&mut self, types: &BTreeSet<RecordType>) -> u32 {
+        let states = self.types.iter_mut().filter(|(rtype, _)| types.contains(rtype));
+        states.map(|(_, state)| std::mem::take(&mut state.change).failures).max().unwrap_or(0)
+    }
+
+    /// After deciding anew: keeps the place in the queue, and forgets the failures of every type
+    /// that has nothing left to write, unless that is only because too little is known at the
+    /// moment. `looked` says that the name has just been read. How many tries had failed.
+    pub(super) fn decided(&mut self, looked: bool, now: Moment) -> u32 {
+        let is_done = |plan: &TypePlan| plan.changes.is_empty() && (plan.in_sync || looked);
+        let open: BTreeSet<RecordType> =
+            self.plans.iter().filter(|plan| !is_done(plan)).map(|plan| plan.rtype).collect();
         let mut forgotten = 0;
-        for (_, state) in self.types.iter_mut().filter(|(rtype, _)| !pending.contains(rtype)) {
+        for (_, state) in self.types.iter_mut().filter(|(rtype, _)| !open.contains(rtype)) {
             forgotten = forgotten.max(std::mem::take(&mut state.change).failures);
         }
         self.split &= self.types.values().any(|state| state.change.failures > 0);
-        self.pending_since = if pending.is_empty() { None } else { self.pending_since.or(Some(now)) };
+        let waits = self.pending().next().is_some();
+        self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
         forgotten
     }
 
