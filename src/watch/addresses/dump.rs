@@ -102,17 +102,22 @@ fn read_address(payload: &[u8]) -> Result<Option<HostAddress>, DecodeError> {
         AddressFamily::Inet6 => true,
         _ => return Ok(None),
     };
-    let attributes = &payload[header.buffer_len()..];
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let [local, address, flags] = attributes(
+        &payload[header.buffer_len()..],
+        [AddressAttribute::Local(any), AddressAttribute::Address(any), AddressAttribute::Flags(Flag::empty())],
+    )?;
     // On a point-to-point link `IFA_ADDRESS` is the other end.
-    let local = value(attributes, AddressAttribute::Local(any), parse_ip)?;
-    let address = value(attributes, AddressAttribute::Address(any), parse_ip)?;
+    let address = local.or(address).ok_or_else(|| DecodeError::from("an entry has no address"))?;
     // The header has room for eight flags only.
-    let flags = value(attributes, AddressAttribute::Flags(Flag::empty()), parse_u32)?;
-    let flags = Flag::from_bits_retain(flags.unwrap_or(header.flags.bits().into()));
+    let flags = match flags {
+        Some(wide) => parse_u32(wide.value())?,
+        None => header.flags.bits().into(),
+    };
+    let flags = Flag::from_bits_retain(flags);
     Ok(Some(HostAddress {
         interface: header.index,
-        address: local.or(address).ok_or_else(|| DecodeError::from("an entry has no address"))?,
+        address: parse_ip(address.value())?,
         prefix_len: header.prefix_len,
         scope: match header.scope {
             AddressScope::Universe => Scope::Universe,
@@ -138,18 +143,28 @@ fn read_address(payload: &[u8]) -> Result<Option<HostAddress>, DecodeError> {
 /// The link's index and the link.
 fn read_link(payload: &[u8]) -> Result<Option<(u32, Interface)>, DecodeError> {
     let header = LinkHeader::parse(payload)?;
-    let attributes = &payload[header.buffer_len()..];
-    let name = value(attributes, LinkAttribute::IfName(String::new()), read_text)?;
-    let kind = value(attributes, LinkAttribute::LinkInfo(Vec::new()), |info| {
-        value(info, LinkInfo::Kind(InfoKind::Dummy), read_text)
-    })?;
-    let alternative_names = value(attributes, LinkAttribute::PropList(Vec::new()), |list| {
-        values(list, Prop::AltIfName(String::new()), read_text)
-    })?;
+    let [name, info, properties] = attributes(
+        &payload[header.buffer_len()..],
+        [LinkAttribute::IfName(String::new()), LinkAttribute::LinkInfo(vec![]), LinkAttribute::PropList(vec![])],
+    )?;
+    let kind = match info {
+        Some(info) => attributes(info.value(), [LinkInfo::Kind(InfoKind::Dummy)])?[0].map(read_text),
+        None => None,
+    };
+    let mut alternative_names = BTreeSet::new();
+    if let Some(properties) = properties {
+        let alternative_name = Prop::AltIfName(String::new()).kind();
+        for property in NlasIterator::new(properties.value()) {
+            let property = property?;
+            if property.kind() == alternative_name {
+                alternative_names.insert(read_text(property));
+            }
+        }
+    }
     let link = Interface {
-        name: name.ok_or_else(|| DecodeError::from("a link has no name"))?,
-        alternative_names: BTreeSet::from_iter(alternative_names.unwrap_or_default()),
-        kind: kind.flatten(),
+        name: name.map(read_text).ok_or_else(|| DecodeError::from("a link has no name"))?,
+        alternative_names,
+        kind,
         up: header.flags.contains(LinkFlags::Up),
         running: header.flags.contains(LinkFlags::Running),
         loopback: header.flags.contains(LinkFlags::Loopback),
@@ -160,35 +175,34 @@ fn read_link(payload: &[u8]) -> Result<Option<(u32, Interface)>, DecodeError> {
 /// The outgoing link, where the route has one.
 fn read_route(payload: &[u8]) -> Result<Option<Option<u32>>, DecodeError> {
     let header = RouteHeader::parse(payload)?;
-    value(&payload[header.buffer_len()..], RouteAttribute::Oif(0), parse_u32).map(Some)
+    let [link] = attributes(&payload[header.buffer_len()..], [RouteAttribute::Oif(0)])?;
+    link.map(|link| parse_u32(link.value())).transpose().map(Some)
 }
 
-/// The value of the attribute of the same kind as `sample`.
-fn value<T>(
-    attributes: &[u8],
-    sample: impl Nla,
-    read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-) -> Result<Option<T>, DecodeError> {
-    Ok(values(attributes, sample, read)?.pop())
-}
+type Attribute<'a> = NlaBuffer<&'a [u8]>;
 
-/// The values of all attributes of the same kind as `sample`; what it holds is of no matter.
-fn values<T>(
-    attributes: &[u8],
-    sample: impl Nla,
-    read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-) -> Result<Vec<T>, DecodeError> {
-    let kind = sample.kind() & NLA_TYPE_MASK;
-    NlasIterator::new(attributes)
-        .filter(|attribute: &Result<NlaBuffer<&[u8]>, _>| attribute.as_ref().map_or(true, |a| a.kind() == kind))
-        .map(|attribute| read(attribute?.value()))
-        .collect()
+/// For each sample the attribute of the same kind, where there is one. What the samples hold is of
+/// no matter: they stand for the kernel's numbers, which the library keeps to itself.
+fn attributes<T: Nla, const N: usize>(
+    bytes: &[u8],
+    samples: [T; N],
+) -> Result<[Option<Attribute<'_>>; N], DecodeError> {
+    let kinds = samples.map(|sample| sample.kind() & NLA_TYPE_MASK);
+    let mut found = [None; N];
+    for attribute in NlasIterator::new(bytes) {
+        let attribute = attribute?;
+        if let Some(place) = kinds.iter().position(|kind| *kind == attribute.kind()) {
+            found[place] = Some(attribute);
+        }
+    }
+    Ok(found)
 }
 
 /// Text up to its NUL. A name may be any bytes; what is not UTF-8 is replaced, not refused.
-fn read_text(value: &[u8]) -> Result<String, DecodeError> {
+fn read_text(attribute: Attribute) -> String {
+    let value = attribute.value();
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
-    Ok(String::from_utf8_lossy(&value[..end]).into_owned())
+    String::from_utf8_lossy(&value[..end]).into_owned()
 }
 
 #[cfg(test)]
