@@ -1,13 +1,23 @@
 //! What to ask the kernel, and how to read its answers.
 //!
-//! Only the attributes that matter are looked at, by their numbers in the kernel's own headers: a
-//! decoder of everything would drop a whole message, and with it an address, for one attribute that
-//! a newer kernel or an unusual driver writes differently.
+//! Of each message, the header and only the attributes that matter are read. The parsers of whole
+//! messages in `netlink-packet-route` would refuse one, and with it an address, for an attribute
+//! that does not matter: a label that is not UTF-8, what a driver or a newer kernel writes
+//! differently, a route's encapsulation.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{DecodeError, NlaBuffer, NlasIterator};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags as Flag, AddressHeader, AddressMessage, AddressScope,
+};
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, Prop,
+};
+use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_core::{DecodeError, Emitable, NLA_TYPE_MASK, Nla, NlaBuffer, NlasIterator, parse_ip, parse_u32};
+use rustix::io::Errno;
 
 use super::WatchError;
 use super::request::{Question, Requester};
@@ -17,8 +27,8 @@ use crate::decide::address::{AddressFlags, HostAddress, Interface, Scope, Snapsh
 /// taken for an answer.
 pub(super) async fn snapshot() -> Result<Snapshot, WatchError> {
     let mut requester = Requester::open()?;
-    let addresses = requester.all(ADDRESSES, &[0; ADDRESS_HEADER], read_address).await?;
-    let interfaces = requester.all(LINKS, &every_link(), read_link).await?;
+    let addresses = requester.all(&every_address(), read_address).await?;
+    let interfaces = requester.all(&every_link(), read_link).await?;
     let mut snapshot = Snapshot {
         interfaces: interfaces.into_iter().collect(),
         addresses: addresses.into_iter().collect(),
@@ -33,11 +43,15 @@ pub(super) async fn snapshot() -> Result<Snapshot, WatchError> {
 /// The link by which the kernel would send to the address. One look-up, where a list of all routes
 /// could be a million entries long; it sends no packet.
 async fn way_to(requester: &mut Requester, destination: IpAddr) -> Result<Option<u32>, WatchError> {
-    match requester.one(ROUTE, &route_to(destination), read_route).await {
+    match requester.one(&route_to(destination), read_route).await {
         Ok(link) => Ok(link.flatten()),
         // Whatever the kernel's words for it (unreachable, prohibited, no IPv6 at all), there is no
         // way; unless it could not even look.
-        Err(WatchError::Refused { source, .. }) if !matches!(source.raw_os_error(), Some(ENOMEM | ENOBUFS)) => Ok(None),
+        Err(WatchError::Refused { source, .. })
+            if !matches!(Errno::from_io_error(&source), Some(Errno::NOMEM | Errno::NOBUFS)) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -47,200 +61,170 @@ async fn way_to(requester: &mut Requester, destination: IpAddr) -> Result<Option
 const INTERNET_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
 const INTERNET_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111));
 
-// linux/rtnetlink.h
-const LINKS: Question = Question { what: "links", request: 18, reply: 16 };
-const ADDRESSES: Question = Question { what: "addresses", request: 22, reply: 20 };
-const ROUTE: Question = Question { what: "the default route", request: 26, reply: 24 };
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const ROUTE_HEADER: usize = 12;
+fn every_address() -> Question {
+    Question {
+        what: "addresses",
+        request: RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        reply: RouteNetlinkMessage::NewAddress(AddressMessage::default()).message_type(),
+    }
+}
 
-// linux/if_link.h, linux/if.h
-const LINK_HEADER: usize = 16;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_INFO_KIND: u16 = 1;
-const IFLA_EXT_MASK: u16 = 29;
-const RTEXT_FILTER_SKIP_STATS: u32 = 8;
-const IFLA_PROP_LIST: u16 = 52;
-const IFLA_ALT_IFNAME: u16 = 53;
-const IFF_UP: u32 = 0x1;
-const IFF_LOOPBACK: u32 = 0x8;
-const IFF_RUNNING: u32 = 0x40;
-
-// linux/if_addr.h
-const ADDRESS_HEADER: usize = 8;
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_FLAGS: u16 = 8;
-const IFA_F_SECONDARY: u32 = 0x01;
-const IFA_F_OPTIMISTIC: u32 = 0x04;
-const IFA_F_DADFAILED: u32 = 0x08;
-const IFA_F_DEPRECATED: u32 = 0x20;
-const IFA_F_TENTATIVE: u32 = 0x40;
-const IFA_F_PERMANENT: u32 = 0x80;
-const IFA_F_MANAGETEMPADDR: u32 = 0x100;
-
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-const ENOMEM: i32 = 12;
-const ENOBUFS: i32 = 105;
-
-fn every_link() -> Vec<u8> {
-    let mut body = vec![0; LINK_HEADER];
+fn every_link() -> Question {
+    let mut message = LinkMessage::default();
     // Traffic counters are half of each message, and nobody here counts.
-    push_attribute(&mut body, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
-    body
-}
-
-fn route_to(destination: IpAddr) -> Vec<u8> {
-    let mut body = vec![0; ROUTE_HEADER];
-    match destination {
-        IpAddr::V4(address) => {
-            body[..2].copy_from_slice(&[AF_INET, 32]);
-            push_attribute(&mut body, RTA_DST, &address.octets());
-        }
-        IpAddr::V6(address) => {
-            body[..2].copy_from_slice(&[AF_INET6, 128]);
-            push_attribute(&mut body, RTA_DST, &address.octets());
-        }
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    Question {
+        what: "links",
+        request: RouteNetlinkMessage::GetLink(message),
+        reply: RouteNetlinkMessage::NewLink(LinkMessage::default()).message_type(),
     }
-    body
 }
 
-/// Appends an attribute whose value's length is a multiple of four.
-fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    body.extend(length.to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
+fn route_to(destination: IpAddr) -> Question {
+    let mut message = RouteMessage::default();
+    (message.header.address_family, message.header.destination_prefix_length) = match destination {
+        IpAddr::V4(_) => (AddressFamily::Inet, 32),
+        IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+    };
+    message.attributes.push(RouteAttribute::Destination(destination.into()));
+    Question {
+        what: "the default route",
+        request: RouteNetlinkMessage::GetRoute(message),
+        reply: RouteNetlinkMessage::NewRoute(RouteMessage::default()).message_type(),
+    }
 }
 
-/// `ifaddrmsg` and its attributes. `None` for other families than IP.
+/// `None` for other families than IP.
 fn read_address(payload: &[u8]) -> Result<Option<HostAddress>, DecodeError> {
-    let (header, attributes) = split::<ADDRESS_HEADER>(payload)?;
-    let [family, prefix_len, old_flags, scope, index @ ..] = *header;
-    if family != AF_INET && family != AF_INET6 {
-        return Ok(None);
-    }
-    let mut address = None;
-    let mut local = None;
-    let mut bits = u32::from(old_flags);
-    for attribute in NlasIterator::new(attributes) {
-        let attribute = attribute?;
-        match attribute.kind() {
-            IFA_ADDRESS => address = Some(read_ip(attribute.value())?),
-            IFA_LOCAL => local = Some(read_ip(attribute.value())?),
-            // The header has room for eight flags only.
-            IFA_FLAGS => bits = read_u32(attribute.value())?,
-            _ => {}
-        }
-    }
+    let header = AddressHeader::parse(payload)?;
+    let v6 = match header.family {
+        AddressFamily::Inet => false,
+        AddressFamily::Inet6 => true,
+        _ => return Ok(None),
+    };
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let [local, address, flags] = attributes(
+        &payload[header.buffer_len()..],
+        [AddressAttribute::Local(any), AddressAttribute::Address(any), AddressAttribute::Flags(Flag::empty())],
+    )?;
     // On a point-to-point link `IFA_ADDRESS` is the other end.
     let address = local.or(address).ok_or_else(|| DecodeError::from("an entry has no address"))?;
-    let has = |flag| bits & flag != 0;
-    let v6 = family == AF_INET6;
+    // The header has room for eight flags only.
+    let flags = match flags {
+        Some(wide) => parse_u32(wide.value())?,
+        None => header.flags.bits().into(),
+    };
+    let flags = Flag::from_bits_retain(flags);
     Ok(Some(HostAddress {
-        interface: u32::from_ne_bytes(index),
-        address,
-        prefix_len,
-        scope: match scope {
-            0 => Scope::Universe,
-            200 => Scope::Site,
-            253 => Scope::Link,
-            254 => Scope::Host,
-            other => Scope::Other(other),
+        interface: header.index,
+        address: parse_ip(address.value())?,
+        prefix_len: header.prefix_len,
+        scope: match header.scope {
+            AddressScope::Universe => Scope::Universe,
+            AddressScope::Site => Scope::Site,
+            AddressScope::Link => Scope::Link,
+            AddressScope::Host => Scope::Host,
+            other => Scope::Other(other.into()),
         },
         flags: AddressFlags {
-            tentative: has(IFA_F_TENTATIVE),
-            optimistic: has(IFA_F_OPTIMISTIC),
-            dad_failed: has(IFA_F_DADFAILED),
-            deprecated: has(IFA_F_DEPRECATED),
+            tentative: flags.contains(Flag::Tentative),
+            optimistic: flags.contains(Flag::Optimistic),
+            dad_failed: flags.contains(Flag::Dadfailed),
+            deprecated: flags.contains(Flag::Deprecated),
             // One bit, two meanings: `IFA_F_TEMPORARY` is `IFA_F_SECONDARY`.
-            temporary: v6 && has(IFA_F_SECONDARY),
-            secondary: !v6 && has(IFA_F_SECONDARY),
-            permanent: has(IFA_F_PERMANENT),
-            manage_temporary: has(IFA_F_MANAGETEMPADDR),
+            temporary: v6 && flags.contains(Flag::Secondary),
+            secondary: !v6 && flags.contains(Flag::Secondary),
+            permanent: flags.contains(Flag::Permanent),
+            manage_temporary: flags.contains(Flag::Managetempaddr),
         },
     }))
 }
 
-/// `ifinfomsg` and its attributes: the link's index and the link.
+/// The link's index and the link.
 fn read_link(payload: &[u8]) -> Result<Option<(u32, Interface)>, DecodeError> {
-    let (header, attributes) = split::<LINK_HEADER>(payload)?;
-    let index = read_u32(&header[4..8])?;
-    let flags = read_u32(&header[8..12])?;
-    let mut name = None;
-    let mut kind = None;
+    let header = LinkHeader::parse(payload)?;
+    let [name, info, properties] = attributes(
+        &payload[header.buffer_len()..],
+        [LinkAttribute::IfName(String::new()), LinkAttribute::LinkInfo(vec![]), LinkAttribute::PropList(vec![])],
+    )?;
+    let kind = match info {
+        Some(info) => attributes(info.value(), [LinkInfo::Kind(InfoKind::Dummy)])?[0].map(read_text),
+        None => None,
+    };
     let mut alternative_names = BTreeSet::new();
-    for attribute in NlasIterator::new(attributes) {
-        let attribute = attribute?;
-        match attribute.kind() {
-            IFLA_IFNAME => name = Some(read_text(attribute.value())),
-            IFLA_PROP_LIST => alternative_names.extend(read_texts(attribute.value(), IFLA_ALT_IFNAME)?),
-            IFLA_LINKINFO => kind = read_texts(attribute.value(), IFLA_INFO_KIND)?.pop(),
-            _ => {}
+    if let Some(properties) = properties {
+        let alternative_name = Prop::AltIfName(String::new()).kind();
+        for property in NlasIterator::new(properties.value()) {
+            let property = property?;
+            if property.kind() == alternative_name {
+                alternative_names.insert(read_text(property));
+            }
         }
     }
     let link = Interface {
-        name: name.ok_or_else(|| DecodeError::from("a link has no name"))?,
+        name: name.map(read_text).ok_or_else(|| DecodeError::from("a link has no name"))?,
         alternative_names,
         kind,
-        up: flags & IFF_UP != 0,
-        running: flags & IFF_RUNNING != 0,
-        loopback: flags & IFF_LOOPBACK != 0,
+        up: header.flags.contains(LinkFlags::Up),
+        running: header.flags.contains(LinkFlags::Running),
+        loopback: header.flags.contains(LinkFlags::Loopback),
     };
-    Ok(Some((index, link)))
+    Ok(Some((header.index, link)))
 }
 
-/// `rtmsg` and its attributes: the outgoing link, where the route has one.
+/// The outgoing link, where the route has one.
 fn read_route(payload: &[u8]) -> Result<Option<Option<u32>>, DecodeError> {
-    let (_, attributes) = split::<ROUTE_HEADER>(payload)?;
-    let mut link = None;
-    for attribute in NlasIterator::new(attributes) {
+    let header = RouteHeader::parse(payload)?;
+    let [link] = attributes(&payload[header.buffer_len()..], [RouteAttribute::Oif(0)])?;
+    link.map(|link| parse_u32(link.value())).transpose().map(Some)
+}
+
+type Attribute<'a> = NlaBuffer<&'a [u8]>;
+
+/// For each sample the attribute of the same kind, where there is one. What the samples hold is of
+/// no matter: they stand for the kernel's numbers, which the library keeps to itself.
+fn attributes<T: Nla, const N: usize>(
+    bytes: &[u8],
+    samples: [T; N],
+) -> Result<[Option<Attribute<'_>>; N], DecodeError> {
+    let kinds = samples.map(|sample| sample.kind() & NLA_TYPE_MASK);
+    let mut found = [None; N];
+    for attribute in NlasIterator::new(bytes) {
         let attribute = attribute?;
-        if attribute.kind() == RTA_OIF {
-            link = Some(read_u32(attribute.value())?);
+        if let Some(place) = kinds.iter().position(|kind| *kind == attribute.kind()) {
+            found[place] = Some(attribute);
         }
     }
-    Ok(Some(link))
-}
-
-fn split<const N: usize>(payload: &[u8]) -> Result<(&[u8; N], &[u8]), DecodeError> {
-    payload.split_first_chunk().ok_or_else(|| DecodeError::from("an entry is cut short"))
-}
-
-fn read_u32(value: &[u8]) -> Result<u32, DecodeError> {
-    value.try_into().map(u32::from_ne_bytes).map_err(|_| DecodeError::from("a number has not four bytes"))
-}
-
-fn read_ip(value: &[u8]) -> Result<IpAddr, DecodeError> {
-    if let Ok(octets) = <[u8; 4]>::try_from(value) {
-        Ok(octets.into())
-    } else if let Ok(octets) = <[u8; 16]>::try_from(value) {
-        Ok(octets.into())
-    } else {
-        Err(DecodeError::from("an address has neither four nor sixteen bytes"))
-    }
+    Ok(found)
 }
 
 /// Text up to its NUL. A name may be any bytes; what is not UTF-8 is replaced, not refused.
-fn read_text(value: &[u8]) -> String {
+fn read_text(attribute: Attribute) -> String {
+    let value = attribute.value();
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     String::from_utf8_lossy(&value[..end]).into_owned()
-}
-
-/// The texts of one kind within a nested attribute.
-fn read_texts(value: &[u8], kind: u16) -> Result<Vec<String>, DecodeError> {
-    NlasIterator::new(value)
-        .filter(|attribute: &Result<NlaBuffer<&[u8]>, _>| attribute.as_ref().map_or(true, |a| a.kind() == kind))
-        .map(|attribute| attribute.map(|attribute| read_text(attribute.value())))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // The kernel's numbers (linux/if_addr.h, linux/if_link.h, linux/if.h, linux/rtnetlink.h), so
+    // that the library's are tested with the rest.
+    const AF_INET: u8 = 2;
+    const AF_INET6: u8 = 10;
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    const IFA_FLAGS: u16 = 8;
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_LINKINFO: u16 = 18;
+    const IFLA_INFO_KIND: u16 = 1;
+    const IFLA_PROP_LIST: u16 = 52;
+    const IFLA_ALT_IFNAME: u16 = 53;
+    const IFF_UP: u32 = 0x1;
+    const IFF_RUNNING: u32 = 0x40;
+    const RTA_OIF: u16 = 4;
+    const ROUTE_HEADER: usize = 12;
 
     fn message(header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let mut bytes = header.to_vec();

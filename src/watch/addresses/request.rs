@@ -1,14 +1,20 @@
 //! The socket that asks.
+//!
+//! The requests of `rtnetlink` ask the same, but what they list can be short without a sign: a
+//! message that cannot be decoded is left out, the kernel's word that a change came in between
+//! (`NLM_F_DUMP_INTR`) goes unread, and when the connection breaks, the list just ends. Addresses
+//! that are not listed would look like addresses that have vanished.
 
 use std::future::poll_fn;
 use std::io;
 
-use netlink_packet_core::{
-    DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
-    NLMSG_OVERRUN, NetlinkBuffer,
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{
+    DecodeError, ErrorBuffer, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_ALIGNTO, NLMSG_DONE,
+    NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer, NetlinkMessage,
 };
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
 
 use super::WatchError;
 
@@ -20,13 +26,12 @@ pub(super) struct Requester {
 }
 
 /// What to ask for.
-#[derive(Clone, Copy)]
 pub(super) struct Question {
     /// For people.
     pub(super) what: &'static str,
-    /// The request's `RTM_GET…`.
-    pub(super) request: u16,
-    /// The `RTM_NEW…` of each message that answers it.
+    /// The `RTM_GET…`.
+    pub(super) request: RouteNetlinkMessage,
+    /// The type (`RTM_NEW…`) of each message that answers it.
     pub(super) reply: u16,
 }
 
@@ -40,14 +45,9 @@ impl Requester {
 
     /// Asks for everything of a sort, whole: again from the start whenever the kernel says that a
     /// change came in between, and never less than up to the kernel's own end mark.
-    pub(super) async fn all<T>(
-        &mut self,
-        question: Question,
-        body: &[u8],
-        read: Read<T>,
-    ) -> Result<Vec<T>, WatchError> {
+    pub(super) async fn all<T>(&mut self, question: &Question, read: Read<T>) -> Result<Vec<T>, WatchError> {
         loop {
-            self.send(question, NLM_F_DUMP, body).await?;
+            self.send(question, NLM_F_DUMP).await?;
             let answer = self.receive(question, read).await?;
             if !answer.interrupted {
                 return Ok(answer.items);
@@ -56,34 +56,27 @@ impl Requester {
     }
 
     /// Asks for one thing.
-    pub(super) async fn one<T>(
-        &mut self,
-        question: Question,
-        body: &[u8],
-        read: Read<T>,
-    ) -> Result<Option<T>, WatchError> {
-        self.send(question, 0, body).await?;
+    pub(super) async fn one<T>(&mut self, question: &Question, read: Read<T>) -> Result<Option<T>, WatchError> {
+        self.send(question, 0).await?;
         Ok(self.receive(question, read).await?.items.pop())
     }
 
-    async fn send(&mut self, question: Question, flags: u16, body: &[u8]) -> Result<(), WatchError> {
+    async fn send(&mut self, question: &Question, flags: u16) -> Result<(), WatchError> {
         self.sequence += 1;
-        let mut message = vec![0; HEADER + body.len()];
-        message[HEADER..].copy_from_slice(body);
-        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-        let mut header = NetlinkBuffer::new(&mut message);
-        header.set_length(length);
-        header.set_message_type(question.request);
-        header.set_flags(NLM_F_REQUEST | flags);
-        header.set_sequence_number(self.sequence);
-        poll_fn(|context| self.socket.poll_send_to(context, &message, &SocketAddr::new(KERNEL, 0)))
+        let mut message = NetlinkMessage::from(question.request.clone());
+        message.header.flags = NLM_F_REQUEST | flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        poll_fn(|context| self.socket.poll_send_to(context, &bytes, &SocketAddr::new(KERNEL, 0)))
             .await
             .map(|_| ())
             .map_err(|source| WatchError::Socket { action: "send", source })
     }
 
     /// Reads up to the end of the answer.
-    async fn receive<T>(&mut self, question: Question, read: Read<T>) -> Result<Answer<T>, WatchError> {
+    async fn receive<T>(&mut self, question: &Question, read: Read<T>) -> Result<Answer<T>, WatchError> {
         let mut answer = Answer { items: Vec::new(), interrupted: false };
         loop {
             self.buffer.clear();
@@ -115,13 +108,13 @@ impl<T> Answer<T> {
         &mut self,
         mut datagram: &[u8],
         sequence: u32,
-        question: Question,
+        question: &Question,
         read: Read<T>,
     ) -> Result<bool, WatchError> {
         let malformed = |error: DecodeError| WatchError::Malformed { what: question.what, detail: error.to_string() };
         while !datagram.is_empty() {
             let message = NetlinkBuffer::new_checked(datagram).map_err(malformed)?;
-            let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(ALIGNMENT);
+            let length = usize::try_from(message.length()).unwrap_or(usize::MAX).next_multiple_of(NLMSG_ALIGNTO.into());
             datagram = datagram.get(length..).unwrap_or_default();
             if message.sequence_number() != sequence {
                 continue;
@@ -132,9 +125,9 @@ impl<T> Answer<T> {
                 // Both begin with an error number: zero, or negative. A list that failed half way
                 // ends with one too.
                 NLMSG_DONE | NLMSG_ERROR => {
-                    let code = message.payload().first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-                    if code != 0 {
-                        let source = io::Error::from_raw_os_error(code.saturating_neg());
+                    let end = ErrorBuffer::new_checked(message.payload()).map_err(malformed)?;
+                    if let Some(code) = end.code() {
+                        let source = io::Error::from_raw_os_error(code.get().saturating_neg());
                         return Err(WatchError::Refused { what: question.what, source });
                     }
                     return Ok(true);
@@ -156,8 +149,6 @@ impl<T> Answer<T> {
     }
 }
 
-const HEADER: usize = 16;
-const ALIGNMENT: usize = 4;
 /// The kernel's port.
 const KERNEL: u32 = 0;
 /// The kernel writes at most 32 KiB at a time.
@@ -165,9 +156,11 @@ const BUFFER: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_route::link::LinkMessage;
+
     use super::*;
 
-    const QUESTION: Question = Question { what: "numbers", request: 18, reply: 16 };
+    const HEADER: usize = 16;
     const MULTI: u16 = NLM_F_MULTIPART;
 
     fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
@@ -179,7 +172,7 @@ mod tests {
         buffer.set_message_type(kind);
         buffer.set_flags(flags);
         buffer.set_sequence_number(sequence);
-        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }
 
@@ -192,11 +185,13 @@ mod tests {
     }
 
     fn take(datagrams: &[Vec<u8>]) -> Result<(bool, Vec<u8>, bool), WatchError> {
+        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let question = Question { what: "numbers", request, reply: 16 };
         let mut answer = Answer { items: Vec::new(), interrupted: false };
         let mut complete = false;
         for datagram in datagrams {
             assert!(!complete, "more after the end");
-            complete = answer.take(datagram, 7, QUESTION, number)?;
+            complete = answer.take(datagram, 7, &question, number)?;
         }
         Ok((complete, answer.items, answer.interrupted))
     }
@@ -237,7 +232,8 @@ mod tests {
         assert_eq!(refused(message(NLMSG_ERROR, 0, 7, &(-12i32).to_ne_bytes())), Some(12));
         assert_eq!(refused(message(NLMSG_DONE, MULTI, 7, &(-105i32).to_ne_bytes())), Some(105));
 
-        for bad in [message(16, MULTI, 7, &[]), message(NLMSG_OVERRUN, 0, 7, &[]), item[..12].to_vec()] {
+        let cut_end = message(NLMSG_DONE, MULTI, 7, &[]);
+        for bad in [message(16, MULTI, 7, &[]), message(NLMSG_OVERRUN, 0, 7, &[]), cut_end, item[..12].to_vec()] {
             let result = take(&[[item.clone(), bad].concat()]);
             assert!(matches!(result, Err(WatchError::Malformed { .. })), "{result:?}");
         }

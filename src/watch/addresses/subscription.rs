@@ -1,11 +1,20 @@
 //! The socket that listens.
+//!
+//! `rtnetlink`'s multicast connection decodes every notification and leaves out those that it
+//! cannot decode, so that a change could go unseen; here nothing is decoded, so that nothing is left
+//! out. It also joins the groups before a filter can be set, keeps a queue that only memory bounds,
+//! and ends without telling the error that ended it.
 
 use std::future::poll_fn;
 use std::io;
 
 use futures::FutureExt;
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{AsyncSocket, SocketAddr, TokioSocket};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::RouteMessage;
+use rtnetlink::MulticastGroup;
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{AsyncSocket, TokioSocket};
+use rustix::io::Errno;
 use socket2::{SockFilter, SockRef};
 
 use super::WatchError;
@@ -37,8 +46,11 @@ impl Subscription {
         let plain = socket.socket_mut();
         SockRef::from(&*plain).set_recv_buffer_size(receive_buffer_bytes)?;
         // Before the groups are joined: what has been queued is not filtered any more.
-        SockRef::from(&*plain).attach_filter(&DEFAULT_ROUTES_ONLY)?;
-        plain.bind(&SocketAddr::new(0, GROUPS))?;
+        SockRef::from(&*plain).attach_filter(&default_routes_only())?;
+        plain.bind_auto()?;
+        for group in GROUPS {
+            plain.add_membership(group as u32)?;
+        }
         Ok(Subscription { socket, buffer: Vec::with_capacity(BUFFER) })
     }
 
@@ -51,7 +63,7 @@ impl Subscription {
         while let Some(received) = next {
             match received {
                 Ok(()) => burst.events += 1,
-                Err(error) if error.raw_os_error() == Some(ENOBUFS) => burst.overruns += 1,
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => burst.overruns += 1,
                 Err(source) => return Err(WatchError::Socket { action: "receive", source }),
             }
             next = self.receive().now_or_never();
@@ -68,30 +80,36 @@ impl Subscription {
 
 /// What does not fit is cut off, which is as well, as nobody looks.
 const BUFFER: usize = 4096;
-const ENOBUFS: i32 = 105;
 
-/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and
-/// `RTMGRP_IPV6_ROUTE` (linux/rtnetlink.h). Links too, because an address stays when its link loses
-/// its carrier, and an IPv4 address even when the link is switched off. Routes too, because on a
-/// host with two uplinks the default route decides which address comes first, and it can move
-/// without any other sign.
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// Links too, because an address stays when its link loses its carrier, and an IPv4 address even
+/// when the link is switched off. Routes too, because on a host with two uplinks the default route
+/// decides which address comes first, and it can move without any other sign.
+const GROUPS: [MulticastGroup; 5] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv6Route,
+];
 
 /// Lets the kernel drop the notifications of all routes but default routes (`rtm_dst_len` 0), so
 /// that a host with the whole Internet's routes neither wakes us for each nor fills the buffer.
 ///
 /// The filter sees the message from its header on, and reads numbers in network byte order.
-const DEFAULT_ROUTES_ONLY: [SockFilter; 7] = [
-    SockFilter::new(LOAD_U16, 0, 0, 4),
-    SockFilter::new(JUMP_EQUAL, 1, 0, RTM_NEWROUTE.to_be() as u32),
-    SockFilter::new(JUMP_EQUAL, 0, 2, RTM_DELROUTE.to_be() as u32),
-    SockFilter::new(LOAD_U8, 0, 0, 16 + 1),
-    SockFilter::new(JUMP_EQUAL, 0, 1, 0),
-    SockFilter::new(RETURN, 0, 0, u32::MAX),
-    SockFilter::new(RETURN, 0, 0, 0),
-];
-const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
+fn default_routes_only() -> [SockFilter; 7] {
+    let [new, deleted] = [RouteNetlinkMessage::NewRoute, RouteNetlinkMessage::DelRoute]
+        .map(|message| u32::from(message(RouteMessage::default()).message_type().to_be()));
+    [
+        SockFilter::new(LOAD_U16, 0, 0, 4),
+        SockFilter::new(JUMP_EQUAL, 1, 0, new),
+        SockFilter::new(JUMP_EQUAL, 0, 2, deleted),
+        SockFilter::new(LOAD_U8, 0, 0, 16 + 1),
+        SockFilter::new(JUMP_EQUAL, 0, 1, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
 /// `BPF_LD | BPF_H | BPF_ABS`
 const LOAD_U16: u16 = 0x28;
 /// `BPF_LD | BPF_B | BPF_ABS`
