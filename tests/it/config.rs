@@ -85,7 +85,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((config.cluster.as_str(), config.node.as_deref()), ("home", None));
     assert_eq!(config.kubernetes.enabled, Switch::Auto);
     assert_eq!(config.kubernetes.kubeconfig, None);
-    assert_eq!(config.route53.region, "us-east-1");
+    assert_eq!(config.route53.region, None);
     assert_eq!((config.route53.endpoint_url.as_deref(), config.route53.profile.as_deref()), (None, None));
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (5.0, 20));
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
@@ -526,7 +526,17 @@ fn mistakes_outside_of_records_too() {
             "empty pattern",
         ),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"route53\"", "3:16: route53.endpoint_url: ", "is not a URL"),
-        ("cluster = \"c\"\n[route53]\nregion = \"\"", "3:10: route53.region: ", "is not an AWS Region"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"ftp://h\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://a b\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://h:x\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://h?q\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        (
+            "cluster = \"c\"\n[route53]\nendpoint_url = \"https://u:hunter2@h\"",
+            "3:16: route53.endpoint_url: ",
+            "user and password do not belong",
+        ),
+        ("cluster = \"c\"\n[route53]\nregion = \"europe\"", "3:10: route53.region: ", "is not an AWS Region"),
         (
             "cluster = \"c\"\n[route53]\nrequests_per_second = 0",
             "3:23: route53.requests_per_second: ",
