@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::Path as FilePath;
 
+use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
@@ -161,7 +162,15 @@ impl Layer {
 
     fn read(&self) -> Result<RawConfig, Box<figment::Error>> {
         let figment = Figment::from(self.part(|_| true));
-        if self.lossy { figment.extract_lossy() } else { figment.extract() }.map_err(Box::new)
+        let raw: RawConfig = if self.lossy { figment.extract_lossy() } else { figment.extract() }?;
+        match serde_json::to_value(&raw).ok().and_then(|read| array_for_table(&self.values, &read)) {
+            Some(path) => {
+                let mut error = figment::Error::from(Kind::InvalidType(Actual::Seq, "a table".to_owned()));
+                error.path = path;
+                Err(Box::new(error))
+            }
+            None => Ok(raw),
+        }
     }
 
     /// A path in what is left of the layer as it was in the layer as written.
@@ -203,6 +212,25 @@ fn follow<'a>(root: &'a Value, keys: &[String]) -> (Path, Option<&'a Value>) {
         }
     }
     (path, at)
+}
+
+/// The first array that serde has read as a table, its elements as the values of the keys in their
+/// order, which nobody means.
+fn array_for_table(written: &Value, read: &serde_json::Value) -> Option<Vec<String>> {
+    use serde_json::Value as Json;
+    let below = |key: String, written: &Value, read: &Json| {
+        array_for_table(written, read).map(|way| [key].into_iter().chain(way).collect())
+    };
+    match (written, read) {
+        (Value::Array(..), Json::Object(_)) => Some(Vec::new()),
+        (Value::Dict(_, table), Json::Object(read)) => {
+            table.iter().find_map(|(key, value)| below(key.clone(), value, read.get(key)?))
+        }
+        (Value::Array(_, array), Json::Array(read)) => {
+            array.iter().zip(read).enumerate().find_map(|(index, (value, read))| below(index.to_string(), value, read))
+        }
+        _ => None,
+    }
 }
 
 /// Says whether there was something to remove.
