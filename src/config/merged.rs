@@ -20,13 +20,13 @@ pub(super) struct Merged {
 }
 
 /// What [`Merged::locate`] found at the end of a path.
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     /// Where the value was written, or the nearest table around it when it was not.
     pub(super) origin: Origin,
     /// The path with indices as in the files, so with broken elements counted.
     pub(super) path: Path,
-    /// Whether the value itself was written.
-    pub(super) found: bool,
+    /// The value, if it itself was written.
+    pub(super) value: Option<&'a Value>,
     /// Whether it, something around it, or for an array something in it is broken.
     pub(super) broken: bool,
 }
@@ -57,7 +57,7 @@ impl Merged {
     }
 
     /// Follows a path whose indices count only what is not broken.
-    pub(super) fn locate(&self, path: &Path) -> Found {
+    pub(super) fn locate(&self, path: &Path) -> Found<'_> {
         let (mut at, mut written, mut origin) = (Some(&self.values), Path::default(), self.root.clone());
         for step in &path.0 {
             (written, at) = match (at, step) {
@@ -80,19 +80,15 @@ impl Merged {
             Some(_) => false,
             None => self.layers.iter().any(|layer| layer.is_broken(&written)),
         };
-        Found { origin, path: written, found: at.is_some(), broken }
+        Found { origin, path: written, value: at, broken }
     }
 
     /// Where the value, or for a table its keys, were written.
     pub(super) fn origins(&self, path: &Path) -> BTreeSet<Origin> {
-        let step = |value: &Value, step: &Step| match (value, step) {
-            (Value::Dict(_, table), Step::Key(name)) => table.get(name).cloned(),
-            (Value::Array(_, array), Step::Index(index)) => array.get(*index).cloned(),
-            _ => None,
-        };
         let mut origins = BTreeSet::new();
-        match path.0.iter().try_fold(self.values.clone(), |value, next| step(&value, next)) {
-            Some(value) => self.leaves(&value, path, &mut origins),
+        let found = self.locate(path);
+        match found.value {
+            Some(value) => self.leaves(value, &found.path, &mut origins),
             None => origins.extend([Origin::Default]),
         }
         origins

@@ -83,7 +83,7 @@ impl Judge<'_> {
 
     /// Whether the key is there, rather than left at its default.
     fn is_set(&self, path: &Path) -> bool {
-        self.merged.locate(path).found
+        self.merged.locate(path).value.is_some()
     }
 
     fn within(&mut self, path: &Path, span: Span, least: Duration, most: Duration) {
