@@ -1,23 +1,26 @@
 //! The layers: files, drop-ins, environment, flags.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::config::Config;
-use crate::config::de::check;
+use crate::config::layer::Layer;
+use crate::config::merged::Merged;
+use crate::config::path::RECORDS;
 use crate::config::problem::{Origin, Problem, Problems};
 use crate::config::raw::RawConfig;
-use crate::config::tree::{Kind, Member, Node, Table};
 use crate::config::validate::validate;
 
 /// The main file when none is named. Its drop-ins lie in the directory of the same name with `.d`.
 pub const DEFAULT_PATH: &str = "/etc/nodedns/nodedns.toml";
 
-/// Variables that begin with `NODEDNS_` and are not keys: the path of the file itself, and a
+/// What the names of variables begin with that are keys.
+const PREFIX: &str = "NODEDNS_";
+
+/// Variables that begin so and are not keys: the path of the file itself, and a
 /// switch of the test suite.
 const NOT_KEYS: [&str; 2] = ["NODEDNS_CONFIG", "NODEDNS_FORBID_SKIP"];
 
@@ -67,7 +70,7 @@ pub struct Loaded {
     /// The files that were read, in order.
     pub files: Vec<PathBuf>,
     pub(super) raw: RawConfig,
-    pub(super) tree: Node,
+    pub(super) merged: Merged,
 }
 
 /// Reads every layer and checks all of it.
@@ -78,11 +81,15 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     let mut layers = Vec::new();
+    let mut records = 0;
 
     for file in find(sources, &mut problems) {
         match fs::read_to_string(&file) {
-            Ok(text) => match Node::from_toml(&file, &text) {
-                Ok(layer) => layers.push(layer),
+            Ok(text) => match Layer::file(&file, &text, records) {
+                Ok(layer) => {
+                    records += layer.record_count();
+                    layers.push(layer);
+                }
                 Err(problem) => problems.push(problem),
             },
             Err(error) => problems.push(unreadable(&file, &error)),
@@ -99,34 +106,27 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         layers.insert(0, runtime_directory(directory));
     }
     if files.is_empty() {
-        layers.insert(0, default_cluster());
+        // Without any file there is no cluster either, and a dry run writes nothing that could be mixed up.
+        layers.insert(0, Layer::text(Origin::Default, &["cluster"], "default"));
     }
-    layers.push(environment(sources, &mut problems));
-    layers.push(flags(&sources.flags, sources.flags.names.is_empty()));
+    layers.extend(environment(sources, &mut problems));
+    layers.extend(flags(&sources.flags, records));
+    problems.extend(layers.iter_mut().flat_map(Layer::check));
 
     let root = files.first().map_or(Origin::Default, |file| Origin::File { path: file.clone(), position: None });
-    let mut tree = Node::empty(root);
-    for mut layer in layers {
-        problems.extend(check(&mut layer, tree.record_count()));
-        tree.merge(layer);
-    }
-    let mut raw = match RawConfig::deserialize(&tree) {
+    let merged = Merged::new(root, layers);
+    let mut raw = match merged.read() {
         Ok(raw) => raw,
-        Err(error) => {
-            problems.push(Problem {
-                source: tree.origin.clone(),
-                path: String::new(),
-                message: error.to_string(),
-                hint: None,
-            });
+        Err(problem) => {
+            problems.push(problem);
             return Err(Problems::from(problems));
         }
     };
     raw.signals.complete();
-    let (config, semantic) = validate(&raw, &tree, incomplete);
+    let (config, semantic) = validate(&raw, &merged, incomplete);
     problems.extend(semantic);
     Problems::check(problems)?;
-    Ok(Loaded { config, files, raw, tree })
+    Ok(Loaded { config, files, raw, merged })
 }
 
 /// The files to read: the main file, then its drop-ins by name.
@@ -196,85 +196,63 @@ fn variable<'a>(sources: &'a Sources, wanted: &str) -> Option<&'a str> {
     sources.variables.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.as_str())
 }
 
-/// Without any file there is no cluster either, and a dry run writes nothing that could be mixed up.
-fn default_cluster() -> Node {
-    layer([("cluster", Node { origin: Origin::Default, kind: Kind::String("default".to_owned()) })])
-}
-
 /// systemd's runtime directory (systemd.exec(5), RuntimeDirectory=; the first of several) holds the
 /// socket unless a file says otherwise.
-fn runtime_directory(directories: &str) -> Node {
+fn runtime_directory(directories: &str) -> Layer {
     let first = directories.split(':').next().unwrap_or(directories);
-    let origin = Origin::Variable("RUNTIME_DIRECTORY".to_owned());
     let socket = format!("{}/nodedns.sock", first.trim_end_matches('/'));
-    let control = layer([("socket", Node { origin, kind: Kind::String(socket) })]);
-    layer([("control", control)])
+    Layer::text(Origin::Variable("RUNTIME_DIRECTORY".to_owned()), &["control", "socket"], &socket)
 }
 
 /// `NODEDNS_ROUTE53__REGION` is `route53.region`.
-fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Node {
-    let mut variables: Vec<_> = sources
+fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Layer> {
+    let variables: BTreeMap<&str, &str> = sources
         .variables
         .iter()
-        .filter(|(name, _)| name.starts_with("NODEDNS_") && !NOT_KEYS.contains(&name.as_str()))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    variables.sort();
-    let mut root = Node::empty(Origin::Default);
-    for (name, value) in variables {
-        let origin = Origin::Variable(name.clone());
-        let lower = name["NODEDNS_".len()..].to_lowercase();
+    let mut layers = Vec::new();
+    for (name, value) in &variables {
+        let origin = Origin::Variable((*name).to_owned());
+        let lower = name[PREFIX.len()..].to_lowercase();
         let keys: Vec<&str> = lower.split("__").collect();
-        let problem = |message: String, hint: &str| Problem {
-            source: origin.clone(),
-            path: keys.join("."),
-            message,
-            hint: Some(hint.to_owned()),
+        let mut refuse = |message: String, hint: &str| {
+            problems.push(Problem {
+                source: origin.clone(),
+                path: keys.join("."),
+                message,
+                hint: Some(hint.to_owned()),
+            });
         };
-        if keys.first() == Some(&"record") {
-            problems.push(problem(
+        // One that sets the whole of what the other sets a part of.
+        let mut around = name.match_indices("__").map(|(at, _)| &name[..at]);
+        if keys.first() == Some(&RECORDS) {
+            refuse(
                 "records cannot come from the environment".to_owned(),
                 "write a [[record]] into a file; a drop-in directory will do",
-            ));
-            continue;
-        }
-        let node = Node { origin: origin.clone(), kind: Kind::Untyped(value.clone()) };
-        if let Err(other) = root.insert(&keys, node) {
-            problems.push(problem(format!("contradicts {other}"), "remove one of them"));
+            );
+        } else if let Some(other) = around.find(|other| variables.contains_key(other)) {
+            refuse(format!("contradicts ${other}"), "remove one of them");
+        } else {
+            layers.push(Layer::variable(origin, &keys, value));
         }
     }
-    root
+    layers
 }
 
-fn flags(flags: &Flags, without_records: bool) -> Node {
-    let text =
-        |flag: &str, value: &str| Node { origin: Origin::Flag(flag.to_owned()), kind: Kind::Untyped(value.to_owned()) };
-    let mut members = Vec::new();
-    if let Some(cluster) = &flags.cluster {
-        members.push(("cluster", text("--cluster", cluster)));
+fn flags(flags: &Flags, records_before: usize) -> Vec<Layer> {
+    let keys: [(&str, &[&str], &Option<String>); 3] = [
+        ("--cluster", &["cluster"], &flags.cluster),
+        ("--node", &["node"], &flags.node),
+        ("--log-level", &["log", "level"], &flags.log_level),
+    ];
+    let mut layers: Vec<Layer> = keys
+        .into_iter()
+        .filter_map(|(flag, key, value)| Some(Layer::text(Origin::Flag(flag.to_owned()), key, value.as_ref()?)))
+        .collect();
+    if !flags.names.is_empty() {
+        layers.push(Layer::names(&flags.names, flags.zone_id.as_deref(), records_before));
     }
-    if let Some(node) = &flags.node {
-        members.push(("node", text("--node", node)));
-    }
-    if let Some(level) = &flags.log_level {
-        members.push(("log", layer([("level", text("--log-level", level))])));
-    }
-    if !without_records {
-        let records = flags.names.iter().map(|name| {
-            let zone_id = flags.zone_id.iter().map(|zone_id| ("zone_id", text("--zone-id", zone_id)));
-            layer([("name", text("--name", name))].into_iter().chain(zone_id))
-        });
-        let origin = Origin::Flag("--name".to_owned());
-        members.push(("record", Node { origin, kind: Kind::Array(records.collect()) }));
-    }
-    layer(members)
-}
-
-fn layer<'a>(members: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
-    let mut origin = Origin::Default;
-    let mut table = Table::new();
-    for (key, value) in members {
-        origin = value.origin.clone();
-        table.insert(key.to_owned(), Member { key: origin.clone(), value });
-    }
-    Node { origin, kind: Kind::Table(table) }
+    layers
 }

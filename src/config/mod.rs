@@ -2,22 +2,30 @@
 //!
 //! ```text
 //! nodedns.toml < nodedns.toml.d/*.toml < NODEDNS_* < flags
-//!        └─ tree (values that know their line) ─ check ─ merge ─ raw ─ validate ─▶ Config ─▶ Policy
+//!        └─ layer (figment provider) ─ check ─ merged (figment) ─ raw ─ validate ─▶ Config ─▶ Policy
 //! ```
 //!
 //! Later layers override single values, replace arrays and add `[[record]]` tables. Every mistake
 //! of every layer is reported at once, with its place; nothing is guessed and nothing is skipped.
+//!
+//! figment reads, layers and extracts, and knows which layer a value is from. It knows no lines, so
+//! that `places` keeps those; it stops at the first mistake, so that a layer is extracted again
+//! without it until none is left; and it reads only the variables of this process, and types them
+//! before their key is known, so that `layer` offers it each given one in the forms it may mean.
 
-mod de;
 mod duration;
+mod explain;
+mod layer;
 mod load;
+mod merged;
 mod nearest;
+mod path;
+mod places;
 mod problem;
 pub mod raw;
 pub mod reference;
 mod routing;
 mod show;
-mod tree;
 mod validate;
 mod write;
 
@@ -76,8 +84,8 @@ pub struct KubernetesSettings {
 pub struct Route53Settings {
     /// Another endpoint than AWS's own.
     pub endpoint_url: Option<String>,
-    /// The Region in which requests are signed.
-    pub region: String,
+    /// The Region in which requests are signed; `None` is for the AWS environment to say.
+    pub region: Option<String>,
     /// The profile of the AWS configuration files, where the environment is not to decide.
     pub profile: Option<String>,
     /// The most requests a second, above 0.

@@ -6,6 +6,7 @@
 
 mod record;
 mod signals;
+mod word;
 
 use std::fmt;
 
@@ -17,6 +18,9 @@ pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType
 pub use signals::{Action, RawRecordSignals, RawSignal, RawSignals};
 
 use crate::config::duration::Span;
+use word::words;
+
+words!(LogLevel, LogFormat);
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,7 +166,8 @@ pub struct RawRoute53 {
     pub endpoint_url: String,
 
     /// The AWS Region in which requests are signed. Route 53 is a global service that lives in
-    /// `us-east-1`; other partitions have their own, e.g. `cn-northwest-1`.
+    /// `us-east-1`; other partitions have their own, e.g. `cn-northwest-1`. Empty: `$AWS_REGION`,
+    /// else the profile's, else `us-east-1`.
     pub region: String,
 
     /// The profile of the AWS configuration files. Empty: `$AWS_PROFILE`, else `default`.
@@ -186,7 +191,7 @@ impl Default for RawRoute53 {
     fn default() -> Self {
         RawRoute53 {
             endpoint_url: String::new(),
-            region: "us-east-1".to_owned(),
+            region: String::new(),
             profile: String::new(),
             requests_per_second: 5.0,
             burst: 20,
@@ -224,7 +229,7 @@ pub struct RawLog {
 
 /// How severe a message must be to be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "each is the level of its name")]
 pub enum LogLevel {
@@ -251,7 +256,7 @@ impl LogLevel {
 
 /// Where log messages go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum LogFormat {
     /// The journal when standard error is connected to it, else text.

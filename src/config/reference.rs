@@ -327,18 +327,17 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
-    use crate::config::de::check;
+    use crate::config::layer::Layer;
+    use crate::config::merged::Merged;
+    use crate::config::problem::Origin;
     use crate::config::raw::{RawRecord, RawRouting};
-    use crate::config::tree::Node;
 
     fn read(text: &str) -> RawConfig {
-        let mut tree = Node::from_toml(std::path::Path::new("example"), text).expect("TOML");
-        let problems = check(&mut tree, 0);
+        let mut layer = Layer::file(std::path::Path::new("example"), text, 0).expect("TOML");
+        let problems = layer.check();
         assert!(problems.is_empty(), "{problems:?}");
-        RawConfig::deserialize(&tree).expect("checked")
+        Merged::new(Origin::Default, vec![layer]).read().expect("checked")
     }
 
     /// The example with the comment signs of its keys removed.

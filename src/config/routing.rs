@@ -1,7 +1,7 @@
 //! The `routing` table of a record, by Route 53's rules.
 
+use crate::config::path::Path;
 use crate::config::raw::{DEFAULT_WEIGHT, PolicyName, RawRouting, Role};
-use crate::config::tree::Path;
 use crate::config::validate::{Judge, number};
 use crate::decide::routing::{Coordinates, FailoverRole, Location, Origin, Routing};
 

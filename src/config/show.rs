@@ -1,13 +1,12 @@
 //! The effective configuration, with the origin of every value.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
 use crate::config::load::Loaded;
+use crate::config::path::Path;
 use crate::config::problem::Origin;
-use crate::config::tree::{Kind, Node, Path};
 use crate::config::write::inline;
 
 impl Loaded {
@@ -46,35 +45,10 @@ impl Loaded {
 
     fn keys(&self, text: &mut String, members: &Map<String, Value>, path: &Path) {
         for (key, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-            let origins = self.origins(&path.key(key));
+            let origins = self.merged.origins(&path.key(key));
             let origins: Vec<_> = origins.iter().map(Origin::to_string).collect();
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{key} = {}  # {}", inline(value), origins.join(", "));
-        }
-    }
-
-    /// Where the value, or for a table its keys, were written.
-    fn origins(&self, path: &Path) -> BTreeSet<Origin> {
-        let mut origins = BTreeSet::new();
-        match self.tree.get(path) {
-            Some(node) => leaves(node, &mut origins),
-            None => {
-                origins.insert(Origin::Default);
-            }
-        }
-        origins
-    }
-}
-
-fn leaves(node: &Node, origins: &mut BTreeSet<Origin>) {
-    match &node.kind {
-        Kind::Table(table) if !table.is_empty() => {
-            for member in table.values() {
-                leaves(&member.value, origins);
-            }
-        }
-        _ => {
-            origins.insert(node.origin.clone());
         }
     }
 }

@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
 use ipnet::IpNet;
 
+use crate::config::merged::Merged;
+use crate::config::path::Path;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::RawConfig;
-use crate::config::tree::{Node, Path};
 use crate::config::{Config, KubernetesSettings, LogSettings, Route53Settings, Span, routing};
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::Timing;
@@ -25,8 +27,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configuration, and everything that is wrong with it. Only with no problem is it meant to be
 /// used. Of an `incomplete` one, a layer is known not to have been read.
-pub(super) fn validate(raw: &RawConfig, tree: &Node, incomplete: bool) -> (Config, Vec<Problem>) {
-    let mut judge = Judge { tree, incomplete, problems: Vec::new() };
+pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (Config, Vec<Problem>) {
+    let mut judge = Judge { merged, incomplete, problems: Vec::new() };
     let cluster = cluster(raw, &mut judge);
     let config = Config {
         node: node(raw, &mut judge, &cluster),
@@ -44,7 +46,7 @@ pub(super) fn validate(raw: &RawConfig, tree: &Node, incomplete: bool) -> (Confi
 
 /// Collects problems and finds out where each was written.
 pub(super) struct Judge<'a> {
-    tree: &'a Node,
+    merged: &'a Merged,
     incomplete: bool,
     problems: Vec<Problem>,
 }
@@ -68,20 +70,20 @@ impl Judge<'_> {
     }
 
     fn report(&mut self, path: &Path, message: String, hint: Option<String>) {
-        let place = self.tree.locate(path);
+        let place = self.merged.locate(path);
         if !place.broken {
             self.problems.push(Problem { source: place.origin, path: place.path.to_string(), message, hint });
         }
     }
 
     fn origin(&self, path: &Path) -> (Origin, String) {
-        let place = self.tree.locate(path);
+        let place = self.merged.locate(path);
         (place.origin, place.path.to_string())
     }
 
     /// Whether the key is there, rather than left at its default.
     fn is_set(&self, path: &Path) -> bool {
-        self.tree.locate(path).found
+        self.merged.locate(path).value.is_some()
     }
 
     fn within(&mut self, path: &Path, span: Span, least: Duration, most: Duration) {
@@ -207,21 +209,11 @@ fn route53(raw: &RawConfig, judge: &mut Judge<'_>) -> Route53Settings {
     let path = Path::default().key("route53");
     let table = &raw.route53;
     if !table.endpoint_url.is_empty() {
-        let rest = table.endpoint_url.strip_prefix("https://").or_else(|| table.endpoint_url.strip_prefix("http://"));
-        match rest.map(|rest| rest.split('/').next().unwrap_or_default()) {
-            None | Some("") => judge.advise(
-                &path.key("endpoint_url"),
-                format!("{:?} is not a URL", table.endpoint_url),
-                "write it like \"https://route53.example.com\"",
-            ),
-            // The value is left out: it would hold the password.
-            Some(host) if host.contains('@') => {
-                judge.complain(&path.key("endpoint_url"), "user and password do not belong in the URL");
-            }
-            Some(_) => {}
-        }
+        endpoint_url(&table.endpoint_url, &path.key("endpoint_url"), judge);
     }
-    routing::region(&table.region, &path.key("region"), judge);
+    if !table.region.is_empty() {
+        routing::region(&table.region, &path.key("region"), judge);
+    }
     if !(table.requests_per_second > 0.0 && table.requests_per_second <= 1000.0) {
         judge.complain(
             &path.key("requests_per_second"),
@@ -232,11 +224,34 @@ fn route53(raw: &RawConfig, judge: &mut Judge<'_>) -> Route53Settings {
     let non_empty = |text: &String| (!text.is_empty()).then(|| text.clone());
     Route53Settings {
         endpoint_url: non_empty(&table.endpoint_url),
-        region: table.region.clone(),
+        region: non_empty(&table.region),
         profile: non_empty(&table.profile),
         requests_per_second: table.requests_per_second,
         burst: number(table.burst, 1, 1000, &path.key("burst"), judge),
         attempt_timeout: table.attempt_timeout.0,
+    }
+}
+
+fn endpoint_url(text: &str, path: &Path, judge: &mut Judge<'_>) {
+    if text.contains('@') {
+        // The value is left out: it would hold the password.
+        return judge.complain(path, "user and password do not belong in the URL");
+    }
+    let is_fit = |url: &Uri| {
+        let authority = url.authority().map_or("", |authority| authority.as_str());
+        let port_is_fit = url.port().map_or(url.host() == Some(authority), |port| port.as_u16() > 0);
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|host| !host.is_empty())
+            && port_is_fit
+            && url.query().is_none()
+            && !text.contains('#')
+    };
+    if !text.parse().is_ok_and(|url| is_fit(&url)) {
+        judge.advise(
+            path,
+            format!("{text:?} is not a URL of an http or https service"),
+            "write it like \"https://route53.example.com\"",
+        );
     }
 }
 

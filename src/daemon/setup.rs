@@ -104,7 +104,7 @@ pub(super) fn provider(config: &Config, dry_run: bool) -> AnyProvider {
     let settings = config.route53.clone();
     AnyProvider::Route53(Route53::new(Settings {
         endpoint_url: settings.endpoint_url,
-        region: Some(settings.region),
+        region: settings.region,
         profile: settings.profile,
         requests_per_second: settings.requests_per_second,
         burst: settings.burst,

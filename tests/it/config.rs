@@ -85,7 +85,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((config.cluster.as_str(), config.node.as_deref()), ("home", None));
     assert_eq!(config.kubernetes.enabled, Switch::Auto);
     assert_eq!(config.kubernetes.kubeconfig, None);
-    assert_eq!(config.route53.region, "us-east-1");
+    assert_eq!(config.route53.region, None);
     assert_eq!((config.route53.endpoint_url.as_deref(), config.route53.profile.as_deref()), (None, None));
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (5.0, 20));
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
@@ -238,6 +238,23 @@ fn a_variable_is_of_the_type_that_its_key_wants() {
     assert_eq!(config.addresses.exclude_interfaces, ["wg*", "a,b"]);
     assert!(config.addresses.allow.is_empty() && config.addresses.temporary);
     assert_eq!(config.records[0].policy.signals[&Signal::Cordoned].after, Duration::from_secs(3));
+}
+
+#[test]
+fn the_region_is_left_to_the_aws_environment_unless_it_is_set() {
+    let region = |setup: Setup| setup.config().route53.region;
+    assert_eq!(region(Setup::new(&format!("{SMALLEST}[route53]\nregion = \"\"\n"))), None);
+    let written = || Setup::new(&format!("{SMALLEST}[route53]\nregion = \"us-gov-west-1\"\n"));
+    assert_eq!(region(written()).as_deref(), Some("us-gov-west-1"));
+    assert_eq!(region(written().variable("NODEDNS_ROUTE53__REGION", "")), None);
+}
+
+#[test]
+fn an_endpoint_is_any_http_url() {
+    for url in ["http://[::1]:4566", "https://vpce-1.route53.us-east-1.vpce.amazonaws.com/", "http://sim:80/base"] {
+        let config = Setup::new(&format!("{SMALLEST}[route53]\nendpoint_url = {url:?}\n")).config();
+        assert_eq!(config.route53.endpoint_url.as_deref(), Some(url));
+    }
 }
 
 #[test]
@@ -526,7 +543,17 @@ fn mistakes_outside_of_records_too() {
             "empty pattern",
         ),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"route53\"", "3:16: route53.endpoint_url: ", "is not a URL"),
-        ("cluster = \"c\"\n[route53]\nregion = \"\"", "3:10: route53.region: ", "is not an AWS Region"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"ftp://h\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://a b\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://h:x\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://h?q\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        (
+            "cluster = \"c\"\n[route53]\nendpoint_url = \"https://u:hunter2@h\"",
+            "3:16: route53.endpoint_url: ",
+            "user and password do not belong",
+        ),
+        ("cluster = \"c\"\n[route53]\nregion = \"europe\"", "3:10: route53.region: ", "is not an AWS Region"),
         (
             "cluster = \"c\"\n[route53]\nrequests_per_second = 0",
             "3:23: route53.requests_per_second: ",
@@ -555,6 +582,8 @@ fn mistakes_outside_of_records_too() {
             "\"verbose\" is not one of \"error\", \"warn\"",
         ),
         ("cluster = \"c\"\nlog = \"debug\"", "2:7: log: ", "expected a table, found the text \"debug\""),
+        ("cluster = \"c\"\nlog = [\"debug\"]", "2:7: log: ", "expected a table, found an array"),
+        ("cluster = \"c\"\nlog = 2001-01-01", "2:7: log: ", "expected a table, found a date or time"),
         ("cluster = \"c\"\nrecord = \"x\"", "2:10: record: ", "expected an array, found the text \"x\""),
         ("cluster = \"c\"\n[record]\nname = \"a.b\"", "2:1: record: ", "expected an array, found a table"),
     ] {
@@ -660,6 +689,39 @@ types = ["B", "C"]
     .variable("NODEDNS_ROUTE53__BURST", "many")
     .variable("NODEDNS_ADDRESSES__ALLOW", "10.0.0.0/8,lan");
     insta::assert_snapshot!(setup.problems());
+}
+
+/// Indices are those of the files, whatever could not be read before, and a list that replaces
+/// another has nothing to do with what was wrong with that.
+#[test]
+fn what_is_broken_is_counted_where_it_was_written() {
+    let mut setup = Setup::new(
+        "cluster = \"c\"\nrecord = [[\"x\"], { name = \"a.b\", types = [1, \"A\", \"A\"] }]\n[addresses]\ndeny = [1, \"x\"]\n",
+    )
+    .drop_in(
+        "10.toml",
+        "record = [3, { name = \"c.d\", ttl = -1, static_addresses = [true, \"x\"] }]\naddresses.deny = [\"lan\"]\n",
+    )
+    .variable("NODEDNS_LOG__LEVEL", "loud")
+    .variable("NODEDNS_SIGNALS__CORDONED", "{ action = \"ignor\", after = \"1s\" }");
+    setup.sources.flags = Flags { names: vec!["e.f".to_owned()], zone_id: Some("?".to_owned()), ..Flags::default() };
+    insta::assert_snapshot!(setup.problems(), @r#"
+    /etc/nodedns/nodedns.toml:2:11: record[0]: expected a table, found an array
+    /etc/nodedns/nodedns.toml:2:43: record[1].types[0]: expected one of "A", "AAAA", found the number 1
+    /etc/nodedns/nodedns.toml:2:51: record[1].types[2]: named twice
+    /etc/nodedns/nodedns.toml:4:9: addresses.deny[0]: expected a string, found the number 1
+    /etc/nodedns/nodedns.toml.d/10.toml:1:11: record[2]: expected a table, found the number 3
+    /etc/nodedns/nodedns.toml.d/10.toml:1:36: record[3].ttl: -1 is not between 0 and 2147483647
+    /etc/nodedns/nodedns.toml.d/10.toml:1:60: record[3].static_addresses[0]: expected a string, found true
+    /etc/nodedns/nodedns.toml.d/10.toml:1:66: record[3].static_addresses[1]: "x" is not an IP address
+    /etc/nodedns/nodedns.toml.d/10.toml:2:19: addresses.deny[0]: "lan" is not a network in CIDR notation
+      hint: write it like "203.0.113.0/24" or "2001:db8::/32"
+    $NODEDNS_LOG__LEVEL: log.level: "loud" is not one of "error", "warn", "info", "debug", "trace"
+    $NODEDNS_SIGNALS__CORDONED: signals.cordoned.action: "ignor" is not one of "ignore", "withdraw"
+      hint: did you mean "ignore"?
+    --zone-id: record[4].zone_id: "?" is not a hosted zone id
+      hint: it looks like "Z0123456789ABC"; the zone's name goes into 'zone'
+    "#);
 }
 
 #[test]

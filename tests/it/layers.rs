@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("aws_", &["publish"]),
     ("clap", &["cli", "main"]),
+    ("figment", &["config"]),
     ("k8s_openapi", &["watch"]),
     ("kube", &["watch"]),
     ("netlink_", &["watch"]),

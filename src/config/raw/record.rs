@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RawRecordSignals;
+use super::word::words;
+
+words!(PolicyName, Role, RecordType, Class, Addresses);
 
 /// One `[[record]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,7 +158,7 @@ pub struct RawRouting {
 
 /// The routing policies that nodedns writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(remote = "Self", rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "each is the Route 53 routing policy of its name")]
 pub enum PolicyName {
@@ -170,7 +173,7 @@ pub enum PolicyName {
 
 /// Which of the two a failover record set is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(remote = "Self", rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "each is the Route 53 failover role of its name")]
 pub enum Role {
@@ -180,7 +183,7 @@ pub enum Role {
 
 /// A record type in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(remote = "Self", rename_all = "UPPERCASE")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "each is the DNS record type of its name")]
 pub enum RecordType {
@@ -190,7 +193,7 @@ pub enum RecordType {
 
 /// An address class in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(remote = "Self", rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "each is the AddressClass of its name")]
 pub enum Class {
@@ -202,7 +205,7 @@ pub enum Class {
 
 /// How many of the fit addresses are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(remote = "Self", rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Addresses {
     /// The first.

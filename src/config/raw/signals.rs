@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::word::words;
 use crate::config::duration::Span;
 use crate::decide::policy::{Signal, SignalAction};
+
+words!(Action);
 
 /// The `[signals]` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -160,7 +163,7 @@ fn word_or_table(generator: &mut schemars::SchemaGenerator) -> schemars::Schema 
 
 /// What a signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Action {
     /// Nothing.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{DAY, Judge, number};
+use crate::config::path::Path;
 use crate::config::raw::{self, RawConfig, RawRecord, RawSignal, RecordType as RawType};
-use crate::config::tree::Path;
 use crate::config::{RecordTemplate, expand, routing};
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
