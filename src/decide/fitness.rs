@@ -61,8 +61,12 @@ impl Signals {
                 return Fitness::Unfit(reason);
             }
         }
-        let asks_node = |signal: &Signal| matches!(signal, Signal::NotReady | Signal::Cordoned);
-        if !known && counting().any(|signal| asks_node(&signal)) {
+        let asks = |signal: Signal| match signal {
+            Signal::NotReady | Signal::Cordoned => true,
+            // Until the watcher has said something, nobody knows whether the API can be reached.
+            Signal::ApiUnreachable => !node.reported,
+        };
+        if !known && counting().any(asks) {
             return Fitness::Unknown(Reason::NodeUnknown);
         }
         match counting().find(|signal| damper(*signal).is_some_and(Damper::is_undecided)) {
@@ -303,6 +307,32 @@ mod tests {
         assert_eq!(
             run(&ignoring, &[(0, unreachable()), (1, node(Readiness::NotReady(None), true))]),
             [Fitness::Fit, Fitness::Fit]
+        );
+    }
+
+    #[test]
+    fn whether_the_api_can_be_reached_is_not_known_before_the_watcher_has_spoken() {
+        let mut only_reachability = policies(Signal::NotReady, SignalAction::Ignore, 0, 0);
+        only_reachability.extend(policies(Signal::Cordoned, SignalAction::Ignore, 0, 0));
+        only_reachability.extend(policies(Signal::ApiUnreachable, SignalAction::Withdraw, 0, 0));
+        assert_eq!(
+            run(
+                &only_reachability,
+                &[(0, NodeKnowledge::default()), (1, node(Readiness::NotReady(None), false)), (2, unreachable())]
+            ),
+            [Fitness::Unknown(Reason::NodeUnknown), Fitness::Fit, Fitness::Unfit(Reason::ApiUnreachable)]
+        );
+    }
+
+    #[test]
+    fn the_reason_is_the_latest_one() {
+        let why = |text: &str| node(Readiness::NotReady(Some(text.into())), false);
+        assert_eq!(
+            run(&BTreeMap::new(), &[(0, why("KubeletNotReady")), (1, why("NodeStatusUnknown"))]),
+            [
+                Fitness::Unfit(Reason::NotReady(Some("KubeletNotReady".into()))),
+                Fitness::Unfit(Reason::NotReady(Some("NodeStatusUnknown".into())))
+            ]
         );
     }
 

@@ -107,9 +107,9 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
 
     let absence = |reason| withdraw(policy, record, rtype, pool, own, &plan.desired, reason);
     let (intent, changes) = match world.fitness {
+        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
         Fitness::Unfit(reason) => absence(reason.clone()),
-        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
         Fitness::Fit if plan.desired.is_empty() && selection.filtered => {
             (Intent::Hold(Reason::AddressesFiltered), Vec::new())
         }
@@ -118,7 +118,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
         Fitness::Fit => match pool::conflict(listing, pool, &policy.owner.set_identifier(), record) {
-            Some(reason) => (Intent::Hold(reason), Vec::new()),
+            Some(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
             None => publish(policy, record, rtype, own, &plan),
         },
     };

@@ -39,8 +39,8 @@ pub fn conflict(listing: &Listing, pool: &Pool, own: &SetIdentifier, record: &Re
         }
     }
     let limit = wanted.pool_limit();
-    let full = others(pool, own).count() >= limit;
-    full.then_some(Reason::PoolFull(limit))
+    let is_in = pool.contains_key(&Some(own.clone()));
+    (!is_in && pool.len() >= limit).then_some(Reason::PoolFull(limit))
 }
 
 /// Every record set of the pool but ours.

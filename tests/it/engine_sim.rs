@@ -392,3 +392,182 @@ fn a_fresh_look_names_drift_too() {
     assert!(world.notices.iter().any(|notice| matches!(notice, Notice::Drift { .. })));
     assert_eq!(world.own_address(&edge, RecordType::A), V4.parse().ok());
 }
+
+/// The most requests that a minute of nothing but errors may see for one name: full jitter halves
+/// the cap of 30 s on average, a try may take a listing and a batch, and the first tries are quick.
+fn bounded(world: &World, since: usize, minutes: usize) {
+    let requests = world.sent[since..].iter().filter(|sent| !matches!(sent.effect, Effect::ReadAddresses)).count();
+    assert!(requests <= 30 + 12 * minutes, "{requests} requests in {minutes} min");
+}
+
+#[test]
+fn every_kind_of_error_is_met_with_patience() {
+    for kind in [
+        ErrorKind::Throttled,
+        ErrorKind::Busy,
+        ErrorKind::Denied,
+        ErrorKind::Credentials,
+        ErrorKind::NoSuchZone,
+        ErrorKind::Refused,
+        ErrorKind::Unavailable,
+        ErrorKind::Unconfirmed,
+    ] {
+        let mut world = settled(&[V4, V6]);
+        let before = world.sent.len();
+        world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::Fails(kind); 100_000]));
+        world.after(Duration::ZERO, texts(&[V4_OTHER]));
+        world.run_for(Duration::from_secs(1800));
+        bounded(&world, before, 30);
+    }
+}
+
+/// What flaps between two wants must not start over with the shortest wait each time.
+#[test]
+fn flapping_does_not_reset_the_patience() {
+    let refused = || Happening::Treatments(ZONE.into(), vec![Treatment::Fails(ErrorKind::Throttled); 100_000]);
+    let mut world = settled(&[V4]);
+    let before = world.sent.len();
+    world.after(Duration::ZERO, refused());
+    for step in 0..1000u64 {
+        world.after(Duration::from_millis(step * 300), texts(&[if step % 2 == 0 { V4_OTHER } else { V4 }]));
+    }
+    world.run_for(Duration::from_secs(300));
+    bounded(&world, before, 5);
+
+    let mut world = settled(&[V4]);
+    let before = world.sent.len();
+    world.after(Duration::ZERO, refused());
+    for step in 0..3000u64 {
+        let cordoned = Observed::Known(world::node(Readiness::Ready, true));
+        world.after(
+            Duration::from_millis(step * 100),
+            Happening::Node(if step % 2 == 0 { cordoned } else { Observed::Unknown }),
+        );
+    }
+    world.run_for(Duration::from_secs(300));
+    bounded(&world, before, 5);
+}
+
+/// S6, within one name: Route 53 never takes the AAAA, and the A goes on as if nothing were.
+#[test]
+fn a_type_that_is_always_refused_does_not_hold_up_the_other() {
+    let mut world = settled(&[V4, V6]);
+    let edge = target(ZONE, EDGE);
+    world.after(
+        Duration::ZERO,
+        Happening::Treatments(ZONE.into(), vec![Treatment::RefusesType(RecordType::Aaaa); 100_000]),
+    );
+    world.after(Duration::ZERO, texts(&[V4_OTHER, "2a01:4ff:f0::2"]));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.own_address(&edge, RecordType::A), V4_OTHER.parse().ok());
+    assert_eq!(world.own_address(&edge, RecordType::Aaaa), V6.parse().ok());
+    let report = world.engine.report();
+    assert!(report.records[0].is_healthy());
+    assert!(!report.records[1].is_healthy() && report.records[1].last_error.is_some());
+    // And again, while the refusals go on.
+    world.after(Duration::ZERO, texts(&[V4, "2a01:4ff:f0::2"]));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.own_address(&edge, RecordType::A), V4.parse().ok());
+    // Once Route 53 takes it, both go in one batch again.
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), Vec::new()));
+    world.run_for(Duration::from_secs(60));
+    let before = applies(&world);
+    world.after(Duration::ZERO, texts(&[V4_OTHER, V6]));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(applies(&world) - before, 1);
+}
+
+/// Names of one zone take turns: one that always has something to write does not starve the rest.
+#[test]
+fn names_of_a_zone_take_turns() {
+    let policy = world::policy(vec![world::record(EDGE, ZONE), world::record("other.example.com", ZONE)]);
+    let zones = vec![(ZONE, EDGE, sibling_listing()), (ZONE, "other.example.com", sibling_listing())];
+    let mut world = World::new(policy, zones, 1);
+    world.after(Duration::ZERO, texts(&[V4]));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(60));
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(1));
+    for name in [EDGE, "other.example.com"] {
+        assert_eq!(world.own_address(&target(ZONE, name), RecordType::A), V4_OTHER.parse().ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_reload_is_no_second_reading() {
+    let mut world = settled(&[V4]);
+    world.after(Duration::ZERO, texts(&[]));
+    world.run_for(Duration::from_millis(250));
+    let before = applies(&world);
+    world.engine.reconfigure(world::policy(vec![world::record(EDGE, ZONE)]), world.now);
+    world.run_for(Duration::from_millis(100));
+    assert_eq!(applies(&world), before);
+}
+
+#[test]
+fn what_is_on_its_way_for_a_name_outlives_the_name() {
+    let mut world = settled(&[V4]);
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::LosesAnswer]));
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(1));
+    // Gone and back while a batch hangs: the world would notice a second one in the zone.
+    world.engine.reconfigure(world::policy(vec![]), world.now);
+    world.engine.reconfigure(world::policy(vec![world::record(EDGE, ZONE)]), world.now);
+    world.after(Duration::from_millis(10), texts(&[V4]));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own_address(&target(ZONE, EDGE), RecordType::A), V4.parse().ok());
+    // The same with another name of the zone in place of it.
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::LosesAnswer]));
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(1));
+    world.zones.insert(target(ZONE, "other.example.com"), sibling_listing());
+    world.engine.reconfigure(world::policy(vec![world::record("other.example.com", ZONE)]), world.now);
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own_address(&target(ZONE, "other.example.com"), RecordType::A), V4_OTHER.parse().ok());
+}
+
+/// L6: whoever is in a pool that no longer takes him still follows the address.
+#[test]
+fn a_conflict_does_not_freeze_the_address() {
+    let mut world = settled(&[V4]);
+    let latency = nodedns::decide::policy::RecordPolicy {
+        routing: nodedns::decide::routing::Routing::Latency("eu-west-1".into()),
+        ..world::record(EDGE, ZONE)
+    };
+    world.engine.reconfigure(world::policy(vec![latency]), world.now);
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own_address(&target(ZONE, EDGE), RecordType::A), V4_OTHER.parse().ok());
+    let report = world.engine.report();
+    assert_eq!(report.records[0].intent.as_str(), "hold");
+    assert!(!report.records[0].is_healthy());
+}
+
+/// Whoever mends what holds us should not have to wait for the long resync.
+#[test]
+fn a_conflict_is_looked_at_more_often() {
+    let mut policy = world::policy(vec![world::record(EDGE, ZONE)]);
+    policy.timing.resync = Duration::from_secs(900);
+    let mut listing = sibling_listing();
+    listing.has_cname = true;
+    let mut world = World::new(policy, vec![(ZONE, EDGE, listing)], 1);
+    world.after(Duration::ZERO, texts(&[V4]));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.engine.report().records[0].intent.reason(), Reason::CnameConflict);
+    world.zones.insert(target(ZONE, EDGE), sibling_listing());
+    world.run_for(Duration::from_secs(200));
+    assert_eq!(world.own_address(&target(ZONE, EDGE), RecordType::A), V4.parse().ok());
+}
+
+#[test]
+fn without_kubernetes_the_addresses_alone_decide() {
+    let policy =
+        nodedns::decide::policy::Policy { kubernetes: false, ..world::policy(vec![world::record(EDGE, ZONE)]) };
+    let mut world = World::new(policy, vec![(ZONE, EDGE, sibling_listing())], 1);
+    // The world holds every engine to "the node is unknown", which here is not asked.
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::NotReady(None), true))));
+    world.after(Duration::ZERO, texts(&[V4]));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.own_address(&target(ZONE, EDGE), RecordType::A), V4.parse().ok());
+}

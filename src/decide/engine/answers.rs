@@ -16,6 +16,7 @@ impl Engine {
             due: now + self.random.jitter(period),
             held_due: now + self.random.jitter(period / HELD_RESYNC_DIVISOR),
         };
+        self.leaving.remove(target);
         let Some(name) = self.names.get_mut(target) else { return };
         name.in_flight = None;
         match result {
@@ -52,12 +53,9 @@ impl Engine {
     }
 
     pub(super) fn applied(&mut self, target: &Target, result: Result<ChangeId, ProviderError>, now: Moment) {
-        // Of a target that went and came back with a reload meanwhile, nothing is on its way.
+        self.leaving.remove(target);
         let Some(name) = self.names.get_mut(target) else { return };
-        let Some(Request::Apply { types, changes }) = name.in_flight.take_if(|r| matches!(r, Request::Apply { .. }))
-        else {
-            return;
-        };
+        let Some(Request::Apply { types, changes }) = name.in_flight.take() else { return };
         match result {
             Ok(id) => {
                 if let Observed::Known(listing) = &mut name.listing {
@@ -94,7 +92,11 @@ impl Engine {
 
     pub(super) fn change_status(&mut self, id: &ChangeId, result: Result<ChangeStatus, ProviderError>, now: Moment) {
         if result != Ok(ChangeStatus::InSync) {
-            return self.confirmations.not_yet(id, now);
+            let next = self.confirmations.not_yet(id, now);
+            if let (Err(error), Some((target, retry_in))) = (result, next) {
+                self.notices.push(Notice::Failed { target, operation: "change status", error, retry_in });
+            }
+            return;
         }
         let Some((target, took)) = self.confirmations.in_sync(id, now) else { return };
         let states = self.names.get_mut(&target).into_iter().flat_map(|name| name.types.values_mut());

@@ -37,7 +37,10 @@ struct Pending {
 impl Confirmations {
     /// A change was accepted. An earlier one of the same types no longer matters.
     pub(super) fn accepted(&mut self, id: ChangeId, target: Target, types: BTreeSet<RecordType>, now: Moment) {
-        self.0.retain(|pending| pending.target != target || !pending.types.is_subset(&types));
+        for pending in self.0.iter_mut().filter(|pending| pending.target == target) {
+            pending.types.retain(|rtype| !types.contains(rtype));
+        }
+        self.0.retain(|pending| !pending.types.is_empty());
         self.0.push(Pending { id, target, types, accepted: now, due: now + WAITS[0], asked: 0, in_flight: false });
     }
 
@@ -48,14 +51,19 @@ impl Confirmations {
         Some(pending.id.clone())
     }
 
-    /// The answer is "not yet", or there was none.
-    pub(super) fn not_yet(&mut self, id: &ChangeId, now: Moment) {
-        for pending in self.0.iter_mut().filter(|pending| pending.id == *id) {
-            pending.in_flight = false;
-            pending.asked += 1;
-            pending.due = now + WAITS.get(pending.asked).copied().unwrap_or_default();
-        }
-        self.0.retain(|pending| pending.asked < WAITS.len());
+    /// The answer is "not yet", or there was none. Whose change it is, and how long until the next
+    /// question; `None` when it was the last one.
+    pub(super) fn not_yet(&mut self, id: &ChangeId, now: Moment) -> Option<(Target, Duration)> {
+        let at = self.0.iter().position(|pending| pending.id == *id)?;
+        let pending = &mut self.0[at];
+        pending.in_flight = false;
+        pending.asked += 1;
+        let Some(wait) = WAITS.get(pending.asked).copied() else {
+            self.0.swap_remove(at);
+            return None;
+        };
+        pending.due = now + wait;
+        Some((pending.target.clone(), wait))
     }
 
     /// The change has arrived: whose it was, and how long it took.
@@ -67,5 +75,48 @@ impl Confirmations {
 
     pub(super) fn deadline(&self) -> Option<Moment> {
         self.0.iter().filter(|pending| !pending.in_flight).map(|pending| pending.due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::name::DnsName;
+    use crate::decide::record::ZoneRef;
+
+    fn target() -> Target {
+        Target { zone: ZoneRef::Id("Z1".into()), name: DnsName::parse("edge.example.com").expect("valid") }
+    }
+
+    fn id(text: &str) -> ChangeId {
+        ChangeId(text.into())
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::new(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn questions_come_further_and_further_apart_and_end() {
+        let mut confirmations = Confirmations::default();
+        confirmations.accepted(id("C1"), target(), BTreeSet::from([RecordType::A]), at(0));
+        let mut asked = Vec::new();
+        while let Some(due) = confirmations.deadline() {
+            assert_eq!(confirmations.begin(due), Some(id("C1")));
+            assert_eq!(confirmations.begin(due), None, "one question at a time");
+            asked.push(due.since_origin().as_secs());
+            confirmations.not_yet(&id("C1"), due);
+        }
+        assert_eq!(asked, [10, 30, 60, 120, 240, 480]);
+    }
+
+    #[test]
+    fn a_later_change_of_the_same_type_is_the_one_that_matters() {
+        let mut confirmations = Confirmations::default();
+        confirmations.accepted(id("C1"), target(), BTreeSet::from(RecordType::ALL), at(0));
+        confirmations.accepted(id("C2"), target(), BTreeSet::from([RecordType::A]), at(1));
+        confirmations.accepted(id("C3"), target(), BTreeSet::from([RecordType::Aaaa]), at(2));
+        assert_eq!(confirmations.in_sync(&id("C1"), at(3)), None);
+        assert_eq!(confirmations.in_sync(&id("C2"), at(4)), Some((target(), Duration::from_secs(3))));
     }
 }

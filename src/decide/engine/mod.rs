@@ -86,6 +86,8 @@ pub struct Engine {
     addresses: Addresses,
     node: NodeKnowledge,
     names: BTreeMap<Target, NameState>,
+    /// What is still on its way for names that are no longer configured.
+    leaving: BTreeMap<Target, Request>,
     confirmations: Confirmations,
     notices: Vec<Notice>,
 }
@@ -99,6 +101,7 @@ impl Engine {
             addresses: Addresses::new(now),
             node: NodeKnowledge::default(),
             names: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
             notices: Vec::new(),
         };
@@ -119,7 +122,7 @@ impl Engine {
             Event::AddressesChanged => return self.addresses.changed(&self.policy.timing, now),
             Event::Addresses(snapshot) => {
                 self.addresses.read(snapshot);
-                self.count_absences();
+                self.count_absences(1);
             }
             Event::Node(state) => self.node = NodeKnowledge { state, reported: true },
             Event::Listed(target, result) => {
@@ -186,27 +189,29 @@ impl Engine {
 
     fn adopt_names(&mut self, now: Moment) {
         let targets: BTreeSet<Target> = self.policy.records.iter().map(target_of).collect();
-        for target in self.names.keys().filter(|target| !targets.contains(target)) {
-            self.notices.push(Notice::Unmanaged { target: target.clone() });
+        for (target, name) in self.names.extract_if(.., |target, _| !targets.contains(target)) {
+            self.leaving.extend(name.in_flight.map(|request| (target.clone(), request)));
+            self.notices.push(Notice::Unmanaged { target });
         }
-        self.names.retain(|target, _| targets.contains(target));
         for target in targets {
-            self.names.entry(target).or_insert_with(|| NameState::new(now));
+            let in_flight = self.leaving.remove(&target);
+            self.names.entry(target).or_insert_with(|| NameState::new(in_flight, now));
         }
-        self.count_absences();
+        self.count_absences(0);
         self.refresh(None, now);
     }
 
-    /// Counts, per (name, type), the readings in a row that show nothing fit to publish.
-    fn count_absences(&mut self) {
+    /// Counts, per (name, type), the readings in a row that show nothing fit to publish. `readings`
+    /// is 1 after a reading; after a change of policy, which is none, what was read counts once.
+    fn count_absences(&mut self, readings: u32) {
         for record in &self.policy.records {
             let Some(name) = self.names.get_mut(&target_of(record)) else { continue };
             for rtype in &record.types {
                 let snapshot = as_ref(&self.addresses.snapshot);
                 let selection = plan::selection(&self.policy, record, snapshot, *rtype);
                 let absent = selection.is_some_and(|selection| selection.addresses.is_empty());
-                let readings = &mut name.types.entry(*rtype).or_default().absent_readings;
-                *readings = if absent { readings.saturating_add(1) } else { 0 };
+                let count = &mut name.types.entry(*rtype).or_default().absent_readings;
+                *count = if absent { count.saturating_add(readings).max(1) } else { 0 };
             }
         }
     }
@@ -259,13 +264,10 @@ impl Engine {
                 });
             }
             name.plans = plans;
-            // Until the name has been read again, an empty plan may rest on what is no longer true.
-            if !name.must_list {
-                let looked = looked == Some(&target);
-                let failures = name.decided(looked, now);
-                if looked && failures > 0 {
-                    self.notices.push(Notice::Recovered { target, failures });
-                }
+            let looked = looked == Some(&target);
+            let failures = name.decided(looked, now);
+            if looked && failures > 0 {
+                self.notices.push(Notice::Recovered { target, failures });
             }
         }
         if unconfirmed {
@@ -280,10 +282,10 @@ impl Engine {
 
     /// When each name's batch may go, in zones that are not working on one.
     fn applicable(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Target)> {
-        let busy: BTreeSet<&ZoneRef> = self
-            .names
-            .iter()
-            .filter(|(_, name)| matches!(name.in_flight, Some(Request::Apply { .. })))
+        let in_flight = self.names.iter().filter_map(|(target, name)| Some((target, name.in_flight.as_ref()?)));
+        let busy: BTreeSet<&ZoneRef> = in_flight
+            .chain(&self.leaving)
+            .filter(|(_, request)| matches!(request, Request::Apply { .. }))
             .map(|(target, _)| &target.zone)
             .collect();
         self.names
@@ -303,7 +305,7 @@ impl Engine {
         let mut due = self.names.iter_mut().filter(|(_, name)| name.list_at().is_some_and(|at| at <= now));
         let (target, name) = due.next()?;
         name.in_flight = Some(Request::List);
-        if !name.must_list {
+        if name.is_routine() {
             // The addresses are read again as often as the pools, in case the kernel ever failed to tell.
             self.addresses.read_by(now);
         }

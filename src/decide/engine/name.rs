@@ -6,7 +6,7 @@ use crate::decide::fitness::Signals;
 use crate::decide::observed::Observed;
 use crate::decide::plan::TypePlan;
 use crate::decide::provider::{ErrorKind, ProviderError};
-use crate::decide::random::{Random, backoff};
+use crate::decide::random::{BACKOFF_CAP, Random, backoff};
 use crate::decide::record::{Change, Listing, RecordType};
 use crate::decide::report::{LastChange, LastError};
 use crate::decide::time::Moment;
@@ -15,8 +15,8 @@ use crate::decide::time::Moment;
 #[derive(Debug, Clone)]
 pub(super) struct NameState {
     pub(super) listing: Observed<Listing>,
-    /// What is remembered of the pool may be wrong: nothing is written before it has been read.
-    pub(super) must_list: bool,
+    /// The types whose pool may be other than remembered: nothing is written to it before the name has been read.
+    unread: BTreeSet<RecordType>,
     /// A batch was never answered, so what it left behind is nobody's drift.
     unconfirmed: bool,
     /// A listing that is on its way has been overtaken: it is not the last word.
@@ -77,14 +77,15 @@ impl Attempts {
 }
 
 impl NameState {
-    pub(super) fn new(now: Moment) -> Self {
+    /// A name of which nothing is known; `in_flight` is what is still on its way from an earlier life.
+    pub(super) fn new(in_flight: Option<Request>, now: Moment) -> Self {
         NameState {
             listing: Observed::Unknown,
-            must_list: true,
+            unread: BTreeSet::from(RecordType::ALL),
             unconfirmed: false,
             overtaken: false,
             resync: Resync { due: now, held_due: now },
-            in_flight: None,
+            in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
             types: BTreeMap::new(),
@@ -97,20 +98,18 @@ impl NameState {
     /// When the name is to be read next; `None` while a request is on its way.
     pub(super) fn list_at(&self) -> Option<Moment> {
         let held = self.plans.iter().any(|plan| plan.intent.reason().lies_in_the_pool());
-        let wanted = match (self.must_list, held) {
-            (true, _) => Moment::default(),
-            (false, true) => self.resync.held_due,
-            (false, false) => self.resync.due,
-        };
+        let routine = if held { self.resync.held_due } else { self.resync.due };
+        // Right before the next try, as what is swapped must be what is there.
+        let unread = self.unread.iter().map(|rtype| self.not_before(*rtype)).min();
+        let wanted = unread.map_or(routine, |unread| unread.min(routine));
         self.in_flight.is_none().then(|| wanted.max(self.list.not_before))
     }
 
     /// When the next batch may be written; `None` when there is nothing to write, or nothing may be
     /// written before the name has been read.
     pub(super) fn apply_at(&self) -> Option<Moment> {
-        let ready = self.in_flight.is_none() && !self.must_list;
         let due = self.pending().map(|plan| self.not_before(plan.rtype)).min();
-        due.filter(|_| ready)
+        due.filter(|_| self.in_flight.is_none())
     }
 
     /// The batch to write now, which then counts as on its way: every type that is due, or the one
@@ -131,7 +130,7 @@ impl NameState {
 
     /// Anything may have changed unseen: nothing is written before the name has been read from now on.
     pub(super) fn recheck(&mut self) {
-        self.must_list = true;
+        self.unread = BTreeSet::from(RecordType::ALL);
         self.overtaken = matches!(self.in_flight, Some(Request::List));
     }
 
@@ -150,7 +149,9 @@ impl NameState {
     /// A listing came back whole; how many had failed before it.
     pub(super) fn listed(&mut self, listing: Listing, resync: Resync) -> u32 {
         self.listing = Observed::Known(listing);
-        self.must_list = std::mem::take(&mut self.overtaken);
+        if !std::mem::take(&mut self.overtaken) {
+            self.unread.clear();
+        }
         self.unconfirmed = false;
         self.resync = resync;
         std::mem::take(&mut self.list).failures
@@ -176,13 +177,12 @@ impl NameState {
         let retry_at = if at_once { now } else { now + backoff(random, before + 1) };
         match error.kind {
             ErrorKind::Refused => {
-                self.must_list = true;
+                self.unread.extend(types);
                 self.split |= types.len() > 1;
             }
             ErrorKind::Unconfirmed | ErrorKind::NoSuchZone => {
-                self.must_list = true;
+                self.unread.extend(types);
                 self.unconfirmed = true;
-                self.list.not_before = retry_at;
             }
             // Nothing was changed, so what is remembered still holds.
             ErrorKind::Throttled
@@ -203,16 +203,25 @@ impl NameState {
         states.map(|(_, state)| std::mem::take(&mut state.change).failures).max().unwrap_or(0)
     }
 
-    /// After deciding anew: keeps the place in the queue, and forgets the failures of every type
-    /// that has nothing left to write, unless that is only because too little is known at the
-    /// moment. `looked` says that the name has just been read. How many tries had failed.
+    /// After deciding anew: keeps the place in the queue, and stops showing the failures of every
+    /// type that has nothing left to write. They keep counting until a try succeeds, or nothing has
+    /// been tried for a while: otherwise what flaps would start over with the shortest wait each
+    /// time. `looked` says that the name has just been read; if that shows what is wanted, a try
+    /// has succeeded after all. How many had failed before it.
     pub(super) fn decided(&mut self, looked: bool, now: Moment) -> u32 {
-        let is_done = |plan: &TypePlan| plan.changes.is_empty() && (plan.in_sync || looked);
-        let open: BTreeSet<RecordType> =
-            self.plans.iter().filter(|plan| !is_done(plan)).map(|plan| plan.rtype).collect();
         let mut forgotten = 0;
-        for (_, state) in self.types.iter_mut().filter(|(rtype, _)| !open.contains(rtype)) {
-            forgotten = forgotten.max(std::mem::take(&mut state.change).failures);
+        for (rtype, state) in &mut self.types {
+            let plan = self.plans.iter().find(|plan| plan.rtype == *rtype);
+            let in_sync = plan.is_none_or(|plan| plan.in_sync);
+            // Until it has been read again, an empty plan may rest on what is no longer true.
+            let is_open = plan.is_some_and(|plan| !plan.changes.is_empty()) || self.unread.contains(rtype);
+            if is_open || !(in_sync || looked) {
+                continue;
+            }
+            state.change.last_error = None;
+            if (looked && in_sync) || now >= state.change.not_before + BACKOFF_CAP {
+                forgotten = forgotten.max(std::mem::take(&mut state.change).failures);
+            }
         }
         self.split &= self.types.values().any(|state| state.change.failures > 0);
         let waits = self.pending().next().is_some();
@@ -226,8 +235,19 @@ impl NameState {
         own.or_else(|| self.list.last_error.clone())
     }
 
+    /// Whether what is remembered of this type's pool is what was last read or written.
+    pub(super) fn is_read(&self, rtype: RecordType) -> bool {
+        !self.unread.contains(&rtype)
+    }
+
+    /// Whether the next listing is a mere precaution.
+    pub(super) fn is_routine(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    /// What there is to write that may be written.
     fn pending(&self) -> impl Iterator<Item = &TypePlan> {
-        self.plans.iter().filter(|plan| !plan.changes.is_empty())
+        self.plans.iter().filter(|plan| !plan.changes.is_empty() && self.is_read(plan.rtype))
     }
 
     fn not_before(&self, rtype: RecordType) -> Moment {

@@ -68,7 +68,7 @@ pub enum Notice {
     Failed {
         /// The name and its zone.
         target: Target,
-        /// What was tried: `list` or `change`.
+        /// What was tried: `list`, `change` or `change status`.
         operation: &'static str,
         /// What went wrong.
         error: ProviderError,

@@ -33,7 +33,7 @@ impl Engine {
                 desired: plan.desired.clone(),
                 actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
                 others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
-                in_sync: plan.in_sync && !name.must_list,
+                in_sync: plan.in_sync && name.is_read(plan.rtype),
                 last_change: state.and_then(|state| state.last_change.clone()),
                 last_error: name.last_error(plan.rtype),
             }

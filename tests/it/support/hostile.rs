@@ -29,6 +29,8 @@ pub(crate) enum Treatment {
     LosesAnswer,
     /// Answers nothing for this long, having done nothing.
     Hangs,
+    /// Refuses every batch that has something of this type in it; serves the rest.
+    RefusesType(RecordType),
 }
 
 /// How long a hanging request takes until the attempt timeout ends it.
@@ -77,6 +79,8 @@ pub(crate) struct World {
     told_addresses: Observed<Snapshot>,
     told_node: Observed<NodeState>,
     changes: u64,
+    /// The zones with a batch on its way.
+    working: Vec<String>,
 }
 
 struct Queued {
@@ -124,6 +128,7 @@ impl World {
             told_addresses: Observed::Unknown,
             told_node: Observed::Unknown,
             changes: 0,
+            working: Vec::new(),
         }
     }
 
@@ -192,8 +197,10 @@ impl World {
                 return;
             }
             Happening::Answer(event) => {
-                if let Event::Addresses(snapshot) = &event {
-                    self.told_addresses.clone_from(snapshot);
+                match &event {
+                    Event::Addresses(snapshot) => self.told_addresses.clone_from(snapshot),
+                    Event::Applied(target, _) => self.working.retain(|zone| *zone != target.zone.to_string()),
+                    _ => {}
                 }
                 event
             }
@@ -232,7 +239,9 @@ impl World {
 
     fn list(&mut self, target: Target) {
         let (delay, result) = match self.treatment(&target) {
-            Treatment::Serves => (LATENCY, Ok(self.zones.get(&target).cloned().unwrap_or_default())),
+            Treatment::Serves | Treatment::RefusesType(_) => {
+                (LATENCY, Ok(self.zones.get(&target).cloned().unwrap_or_default()))
+            }
             Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
             Treatment::LosesAnswer | Treatment::Hangs => (HANG, Err(error(ErrorKind::Unavailable))),
         };
@@ -241,13 +250,25 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
-        let treatment = self.treatment(&target);
+        // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
+        let zone = target.zone.to_string();
+        assert!(!self.working.contains(&zone), "two batches at once in {zone}");
+        self.working.push(zone);
+        let treatment = match self.treatment(&target) {
+            Treatment::RefusesType(rtype) if changes.iter().any(|change| change.rtype == rtype) => {
+                Treatment::Fails(ErrorKind::Refused)
+            }
+            Treatment::RefusesType(_) => Treatment::Serves,
+            other => other,
+        };
         let serves = matches!(treatment, Treatment::Serves | Treatment::LosesAnswer);
         let outcome = if serves { self.commit(&target, &changes) } else { Ok(()) };
         let (delay, result) = match treatment {
             Treatment::Serves => (LATENCY, outcome.map(|()| self.change_id()).map_err(|()| error(ErrorKind::Refused))),
             Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
-            Treatment::LosesAnswer | Treatment::Hangs => (HANG, Err(error(ErrorKind::Unconfirmed))),
+            Treatment::LosesAnswer | Treatment::Hangs | Treatment::RefusesType(_) => {
+                (HANG, Err(error(ErrorKind::Unconfirmed)))
+            }
         };
         self.answer(delay, Event::Applied(target, result));
     }
