@@ -7,6 +7,7 @@
 
 mod identity;
 mod log;
+mod reload;
 mod setup;
 mod signals;
 mod view;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use crate::config::{self, Config, LogFormat, Problems, Sources};
+use crate::config::{self, Config, LogFormat, Sources};
 use crate::control::protocol::Status;
 use crate::decide::engine::{Effect, Engine, Event};
 use crate::publish::{AnyProvider, Provider};
@@ -78,7 +79,8 @@ struct Daemon {
     identity: Identity,
     engine: Engine,
     provider: AnyProvider,
-    in_flight: JoinSet<Event>,
+    reads: JoinSet<Event>,
+    writes: JoinSet<Event>,
     watchers: JoinSet<&'static str>,
     address_requests: mpsc::UnboundedSender<()>,
     address_events: mpsc::UnboundedReceiver<AddressEvent>,
@@ -105,7 +107,11 @@ impl Daemon {
             tokio::select! {
                 Some(event) = self.address_events.recv() => self.addresses(event),
                 Some(event) = self.node_events.recv() => self.node(event),
-                Some(done) = self.in_flight.join_next() => self.engine.handle(finished(done)?, clock::now()),
+                Some(done) = self.reads.join_next() => {
+                    self.engine.handle(finished(done)?, clock::now());
+                    self.look_for_kubernetes();
+                }
+                Some(done) = self.writes.join_next() => self.engine.handle(finished(done)?, clock::now()),
                 Some(ended) = self.watchers.join_next() => return Err(anyhow!("{} has ended", ended?)),
                 result = self.alarm.until(deadline) => result.context("cannot wait")?,
                 () = tick(&mut watchdog) => self.notifier.watchdog(),
@@ -132,19 +138,19 @@ impl Daemon {
                 }
             }
             Effect::List(target) => {
-                self.in_flight.spawn(async move {
+                self.reads.spawn(async move {
                     let result = provider.list(&target.zone, &target.name).await;
                     Event::Listed(target, result)
                 });
             }
             Effect::Apply(target, changes) => {
-                self.in_flight.spawn(async move {
+                self.writes.spawn(async move {
                     let result = provider.apply(&target.zone, &changes).await;
                     Event::Applied(target, result)
                 });
             }
             Effect::ChangeStatus(id) => {
-                self.in_flight.spawn(async move {
+                self.reads.spawn(async move {
                     let result = provider.change_status(&id).await;
                     Event::ChangeStatus(id, result)
                 });
@@ -170,13 +176,7 @@ impl Daemon {
         for notice in self.engine.take_notices() {
             log::notice(&notice);
         }
-        let status = self.view.status(&self.engine);
-        if **self.status.borrow() != status {
-            if let Some(on_status) = &mut self.options.on_status {
-                on_status(&status);
-            }
-            self.status.send_replace(Arc::new(status));
-        }
+        self.publish_status();
         let line = view::summary(&self.status.borrow());
         if self.is_ready {
             self.notifier.status(&line);
@@ -186,41 +186,43 @@ impl Daemon {
         }
     }
 
-    /// SIGHUP: takes the new configuration if it is good, and keeps the old one if it is not.
-    fn reload(&mut self) {
-        self.notifier.reloading();
-        let outcome = match self.try_reload() {
-            Ok(()) => view::summary(&self.status.borrow()),
-            Err(problems) => {
-                log::problems(&problems);
-                format!("reload refused, the old configuration stays in force: {problems}").replace('\n', "; ")
+    fn publish_status(&mut self) {
+        let status = self.view.status(&self.engine);
+        if **self.status.borrow() != status {
+            if let Some(on_status) = &mut self.options.on_status {
+                on_status(&status);
             }
-        };
-        self.notifier.ready(&outcome);
-    }
-
-    fn try_reload(&mut self) -> Result<(), Problems> {
-        let config = config::load(&self.options.sources)?.config;
-        let policy = setup::policy(&config, &self.identity, self.options.dry_run)?;
-        identity::check_reload(&self.config, &config)?;
-        if config.route53 != self.config.route53 {
-            self.provider = setup::provider(&config, self.options.dry_run);
+            self.status.send_replace(Arc::new(status));
         }
-        let now = clock::now();
-        self.view.reconfigure(&config);
-        self.config = config;
-        self.engine.reconfigure(policy, now);
-        self.engine.handle(Event::Recheck, now);
-        tracing::info!(records = self.engine.policy().records.len(), "configuration reloaded");
-        Ok(())
     }
 
+    /// A host that was no part of a cluster at start may have become one: looked for as often as
+    /// the pools are read.
+    fn look_for_kubernetes(&mut self) {
+        let overtaken = self.identity.overtaken(&self.config);
+        if let Some(why) = overtaken.as_ref().filter(|_| self.view.kubernetes.error.is_none()) {
+            tracing::warn!("{why}");
+        }
+        if self.identity.node_watch().is_none() {
+            self.view.kubernetes.error = overtaken;
+        }
+    }
+
+    /// Only what writes is waited for: a reading that is cut short leaves nothing behind.
     async fn stop(mut self) {
         self.notifier.stopping("stopping; record sets stay as they are");
         tracing::info!("stopping; record sets stay as they are");
-        let finish = async { while self.in_flight.join_next().await.is_some() {} };
-        if timeout(STOP_PATIENCE, finish).await.is_err() {
-            tracing::warn!("a request to Route 53 was still on its way; its outcome is looked up at the next start");
+        let finish = async {
+            while let Some(done) = self.writes.join_next().await {
+                if let Ok(event) = done {
+                    self.engine.handle(event, clock::now());
+                }
+            }
+        };
+        let finished = timeout(STOP_PATIENCE, finish).await;
+        self.engine.take_notices().iter().for_each(log::notice);
+        if finished.is_err() {
+            tracing::warn!("a change was still on its way; what became of it is looked up at the next start");
         }
     }
 }

@@ -86,6 +86,10 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let mut text = String::new();
     paragraph(&mut text, &headline(status, now), 0, width);
     paragraph(&mut text, &kubernetes(&status.kubernetes, now), 0, width);
+    if let Some(refused) = &status.reload_refused {
+        let refused = refused.replace('\n', "; ");
+        paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);
+    }
     if status.dry_run {
         paragraph(&mut text, "dry run: nothing is written to Route 53", 0, width);
     }
@@ -127,7 +131,10 @@ fn headline(status: &Status, now: Timestamp) -> String {
 
 fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
     if !kubernetes.enabled {
-        return "Kubernetes: not used".to_owned();
+        return match &kubernetes.error {
+            Some(error) => format!("Kubernetes: not used: {error}"),
+            None => "Kubernetes: not used".to_owned(),
+        };
     }
     let node = kubernetes.node.as_deref().unwrap_or("the node");
     let mut text = match (kubernetes.state, &kubernetes.ready_reason) {

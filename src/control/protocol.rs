@@ -76,6 +76,9 @@ pub struct Status {
     pub dry_run: bool,
     /// Since when the daemon runs.
     pub since: Timestamp,
+    /// Why the last reload was refused; `null` when it was not. The old configuration stays in force.
+    #[serde(default)]
+    pub reload_refused: Option<String>,
     /// Every record and type, in the order of the configuration, A before AAAA.
     pub records: Vec<RecordStatus>,
     /// Every address of the host, for every class that a record asks for.

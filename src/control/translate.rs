@@ -86,6 +86,7 @@ pub fn status(
         healthy: records.iter().all(|record| record.healthy),
         dry_run: identity.dry_run,
         since: time.at(identity.since),
+        reload_refused: None,
         records,
         addresses,
         kubernetes,

@@ -27,7 +27,7 @@ impl Identity {
             (Switch::Off, _) => false,
             // A kubeconfig that is there but cannot be used is still a sign of Kubernetes: to go
             // on without would publish a node whatever state it is in.
-            (Switch::Auto, Err(KubeconfigError::Absent(_))) => false,
+            (Switch::Auto, Err(KubeconfigError::Absent(_))) => config.kubernetes.kubeconfig.is_some(),
             (Switch::Auto, _) => true,
         };
         let kubeconfig = watched.then_some(source);
@@ -52,6 +52,19 @@ impl Identity {
         Some(NodeWatchSettings { node: self.name.clone(), kubeconfig, environment, timing: Timing::default() })
     }
 
+    /// Where this host has been found to be part of a cluster after all, though it was not at start:
+    /// what to tell the operator. Identity and watch are settled at start, so only a restart helps.
+    pub(super) fn overtaken(&self, config: &Config) -> Option<String> {
+        if self.kubeconfig.is_some() || config.kubernetes.enabled != Switch::Auto {
+            return None;
+        }
+        let info = find_kubeconfig(&KubeconfigSource::Auto, &self.environment).ok()?;
+        Some(format!(
+            "a kubeconfig has appeared ({}), but this node is published by its addresses alone; restart nodedns to watch the Node",
+            info.path.display()
+        ))
+    }
+
     pub(super) fn log(&self) {
         let kubernetes = if self.kubeconfig.is_some() { "watching the Node object" } else { "without Kubernetes" };
         tracing::info!(node = self.node(), "this is node {} ({}), {kubernetes}", self.name, self.source);
@@ -68,6 +81,7 @@ pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
         ("cluster", old.cluster == new.cluster, "every record set would change its owner"),
         ("node", old.node == new.node, "every record set would change its owner"),
         ("kubernetes", old.kubernetes == new.kubernetes, "the Node is watched from the start"),
+        ("route53", old.route53 == new.route53, "what is on its way would be answered by somebody else"),
         ("control", old.socket == new.socket, "the socket is made at the start"),
         ("log", old.log == new.log, "logging is set up at the start"),
     ];

@@ -40,7 +40,9 @@ pub(super) fn notice(notice: &Notice) {
         Notice::Drift { target, rtype, expected, found } => {
             let record = &target.name;
             let (expected, found) = (list(expected), list(found));
-            tracing::warn!(%record, r#type = %rtype, expected, found, "{record} {rtype}: somebody else changed our record set from [{expected}] to [{found}]");
+            // The same addresses: then it is the routing, the TTL or the health check that differs.
+            let what = if expected == found { "but not its addresses" } else { "and its addresses" };
+            tracing::warn!(%record, r#type = %rtype, expected, found, "{record} {rtype}: somebody else changed our record set, {what}: [{expected}] -> [{found}]");
         }
         Notice::Failed { target, operation, error, retry_in } => {
             let (record, zone, kind) = (&target.name, &target.zone, error.kind.as_str());
@@ -48,6 +50,7 @@ pub(super) fn notice(notice: &Notice) {
             let seconds = retry_in.as_secs_f64();
             // "Failed" would claim to know what became of a request that was never answered.
             let outcome = if error.kind == ErrorKind::Unconfirmed { "could not confirm the change" } else { operation };
+            let error = error.to_string().replace('\n', "; ");
             tracing::warn!(%record, %zone, operation, kind, code, retry_in_seconds = seconds, "{record}: {outcome}: {error}; next try in {seconds:.1} s");
         }
         Notice::Recovered { target, failures } => {

@@ -19,6 +19,8 @@ pub(super) struct View {
     node_name_source: String,
     watches_node: bool,
     classes: BTreeSet<AddressClass>,
+    /// Why the last reload was refused; gone with the next good one.
+    pub(super) reload_refused: Option<String>,
     /// How the Node's state is known, as last told.
     pub(super) kubernetes: NodeDetail,
     time: std::cell::Cell<WallTime>,
@@ -36,6 +38,7 @@ impl View {
             node_name_source: identity.source.clone(),
             watches_node: identity.node_watch().is_some(),
             classes: classes(config),
+            reload_refused: None,
             kubernetes: NodeDetail::default(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
@@ -55,12 +58,14 @@ impl View {
                 addresses.extend(translate::addresses(&assessments, *class));
             }
         }
-        translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time)
+        let status = translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time);
+        let healthy = status.healthy && self.reload_refused.is_none();
+        Status { healthy, reload_refused: self.reload_refused.clone(), ..status }
     }
 
     fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {
         if !self.watches_node {
-            return KubernetesStatus::disabled();
+            return KubernetesStatus { error: self.kubernetes.error.clone(), ..KubernetesStatus::disabled() };
         }
         let detail = &self.kubernetes;
         let status = KubernetesStatus {
@@ -91,11 +96,17 @@ pub(super) fn summary(status: &Status) -> String {
     let mut line = format!("{} published, {} withdrawn", count(Intent::Publish), count(Intent::Withdraw));
     let troubled: Vec<_> = status.records.iter().filter(|record| !record.healthy).collect();
     if let Some(first) = troubled.first() {
+        let moves = matches!(first.intent, Intent::Publish | Intent::Withdraw);
         let why = match &first.last_error {
             Some(error) => error.message.lines().next().unwrap_or_default(),
+            None if moves => "the change is on its way",
             None => &first.explanation,
         };
         line.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    }
+    if let Some(refused) = &status.reload_refused {
+        line.push_str("; reload refused, the old configuration stays in force: ");
+        line.push_str(&refused.replace('\n', "; "));
     }
     if status.dry_run {
         line.push_str(" (dry run)");

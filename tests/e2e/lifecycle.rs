@@ -117,10 +117,15 @@ fn a_nodes_life() {
         host.replace_in_configuration("bias = 5", "bias = 6");
         host.signal(Signal::HUP);
         host.until("the new bias is in force", async |host| bias_of(host) == Some(6)).await;
+        host.comes_to("good reload", both(V4_NEW, V6)).await;
         host.replace_in_configuration("bias = 6", "bias = 600");
         host.signal(Signal::HUP);
         host.until("the reload is refused", async |host| host.log().contains("reload refused")).await;
-        host.comes_to("refused reload", both(V4_NEW, V6)).await;
+        let requests = host.comes_to("refused reload", both(V4_NEW, V6)).await;
+        assert_eq!(words(&requests), NONE);
+        let (status, code) = host.status().await;
+        assert!(status["reload_refused"].as_str().is_some_and(|why| why.contains("bias")), "{status:#}");
+        assert_eq!(code, Some(2), "a refused reload needs attention");
         assert_eq!(bias_of(&host), Some(6));
 
         let exit = host.stop(Signal::TERM).await;
