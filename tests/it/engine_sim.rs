@@ -571,3 +571,69 @@ fn without_kubernetes_the_addresses_alone_decide() {
     world.run_for(Duration::from_secs(5));
     assert_eq!(world.own_address(&target(ZONE, EDGE), RecordType::A), V4.parse().ok());
 }
+
+/// What `status` rests on, from the moment that something changes to the moment that it is done.
+#[test]
+fn in_sync_means_that_route_53_is_known_to_have_it() {
+    let mut world = settled(&[V4]);
+    let report = |world: &World| world.engine.report().records[0].clone();
+    assert!(report(&world).in_sync && report(&world).is_healthy());
+    assert_eq!((report(&world).others, report(&world).ttl_configured), (Some(1), None));
+
+    // On its way, then there.
+    let changed = world.now + SETTLE;
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(SETTLE + Duration::from_millis(10));
+    assert!(!report(&world).in_sync && !report(&world).is_healthy());
+    assert_eq!(report(&world).since, changed + Duration::from_millis(1));
+    world.run_for(Duration::from_secs(1));
+    assert!(report(&world).in_sync && report(&world).is_healthy());
+
+    // Another weight is as much out of sync as another address.
+    let heavier = nodedns::decide::policy::RecordPolicy {
+        routing: nodedns::decide::routing::Routing::Weighted(200),
+        ..world::record(EDGE, ZONE)
+    };
+    world.engine.reconfigure(world::policy(vec![heavier]), world.now);
+    assert!(!report(&world).in_sync);
+    world.run_for(Duration::from_secs(1));
+    assert!(report(&world).in_sync);
+
+    // A listing that fails is shown, and what is published is still known to be right.
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::Fails(ErrorKind::Denied); 1000]));
+    world.after(Duration::ZERO, Happening::Answer(Event::Recheck));
+    world.run_for(Duration::from_secs(10));
+    let denied = report(&world);
+    assert_eq!(denied.last_error.as_ref().map(|last| last.error.kind), Some(ErrorKind::Denied));
+    assert!(!denied.is_healthy() && !denied.in_sync, "asked to look again, it could not");
+    world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), Vec::new()));
+    world.run_for(Duration::from_secs(31));
+    assert!(report(&world).is_healthy());
+}
+
+/// A pool whose weighted record sets have another TTL: adopted, and said once.
+#[test]
+fn an_adopted_ttl_is_said_once() {
+    let mut listing = sibling_listing();
+    for pool in listing.pools.values_mut() {
+        for set in pool.values_mut() {
+            if let nodedns::decide::record::Target::Values { ttl, .. } = &mut set.target {
+                *ttl = 300;
+            }
+        }
+    }
+    let mut world = World::new(world::policy(vec![world::record(EDGE, ZONE)]), vec![(ZONE, EDGE, listing)], 1);
+    world.after(Duration::ZERO, texts(&[V4]));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(60));
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own(&target(ZONE, EDGE), RecordType::A).and_then(|set| set.ttl()), Some(300));
+    let told = world
+        .notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::TtlAdopted { rtype: RecordType::A, configured: 60, pool: 300, .. }));
+    assert_eq!(told.count(), 1);
+    let report = world.engine.report();
+    assert_eq!((report.records[0].ttl, report.records[0].ttl_configured), (300, Some(60)));
+}
