@@ -38,8 +38,8 @@ pub enum Error {
 /// Sets up logging for the rest of the process.
 ///
 /// `filter` is a level for nodedns itself (`info`), the libraries beneath it staying at warnings,
-/// or directives as tracing-subscriber's `EnvFilter` reads them (`info,kube_client=debug`), where
-/// everything can be said.
+/// or directives as tracing-subscriber's `EnvFilter` reads them (`info,kube_client=debug`). The
+/// libraries that repeat secrets are heard only when a directive names them.
 ///
 /// # Errors
 /// When the filter cannot be read, when journald is asked for and not there, or on a second call.
@@ -66,14 +66,16 @@ pub fn init(filter: &str, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// The libraries are heard when something is wrong. But the Kubernetes client quotes whole answers
-/// that it cannot read, and what matters of them the watcher of the Node says itself.
-const LIBRARIES: &str = "warn,kube_client=off,kube_runtime=off";
+/// The libraries are heard when something is wrong, except those that quote what may hold secrets:
+/// the Kubernetes client whole answers that it cannot read, the AWS configuration what a
+/// `credential_process` printed, and its reader lines of the files. What matters of them is said by
+/// the watcher of the Node and by the error of the request.
+const LIBRARIES: &str = "warn,kube_client=off,kube_runtime=off,aws_config=off,aws_runtime::env_config::normalize=off";
 
 fn parse_filter(text: &str) -> Result<EnvFilter, Error> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let directives = if plain { format!("{LIBRARIES},nodedns={text}") } else { format!("warn,{text}") };
+    let directives = if plain { format!("{LIBRARIES},nodedns={text}") } else { format!("{LIBRARIES},{text}") };
     // The parser would take nothing for everything.
     let parsed = if text.is_empty() { None } else { EnvFilter::builder().parse(directives).ok() };
     parsed.ok_or_else(|| Error::Filter(text.to_owned()))
@@ -130,10 +132,13 @@ mod tests {
         let filter = |text| parse_filter(text).expect(text).to_string();
         let mut directives: Vec<_> = filter("debug").split(',').map(str::to_owned).collect();
         directives.sort();
-        assert_eq!(directives, ["kube_client=off", "kube_runtime=off", "nodedns=debug", "warn"]);
+        let quiet = ["aws_config=off", "aws_runtime::env_config::normalize=off", "kube_client=off", "kube_runtime=off"];
+        assert_eq!(directives, [&quiet[..], &["nodedns=debug", "warn"]].concat());
         let chosen = filter("info,kube_client=debug");
         assert!(chosen.contains("kube_client=debug") && chosen.contains("info"), "{chosen}");
-        assert!(!chosen.contains("warn"), "{chosen}");
+        assert!(!chosen.contains("warn") && !chosen.contains("kube_client=off"), "{chosen}");
+        // A level for everything does not open the mouths that have to be shut.
+        assert!(filter("debug,hyper=info").contains("aws_config=off"));
     }
 
     #[test]

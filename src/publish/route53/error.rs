@@ -1,5 +1,6 @@
 //! What Route 53's errors, and the lack of an answer, mean for the caller.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -63,7 +64,8 @@ where
         }
         SdkError::ResponseError(answer) => no_code(request, answer.raw().status().as_u16(), &causes(error)),
         SdkError::ConstructionFailure(_) => {
-            ProviderError { kind: ErrorKind::Refused, code: None, message: format!("no request: {}", causes(error)) }
+            let message = format!("no request: {}", without_secrets(&causes(error)));
+            ProviderError { kind: ErrorKind::Refused, code: None, message }
         }
         _ => unanswered(request, error),
     }
@@ -207,10 +209,11 @@ fn causes(error: &dyn Error) -> String {
 
 /// An error and its causes, outermost first, on one line; a cause that its effect already quotes is left out.
 fn chain(error: &dyn Error) -> String {
-    let mut text = one_line(&error.to_string());
+    let words = |error: &dyn Error| one_line(&without_output(&error.to_string()));
+    let mut text = words(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let words = one_line(&error.to_string());
+        let words = words(error);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
@@ -220,7 +223,26 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// One line of bounded length: some errors quote the whole request, or what a process printed.
+/// Cuts a text at what a `credential_process` printed, which the SDK quotes and which may be the
+/// very secrets. Of what follows the SDK's words for such a process, only what is known to come
+/// from elsewhere is kept: its exit status, or how its output was bad.
+fn without_output(text: &str) -> Cow<'_, str> {
+    const PROCESS: &str = "external process";
+    let Some((before, after)) = text.split_once(PROCESS) else {
+        return Cow::Borrowed(text);
+    };
+    let status = after.strip_prefix(" exited with code ").and_then(|rest| rest.split_once(". Stderr:"));
+    let outcome = match status {
+        Some((status, _)) => format!(" exited with code {status}"),
+        None => ["could not parse response", "could not decode output as UTF-8"]
+            .iter()
+            .find(|known| after.trim_start_matches([',', ':', ' ']).starts_with(**known))
+            .map_or_else(|| " failed".to_owned(), |known| format!(", {known}")),
+    };
+    Cow::Owned(format!("{before}{PROCESS}{outcome} (what it printed is not shown, it may hold secrets)"))
+}
+
+/// One line of bounded length: some errors quote the whole request.
 fn one_line(text: &str) -> String {
     const LIMIT: usize = 600;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -307,6 +329,29 @@ mod tests {
         assert!(!error.message.contains("SECRET"), "{error}");
         let odd = answered(Request::List, 400, "InvalidInput", "bad header X-Amz-Security-Token: SECRET");
         assert_eq!(odd.message, "bad header");
+    }
+
+    #[test]
+    fn what_a_credential_process_printed_is_not_repeated() {
+        let from = "Error retrieving credentials from external process";
+        for (said, kept) in [
+            (
+                "Error retrieving credentials: external process exited with code exit status: 3. Stderr: SECRET. Stderr: SECRET",
+                "external process exited with code exit status: 3 (",
+            ),
+            (
+                "Error retrieving credentials: external process exited with code signal: 9 (SIGKILL). Stderr: SECRET",
+                "external process exited with code signal: 9 (SIGKILL) (",
+            ),
+            (&format!("{from}, could not parse response: SECRET"), "external process, could not parse response ("),
+            (&format!("{from}: could not decode output as UTF-8: SECRET"), "could not decode output as UTF-8 ("),
+            (&format!("{from}: in words that are new: SECRET"), "external process failed ("),
+            ("external process exited with code 1 and said SECRET", "external process failed ("),
+        ] {
+            let text = chain(&CredentialsError::provider_error(CredentialsError::provider_error(said)));
+            assert!(text.contains(kept) && !text.contains("SECRET"), "{text}");
+        }
+        assert_eq!(without_output("of nothing else"), "of nothing else");
     }
 
     #[test]

@@ -79,8 +79,18 @@ impl Route53 {
     pub async fn zone_id(&self, zone: &ZoneRef, name: &DnsName) -> Result<String, ProviderError> {
         let Some(key) = Zones::key(zone) else { return zone::choose(&[], zone, name) };
         let cell = self.inner.zones.cell(&key);
+        let remembered = cell.initialized();
         let known = cell.get_or_try_init(|| self.hosted_zones(&key)).await?;
-        zone::choose(known, zone, name).inspect_err(|_| self.inner.zones.forget())
+        let chosen = zone::choose(known, zone, name);
+        if chosen.is_ok() || !remembered {
+            return chosen;
+        }
+        // What was missing may be there by now. What is remembered stays until then: other names
+        // may find their zones in it.
+        let zones = self.hosted_zones(&key).await?;
+        let chosen = zone::choose(&zones, zone, name);
+        self.inner.zones.replace(key, zones);
+        chosen
     }
 
     async fn hosted_zones(&self, key: &Option<DnsName>) -> Result<Vec<zone::HostedZone>, ProviderError> {
@@ -132,8 +142,10 @@ impl Route53 {
 
     /// A zone that was looked up and is gone may have a successor of the same name.
     fn forget_missing_zone<T>(&self, zone: &ZoneRef, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
-        if matches!(&result, Err(error) if error.kind == ErrorKind::NoSuchZone) && Zones::key(zone).is_some() {
-            self.inner.zones.forget();
+        if matches!(&result, Err(error) if error.kind == ErrorKind::NoSuchZone)
+            && let Some(key) = Zones::key(zone)
+        {
+            self.inner.zones.forget(&key);
         }
         result
     }

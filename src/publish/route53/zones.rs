@@ -43,9 +43,15 @@ impl Zones {
         Arc::clone(found.entry(key.clone()).or_default())
     }
 
-    /// Forgets everything: what was found is not there any more, or what was missing may be by now.
-    pub fn forget(&self) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Remembers the outcome of a newer look-up.
+    pub fn replace(&self, key: Key, zones: Vec<HostedZone>) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(key, Arc::new(OnceCell::new_with(Some(zones))));
+    }
+
+    /// Forgets one look-up, because what it found is not there any more.
+    pub fn forget(&self, key: &Key) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 

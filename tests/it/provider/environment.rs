@@ -9,18 +9,23 @@ use std::time::Instant;
 
 use nodedns::publish::Provider;
 use nodedns::publish::route53::Route53;
+use nodedns::telemetry;
 use route53_sim::{Count, Fault, Operation, Sim};
 use tempfile::TempDir;
 
 use super::*;
 
 const TASK: &str = "NODEDNS_TEST_PROVIDER_TASK";
+/// The level of the child's log, which is set up as the daemon's is.
+const LEVEL: &str = "NODEDNS_TEST_LOG_LEVEL";
 
 /// What the child does. In the parent, which has no task for it, it does nothing.
 #[test]
 fn child() {
     let Some(task) = std::env::var_os(TASK) else { return };
     let task = task.into_string().expect("a word");
+    let level = std::env::var(LEVEL);
+    telemetry::init(level.as_deref().unwrap_or("info"), telemetry::Output::Stderr).expect("a log");
     let mut settings = Settings { requests_per_second: f64::INFINITY, ..Settings::default() };
     if task == "profile" {
         settings.profile = Some("edge".to_owned());
@@ -40,6 +45,7 @@ fn child() {
             match provider.list(&zone(), &name("edge.example.com")).await {
                 Ok(listing) => println!("RESULT ok {}", listing.zone_id),
                 Err(error) => {
+                    tracing::warn!(%error, "as the daemon says it");
                     let words = format!("{} {error} {error:?}", error.kind.as_str());
                     println!("RESULT {}", words.replace('\n', " "));
                 }
@@ -194,6 +200,34 @@ fn a_process_that_fails_is_named_without_its_arguments_and_may_be_mended() {
     assert!(results[0].starts_with("credentials ") && results[0].contains("exited with code"), "{text}");
     assert_eq!(results[1], format!("ok {ZONE}"), "{text}");
     assert!(!text.contains(SECRET), "{text}");
+}
+
+/// What a process printed is in no error and in no line of the log, at whatever level.
+#[test]
+fn what_a_process_prints_stays_with_it() {
+    let keys = keys_json("AKIAPROCESS");
+    for (script, why) in [
+        (format!("echo {SECRET} >&2; echo {SECRET}; exit 1"), "exited with code exit status: 1"),
+        (format!("printf 'no\\n\\nStderr: {TOKEN}\\n' >&2; echo '{keys}'; exit 7"), "exited with code exit status: 7"),
+        (format!("echo {SECRET} >&2; echo {TOKEN}; kill -9 $$"), "exited with code "),
+        (format!("echo '{{\"Version\": 1, \"SecretAccessKey\": \"{SECRET}\" {TOKEN}'"), "could not parse response"),
+        (format!("echo '{SECRET}'; echo {TOKEN} >&2"), "could not parse response"),
+        (
+            format!("echo '{}'", keys.replace('}', &format!(r#", "Expiration": "{TOKEN}"}}"#))),
+            "could not parse response",
+        ),
+        (format!("echo '{SECRET}'; printf '\\377'"), "could not decode output as UTF-8"),
+    ] {
+        for level in ["info", "debug", "trace", "debug,hyper=info"] {
+            let sim = sim();
+            let config = format!("[profile edge]\ncredential_process = sh \"$HOME/helper\" --pin {TOKEN}\n");
+            let child = Child::new(&sim, "profile").file(".aws/config", &config).file("helper", &script);
+            let (text, results) = child.env(LEVEL, level).run();
+            assert!(results[0].starts_with("credentials ") && results[0].contains(why), "{script} {level}: {text}");
+            assert!(text.contains("as the daemon says it"), "{script} {level}: {text}");
+            assert!(!text.contains(SECRET) && !text.contains(TOKEN), "{script} {level}: {text}");
+        }
+    }
 }
 
 #[test]

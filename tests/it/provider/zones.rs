@@ -104,6 +104,47 @@ fn a_zone_that_was_made_anew_or_late_is_found() {
 }
 
 #[test]
+fn a_zone_that_is_missing_makes_no_other_be_looked_up_again() {
+    for (good, bad) in [
+        (named("example.com", false), named("gone.org", false)),
+        (named("example.com", false), PUBLIC),
+        (PUBLIC, named("gone.org", false)),
+        (PUBLIC, PUBLIC),
+    ] {
+        let sim = crowded();
+        run(async {
+            let provider = route53(&sim);
+            for round in 0..5 {
+                let before = count(&sim, Operation::ListHostedZonesByName);
+                let listing = provider.list(&good, &name("edge.example.com")).await.expect("a listing");
+                assert_eq!(listing.zone_id, "ZPUB");
+                let looked = count(&sim, Operation::ListHostedZonesByName) - before;
+                assert_eq!(looked, usize::from(round == 0), "{good} beside {bad}, round {round}");
+                let error = provider.list(&bad, &name("a.gone.org")).await.expect_err("no zone");
+                assert_eq!(error.kind, ErrorKind::NoSuchZone);
+                // The missing one itself is looked for each time.
+                assert!(count(&sim, Operation::ListHostedZonesByName) > before + looked, "{good} beside {bad}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_zone_that_is_gone_is_forgotten_alone() {
+    let sim = crowded();
+    run(async {
+        let provider = route53(&sim);
+        let (kept, gone) = (named("example.com", false), named("sub.example.com", false));
+        provider.list(&kept, &name("edge.example.com")).await.expect("a listing");
+        provider.list(&gone, &name("a.sub.example.com")).await.expect("a listing");
+        sim.delete_zone("ZSUB");
+        provider.list(&gone, &name("a.sub.example.com")).await.expect_err("deleted");
+        provider.list(&kept, &name("edge.example.com")).await.expect("a listing");
+    });
+    assert_eq!(count(&sim, Operation::ListHostedZonesByName), 2);
+}
+
+#[test]
 fn more_zones_than_a_page_holds_are_all_seen() {
     let sim = crowded();
     for number in 0..150 {
