@@ -4,7 +4,7 @@
 mod record;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
@@ -81,6 +81,11 @@ impl Judge<'_> {
         (place.origin, place.path.to_string())
     }
 
+    /// Whether there is something that could not be read, and has been reported.
+    pub(super) fn is_broken(&self, path: &Path) -> bool {
+        self.merged.locate(path).broken
+    }
+
     /// Whether the key is there, rather than left at its default.
     fn is_set(&self, path: &Path) -> bool {
         self.merged.locate(path).value.is_some()
@@ -141,7 +146,16 @@ fn kubernetes(raw: &RawConfig, judge: &mut Judge<'_>) -> KubernetesSettings {
             judge.complain(&path, "must be \"auto\" or the path of a kubeconfig file");
             None
         }
-        file => Some(PathBuf::from(file)),
+        file => {
+            if !FilePath::new(file).is_absolute() {
+                judge.advise(
+                    &path,
+                    format!("{file:?} is not an absolute path"),
+                    "the daemon runs in another directory than you; write the whole path",
+                );
+            }
+            Some(PathBuf::from(file))
+        }
     };
     KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig }
 }
@@ -232,6 +246,8 @@ fn route53(raw: &RawConfig, judge: &mut Judge<'_>) -> Route53Settings {
     }
 }
 
+const ENDPOINT_EXAMPLE: &str = "write it like \"https://route53.example.com\"";
+
 fn endpoint_url(text: &str, path: &Path, judge: &mut Judge<'_>) {
     if text.contains('@') {
         // The value is left out: it would hold the password.
@@ -246,12 +262,18 @@ fn endpoint_url(text: &str, path: &Path, judge: &mut Judge<'_>) {
             && url.query().is_none()
             && !text.contains('#')
     };
+    match text.parse::<Uri>().ok().as_ref().and_then(Uri::scheme_str) {
+        None | Some("http" | "https") => {}
+        Some(scheme) => {
+            return judge.advise(
+                path,
+                format!("{text:?} is a URL of {scheme}, which is not http or https"),
+                ENDPOINT_EXAMPLE,
+            );
+        }
+    }
     if !text.parse().is_ok_and(|url| is_fit(&url)) {
-        judge.advise(
-            path,
-            format!("{text:?} is not a URL of an http or https service"),
-            "write it like \"https://route53.example.com\"",
-        );
+        judge.advise(path, format!("{text:?} is not a URL of an http or https service"), ENDPOINT_EXAMPLE);
     }
 }
 
