@@ -19,8 +19,9 @@ use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::Timing;
 use crate::decide::select::AddressRules;
 
-/// The longest path of a unix socket: `sun_path` less its terminating zero, unix(7).
-const SOCKET_PATH_MAX: usize = 107;
+/// The longest path of a unix socket: `sun_path` less its terminating zero, unix(7), and less the
+/// `.new` that the socket is called while it is made.
+const SOCKET_PATH_MAX: usize = 107 - ".new".len();
 
 /// A day: nothing that is waited for is longer.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -285,7 +286,10 @@ fn socket(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
     } else if raw.control.socket.len() > SOCKET_PATH_MAX {
         judge.complain(
             &path,
-            format!("{} bytes are too long for a unix socket, which takes {SOCKET_PATH_MAX}", raw.control.socket.len()),
+            format!(
+                "{} bytes are too long for the path of a unix socket; it takes {SOCKET_PATH_MAX}",
+                raw.control.socket.len()
+            ),
         );
     }
     socket

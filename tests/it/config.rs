@@ -667,6 +667,19 @@ fn every_bad_static_address_is_reported() {
 }
 
 #[test]
+fn a_socket_can_be_made_wherever_the_configuration_may_put_it() {
+    let directory = TempDir::new().expect("directory");
+    let path = |length: usize| format!("{}/{:s<length$}", directory.path().display(), "");
+    let room = 103 - path(0).len();
+    let written = |path: &str| Setup::new(&format!("{SMALLEST}[control]\nsocket = {path:?}\n"));
+    let socket = written(&path(room)).config().socket;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async { nodedns::control::server::Server::bind(&socket).expect("the longest path") });
+    let problems = written(&path(room + 1)).problems();
+    assert!(problems.contains("control.socket: 104 bytes are too long"), "{problems}");
+}
+
+#[test]
 fn names_that_cannot_be_are_refused() {
     for (record, said) in [
         ("", "3:1: record[0].name: missing"),
