@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
 
 use anyhow::Context;
 
@@ -10,7 +9,7 @@ use crate::cli::args::{AddressesArgs, Class, ConfigFile, Output};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::render::{emit, emit_json, table, terminal_width};
-use crate::config::{DEFAULT_PATH, Problems, load};
+use crate::config::{Problems, Sources, load};
 use crate::control::protocol::AddressStatus;
 use crate::control::translate;
 use crate::decide::select::{AddressClass, AddressRules, assess};
@@ -36,13 +35,13 @@ pub fn run(args: &AddressesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The `[addresses]` table and the classes of the records.
+/// The `[addresses]` table, and the classes of the records or, without any, the default one.
 fn configuration(file: &ConfigFile) -> Result<(AddressRules, Vec<AddressClass>), Problems> {
-    if file.path.is_none() && !Path::new(DEFAULT_PATH).exists() {
-        return Ok((AddressRules::default(), vec![AddressClass::default()]));
+    let config = load(&Sources { allow_nothing: true, ..sources(file) })?.config;
+    let mut classes: BTreeSet<_> = config.records.iter().map(|record| record.policy.class).collect();
+    if classes.is_empty() {
+        classes.insert(AddressClass::default());
     }
-    let config = load(&sources(file))?.config;
-    let classes: BTreeSet<_> = config.records.iter().map(|record| record.policy.class).collect();
     Ok((config.addresses, classes.into_iter().collect()))
 }
 

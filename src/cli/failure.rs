@@ -6,7 +6,7 @@ use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
 use crate::cli::render::OutputError;
 use crate::config::Problems;
-use crate::control::client;
+use crate::control::{BindError, client};
 
 /// Writes what went wrong, what caused it and what to do about it.
 pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
@@ -34,6 +34,12 @@ fn exit(error: &anyhow::Error) -> Exit {
         Some(client::Error::Version { .. } | client::Error::Malformed(_)) => return Exit::Failed,
         Some(_) => return Exit::Unavailable,
         None => {}
+    }
+    match find::<BindError>(error) {
+        Some(BindError::IsADirectory(_) | BindError::NotASocket(_) | BindError::NoDirectory { .. }) => {
+            return Exit::BadConfig;
+        }
+        Some(BindError::InUse(_) | BindError::Io { .. }) | None => {}
     }
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::PermissionDenied) => Exit::NotPermitted,
@@ -74,6 +80,25 @@ mod tests {
             said(&error),
             ("error: cannot start\n  caused by: permission denied\n".to_owned(), Exit::NotPermitted)
         );
+    }
+
+    #[test]
+    fn a_socket_that_cannot_be_is_bad_configuration_and_one_in_use_is_not() {
+        let missing = BindError::NoDirectory { path: "/run/x/s.sock".into(), directory: "/run/x".into() };
+        for (error, code) in [
+            (missing, Exit::BadConfig),
+            (BindError::IsADirectory("/run".into()), Exit::BadConfig),
+            (BindError::NotASocket("/etc/passwd".into()), Exit::BadConfig),
+            (BindError::InUse("/run/s.sock".into()), Exit::Failed),
+            (
+                BindError::Io { path: "/run/s.sock".into(), source: io::ErrorKind::PermissionDenied.into() },
+                Exit::NotPermitted,
+            ),
+        ] {
+            let (text, exit) = said(&error.into());
+            assert!(text.starts_with("error: ") && text.contains("control.socket"), "{text}");
+            assert_eq!(exit, code, "{text}");
+        }
     }
 
     #[test]

@@ -81,6 +81,10 @@ async fn follow(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Resul
     }
 }
 
+/// What a dry run cannot show.
+const DRY_RUN: &str = "dry run: nothing is written to Route 53; the pool's other record sets are not known, so keep_min is \
+                       not applied";
+
 /// The status as a table, with what needs attention below it.
 pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let mut text = String::new();
@@ -91,7 +95,7 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
         paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);
     }
     if status.dry_run {
-        paragraph(&mut text, "dry run: nothing is written to Route 53", 0, width);
+        paragraph(&mut text, DRY_RUN, 0, width);
     }
     text.push('\n');
     // On one line if there is room, the wanted below the published if not. A wrapped address is of

@@ -11,9 +11,10 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use crate::config::explain::{Explained, explain, is_datetime};
 use crate::config::path::{Path, RECORDS, Step};
-use crate::config::places::{Place, places};
+use crate::config::places::{NOT_TOML, Place, places};
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::RawConfig;
+use crate::config::remedy::remedy;
 
 /// What one file, variable or flag says. Its paths count elements as they were written, records on
 /// from those of the layers before.
@@ -41,7 +42,7 @@ impl Layer {
             source: origin.clone(),
             path: String::new(),
             message: format!("not TOML: {}", error.message().trim().replace('\n', ", ")),
-            hint: None,
+            hint: Some(NOT_TOML.to_owned()),
         })?;
         Ok(Layer { places, lossy: false, ..Layer::new(origin, values.into(), records_before) })
     }
@@ -111,6 +112,7 @@ impl Layer {
             let written = self.written(&path);
             let Explained { message, hint, meant, is_key } = explain(&error.kind, culprit.is_some_and(is_datetime));
             let source = if is_key { self.key(&written) } else { self.place(&written) };
+            let hint = remedy(&self.origin, &written, &error.kind).or(hint);
             problems.push(Problem { source, path: written.to_string(), message, hint });
             if !remove(&mut self.values, &path.0) {
                 break;

@@ -31,6 +31,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Whether it is enough that flags say what to publish: the dry run without any file.
     pub allow_no_file: bool,
+    /// Whether neither a file nor a cluster nor a record is needed: a command that asks for something else.
+    pub allow_nothing: bool,
     /// Environment variables; those that begin with `NODEDNS_` are keys.
     pub variables: Vec<(String, String)>,
     /// Command line flags.
@@ -96,17 +98,18 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         }
         files.push(file);
     }
-    if files.is_empty() && problems.is_empty() && (!sources.allow_no_file || sources.flags.names.is_empty()) {
+    let named = sources.allow_no_file && !sources.flags.names.is_empty();
+    if files.is_empty() && problems.is_empty() && !named && !sources.allow_nothing {
         problems.push(no_file(sources.allow_no_file));
         return Err(Problems::from(problems));
     }
     // What a file that cannot be read would have said is not missing.
-    let incomplete = !problems.is_empty();
+    let incomplete = !problems.is_empty() || sources.allow_nothing;
     if let Some(directory) = variable(sources, "RUNTIME_DIRECTORY") {
         layers.insert(0, runtime_directory(directory));
     }
-    if files.is_empty() {
-        // Without any file there is no cluster either, and a dry run writes nothing that could be mixed up.
+    if files.is_empty() || sources.allow_nothing {
+        // Without any file there is no cluster either, and what needs none writes nothing that could be mixed up.
         layers.insert(0, Layer::text(Origin::Default, &["cluster"], "default"));
     }
     layers.extend(environment(sources, &mut problems));
@@ -167,6 +170,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     let hint = match error.kind() {
         ErrorKind::NotFound => Some("'nodedns config init' writes a commented example".to_owned()),
         ErrorKind::PermissionDenied => Some("the file must be readable for the user that runs nodedns".to_owned()),
+        ErrorKind::InvalidData => Some("save it as text in UTF-8, which TOML is written in".to_owned()),
         _ => None,
     };
     Problem {

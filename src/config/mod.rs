@@ -15,6 +15,7 @@
 
 mod duration;
 mod explain;
+mod host_name;
 mod layer;
 mod load;
 mod merged;
@@ -24,6 +25,7 @@ mod places;
 mod problem;
 pub mod raw;
 pub mod reference;
+mod remedy;
 mod routing;
 mod show;
 mod validate;
@@ -37,7 +39,6 @@ pub use load::{DEFAULT_PATH, Flags, Loaded, Sources, load};
 pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
 
-use crate::decide::name::DnsName;
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::{Policy, RecordPolicy, Timing};
 use crate::decide::record::ZoneRef;
@@ -127,7 +128,8 @@ impl RecordTemplate {
             hint: Some("another name for the node can be set with 'node'".to_owned()),
         };
         let text = expand(&self.name, cluster, node);
-        let name = DnsName::parse(&text).map_err(|error| problem(format!("{text:?} for node {node:?}: {error}")))?;
+        let name = host_name::parse(&text)
+            .map_err(|refused| problem(format!("{text:?} for node {node:?}: {}", refused.message)))?;
         match &self.policy.zone {
             ZoneRef::Name { name: zone, .. } if !name.is_within(zone) => {
                 Err(problem(format!("{text:?} for node {node:?} is not in the zone {zone}")))
@@ -139,6 +141,25 @@ impl RecordTemplate {
 
 fn expand(template: &str, cluster: &str, node: &str) -> String {
     template.replace("{cluster}", cluster).replace("{node}", node)
+}
+
+/// What to do about a name that is there twice.
+const ONE_FOR_EACH_NAME: &str = "one [[record]] for each name of a zone; for two zones give each record its 'zone_id'";
+
+/// Whether two ways to name a hosted zone may mean the same one, as far as can be said offline. Two
+/// records for a name in one zone would each undo what the other has written.
+fn may_be_one_zone(a: &ZoneRef, b: &ZoneRef) -> bool {
+    let private = |zone: &ZoneRef| match zone {
+        ZoneRef::Id(_) => None,
+        ZoneRef::Name { private, .. } | ZoneRef::Longest { private } => Some(*private),
+    };
+    match (a, b) {
+        (ZoneRef::Id(a), ZoneRef::Id(b)) => a == b,
+        _ => match (private(a), private(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        },
+    }
 }
 
 impl Config {
@@ -168,12 +189,14 @@ impl Config {
         let mut records: Vec<RecordPolicy> = Vec::new();
         for template in &self.records {
             match template.expand(&self.cluster, node) {
-                Ok(record) if records.iter().any(|r| r.zone == record.zone && r.name == record.name) => {
+                Ok(record)
+                    if records.iter().any(|r| r.name == record.name && may_be_one_zone(&r.zone, &record.zone)) =>
+                {
                     problems.push(Problem {
                         source: template.source.clone(),
                         path: template.path.clone(),
                         message: format!("{} is configured twice on node {node:?}", record.name),
-                        hint: Some("one [[record]] for each name of a zone".to_owned()),
+                        hint: Some(ONE_FOR_EACH_NAME.to_owned()),
                     });
                 }
                 Ok(record) => records.push(record),

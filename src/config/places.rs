@@ -9,6 +9,10 @@ use toml_edit::{ImDocument, Item, TableLike, Value};
 use crate::config::path::Path;
 use crate::config::problem::{Origin, Problem};
 
+/// What to do about a file that is not TOML.
+pub(super) const NOT_TOML: &str =
+    "keys are written key = \"text\", tables [table]; 'nodedns config init -' prints an example";
+
 /// Where something was written.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -33,7 +37,7 @@ pub(super) fn places(file: &FilePath, text: &str, records_before: usize) -> Resu
             source: index.at(error.span()),
             path: String::new(),
             message: format!("not TOML: {}", error.message().trim().replace('\n', ", ")),
-            hint: None,
+            hint: Some(NOT_TOML.to_owned()),
         }),
     }
 }

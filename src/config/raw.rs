@@ -101,13 +101,16 @@ impl Default for RawConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 pub struct RawKubernetes {
-    /// Whether the node's Ready condition and cordon decide anything. `"auto"`: when a kubeconfig
-    /// is found. `true`: always, and not finding one is an error. `false`: never; the host is then
-    /// judged by its addresses alone.
+    /// Whether the node's Ready condition and cordon decide anything. `"auto"`: when `kubeconfig`
+    /// names a file, or one is found; without one anywhere the node is published by its addresses
+    /// alone. `true`: always; as long as no kubeconfig is found, the node's state is unknown, and
+    /// the daemon waits and keeps looking. `false`: never; the node is published by its addresses
+    /// alone.
     pub enabled: Switch,
 
-    /// The kubeconfig file. With `auto` the first that is there of systemd's credential
-    /// `kubeconfig`, those of k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
+    /// The kubeconfig file, by its absolute path, which counts as `enabled = true` unless that is
+    /// `false`. With `auto` the first that is there of systemd's credential `kubeconfig`, those of
+    /// k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
     pub kubeconfig: String,
 }
 

@@ -25,7 +25,13 @@ pub(super) fn routing(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) ->
         }
         PolicyName::Latency => {
             let Some(name) = &table.region else {
-                judge.advise(path, "latency routing needs a 'region'", "for example region = \"eu-central-1\"");
+                needs(
+                    &["region"],
+                    path,
+                    judge,
+                    "latency routing needs a 'region'",
+                    "for example region = \"eu-central-1\"",
+                );
                 return None;
             };
             region(name, &path.key("region"), judge).then(|| Routing::Latency(name.clone()))
@@ -35,7 +41,7 @@ pub(super) fn routing(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) ->
             Some(Role::Primary) => Some(Routing::Failover(FailoverRole::Primary)),
             Some(Role::Secondary) => Some(Routing::Failover(FailoverRole::Secondary)),
             None => {
-                judge.advise(path, "failover routing needs a 'role'", "it is \"primary\" or \"secondary\"");
+                needs(&["role"], path, judge, "failover routing needs a 'role'", "it is \"primary\" or \"secondary\"");
                 None
             }
         },
@@ -68,6 +74,13 @@ fn foreign_keys(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) {
     }
 }
 
+/// Reports that none of these keys is there, unless one is that could not be read.
+fn needs(keys: &[&str], path: &Path, judge: &mut Judge<'_>, message: &str, hint: &str) {
+    if !keys.iter().any(|key| judge.is_broken(&path.key(key))) {
+        judge.advise(path, message, hint);
+    }
+}
+
 fn word(policy: PolicyName) -> &'static str {
     match policy {
         PolicyName::Weighted => "weighted",
@@ -97,8 +110,10 @@ fn location(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) -> Option<Lo
             local_zone_group(name, &path.key("local_zone_group"), judge).then(|| Location::LocalZoneGroup(name.clone()))
         }
         (None, None, None) => {
-            judge.advise(
+            needs(
+                &["coordinates", "region", "local_zone_group"],
                 path,
+                judge,
                 "geoproximity routing needs to know where the node is",
                 "add 'coordinates', 'region' or 'local_zone_group'",
             );
@@ -150,18 +165,30 @@ fn origin(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) -> Option<Orig
             Some(Origin::Subdivision { country: country.clone(), subdivision: subdivision.clone() })
         }
         (None, None, Some(_)) => {
-            judge.advise(&path.key("subdivision"), "needs its country", "add country = \"US\"");
+            if !judge.is_broken(&path.key("country")) {
+                judge.advise(&path.key("subdivision"), "needs its country", "add country = \"US\"");
+            }
             None
         }
         (None, None, None) => {
-            judge.advise(
+            needs(
+                &["continent", "country", "subdivision"],
                 path,
+                judge,
                 "geolocation routing needs to know whose questions the node answers",
                 "add 'continent' or 'country' (country = \"*\" is everybody else)",
             );
             None
         }
-        (Some(_), _, _) => {
+        (Some(_), None, Some(_)) => {
+            judge.advise(
+                &path.key("subdivision"),
+                "belongs to a country, not to a continent",
+                "replace 'continent' with the country, for example country = \"US\", or remove 'subdivision'",
+            );
+            None
+        }
+        (Some(_), Some(_), _) => {
             judge.complain(path, "geolocation routing takes either 'continent' or 'country', not both");
             None
         }

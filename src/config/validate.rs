@@ -4,7 +4,7 @@
 mod record;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use http::Uri;
@@ -19,8 +19,9 @@ use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::Timing;
 use crate::decide::select::AddressRules;
 
-/// The longest path of a unix socket: `sun_path` less its terminating zero, unix(7).
-const SOCKET_PATH_MAX: usize = 107;
+/// The longest path of a unix socket: `sun_path` less its terminating zero, unix(7), and less the
+/// `.new` that the socket is called while it is made.
+const SOCKET_PATH_MAX: usize = 107 - ".new".len();
 
 /// A day: nothing that is waited for is longer.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,6 +80,11 @@ impl Judge<'_> {
     fn origin(&self, path: &Path) -> (Origin, String) {
         let place = self.merged.locate(path);
         (place.origin, place.path.to_string())
+    }
+
+    /// Whether there is something that could not be read, and has been reported.
+    pub(super) fn is_broken(&self, path: &Path) -> bool {
+        self.merged.locate(path).broken
     }
 
     /// Whether the key is there, rather than left at its default.
@@ -141,7 +147,16 @@ fn kubernetes(raw: &RawConfig, judge: &mut Judge<'_>) -> KubernetesSettings {
             judge.complain(&path, "must be \"auto\" or the path of a kubeconfig file");
             None
         }
-        file => Some(PathBuf::from(file)),
+        file => {
+            if !FilePath::new(file).is_absolute() {
+                judge.advise(
+                    &path,
+                    format!("{file:?} is not an absolute path"),
+                    "the daemon runs in another directory than you; write the whole path",
+                );
+            }
+            Some(PathBuf::from(file))
+        }
     };
     KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig }
 }
@@ -232,6 +247,8 @@ fn route53(raw: &RawConfig, judge: &mut Judge<'_>) -> Route53Settings {
     }
 }
 
+const ENDPOINT_EXAMPLE: &str = "write it like \"https://route53.example.com\"";
+
 fn endpoint_url(text: &str, path: &Path, judge: &mut Judge<'_>) {
     if text.contains('@') {
         // The value is left out: it would hold the password.
@@ -246,12 +263,18 @@ fn endpoint_url(text: &str, path: &Path, judge: &mut Judge<'_>) {
             && url.query().is_none()
             && !text.contains('#')
     };
+    match text.parse::<Uri>().ok().as_ref().and_then(Uri::scheme_str) {
+        None | Some("http" | "https") => {}
+        Some(scheme) => {
+            return judge.advise(
+                path,
+                format!("{text:?} is a URL of {scheme}, which is not http or https"),
+                ENDPOINT_EXAMPLE,
+            );
+        }
+    }
     if !text.parse().is_ok_and(|url| is_fit(&url)) {
-        judge.advise(
-            path,
-            format!("{text:?} is not a URL of an http or https service"),
-            "write it like \"https://route53.example.com\"",
-        );
+        judge.advise(path, format!("{text:?} is not a URL of an http or https service"), ENDPOINT_EXAMPLE);
     }
 }
 
@@ -263,7 +286,10 @@ fn socket(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
     } else if raw.control.socket.len() > SOCKET_PATH_MAX {
         judge.complain(
             &path,
-            format!("{} bytes are too long for a unix socket, which takes {SOCKET_PATH_MAX}", raw.control.socket.len()),
+            format!(
+                "{} bytes are too long for the path of a unix socket; it takes {SOCKET_PATH_MAX}",
+                raw.control.socket.len()
+            ),
         );
     }
     socket

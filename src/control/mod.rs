@@ -9,3 +9,5 @@ pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod translate;
+
+pub use server::BindError;

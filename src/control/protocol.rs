@@ -106,7 +106,7 @@ pub struct RecordStatus {
     /// The TTL in seconds that is or would be published.
     pub ttl: u32,
     /// The configured TTL, when the pool has another, which had to be adopted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub ttl_configured: Option<u32>,
     /// What is wanted.
     pub intent: Intent,

@@ -48,9 +48,25 @@ pub enum BindError {
     /// Another daemon listens there.
     #[error("another nodedns daemon already listens on {0}; stop it first, or set control.socket to another path")]
     InUse(PathBuf),
-    /// Something that is not a socket has the path; it is left alone.
-    #[error("{0} exists and is not a socket; remove it, or set control.socket to another path")]
+    /// A directory has the path.
+    #[error("control.socket is {0}, which is a directory; name a file in it, or another path")]
+    IsADirectory(PathBuf),
+    /// Something else that is not a socket has the path; it is left alone.
+    #[error(
+        "control.socket is {0}, which exists and is not a socket; remove it, or set control.socket to another path"
+    )]
     NotASocket(PathBuf),
+    /// There is no directory to put the socket into.
+    #[error(
+        "control.socket is {path}, but there is no directory {directory}; create it (RuntimeDirectory= in the unit), \
+         or set control.socket to another path"
+    )]
+    NoDirectory {
+        /// The socket's path.
+        path: PathBuf,
+        /// What is missing, or not a directory.
+        directory: PathBuf,
+    },
     /// The operating system refuses.
     #[error("cannot listen on {path}, which control.socket names")]
     Io {
@@ -80,40 +96,39 @@ impl Server {
     /// # Errors
     /// When another daemon listens there, or the path cannot be used.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source: io::Error| BindError::Io { path, source }
-        };
+        // The files beside it are ours to name: who reads the error knows the socket's path alone.
+        let io = |source: io::Error| BindError::Io { path: path.to_owned(), source };
+        if path.is_dir() {
+            return Err(BindError::IsADirectory(path.to_owned()));
+        }
         let lock_path = with_suffix(path, ".lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(io(&lock_path))?;
+        if let Some(directory) = lock_path.parent().filter(|directory| is_missing(directory)) {
+            return Err(BindError::NoDirectory { path: path.to_owned(), directory: directory.to_owned() });
+        }
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock_path).map_err(io)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(BindError::InUse(path.to_owned())),
-            Err(error) => return Err(io(&lock_path)(error.into())),
+            Err(error) => return Err(io(error.into())),
         }
         match fs::symlink_metadata(path) {
             Ok(found) if !std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
                 return Err(BindError::NotASocket(path.to_owned()));
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
             _ => {}
         }
         // Under another name first: so the socket has its mode from the moment that it is there,
         // and the one of a dead daemon is replaced in one step.
         let fresh = with_suffix(path, ".new");
         match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&fresh)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
             _ => {}
         }
-        let listener = UnixListener::bind(&fresh).map_err(io(&fresh))?;
-        fs::set_permissions(&fresh, Permissions::from_mode(0o660)).map_err(io(&fresh))?;
-        fs::rename(&fresh, path).map_err(io(path))?;
+        let listener = UnixListener::bind(&fresh).map_err(io)?;
+        fs::set_permissions(&fresh, Permissions::from_mode(0o660)).map_err(io)?;
+        fs::rename(&fresh, path).map_err(io)?;
         Ok(Server { listener, path: path.to_owned(), _lock: lock })
     }
 
@@ -293,6 +308,14 @@ fn unsupported(theirs: u32) -> Refusal {
 
 fn refusal(code: &str, message: String) -> Refusal {
     Refusal { code: code.to_owned(), message }
+}
+
+/// Whether there is certainly no directory: one that may not be looked at is not missing.
+fn is_missing(directory: &Path) -> bool {
+    match fs::metadata(directory) {
+        Ok(found) => !found.is_dir(),
+        Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

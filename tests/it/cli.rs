@@ -62,6 +62,21 @@ fn no_line_is_wider_than_the_terminal_where_that_can_be() {
 }
 
 #[test]
+fn a_dry_run_says_what_it_cannot_show() {
+    let mut status = healthy();
+    assert!(!status::render(&status, noon(), None).contains("dry run"));
+    status.dry_run = true;
+    let text = status::render(&status, noon(), None);
+    assert_eq!(
+        text.lines().nth(2),
+        Some(
+            "dry run: nothing is written to Route 53; the pool's other record sets are not known, so keep_min is not \
+             applied"
+        )
+    );
+}
+
+#[test]
 fn kubernetes_is_a_line_in_the_header() {
     let line = |change: &dyn Fn(&mut KubernetesStatus)| {
         let mut status = healthy();
@@ -315,6 +330,30 @@ fn the_addresses_of_this_host_are_shown_without_daemon_or_rights() {
     let table = run(&["addresses", "--class", "any", "--config", path(&file)]);
     let line = text(&table).lines().find(|line| line.starts_with("127.0.0.1/8")).expect("the loopback's line");
     assert!(line.contains(" no ") && line.contains("loopback"), "{line}");
+}
+
+#[test]
+fn addresses_are_judged_by_every_layer_though_there_is_no_file() {
+    let run = |variable: &str, value: &str| {
+        let mut command = nodedns(&["addresses", "--class", "any", "--output", "json"]);
+        command.env(variable, value).output().expect("the program starts")
+    };
+    let absent = run("NODEDNS_CONFIG", "/nonexistent/nodedns.toml");
+    assert_eq!((absent.status.code(), text(&absent.stdout)), (Some(78), ""));
+    assert!(text(&absent.stderr).contains("/nonexistent/nodedns.toml: cannot be read"), "{}", text(&absent.stderr));
+    let bad = run("NODEDNS_ADDRESSES__DENY", "lan");
+    assert!(text(&bad.stderr).contains("$NODEDNS_ADDRESSES__DENY: addresses.deny[0]: "), "{}", text(&bad.stderr));
+    if Path::new(nodedns::config::DEFAULT_PATH).exists() {
+        return skip("this machine has a configuration of its own");
+    }
+    let ended = nodedns(&["addresses"]).output().expect("the program starts");
+    assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""));
+    let ended = run("NODEDNS_ADDRESSES__EXCLUDE_DEFAULTS", "false");
+    let addresses: Vec<nodedns::control::protocol::AddressStatus> =
+        serde_json::from_slice(&ended.stdout).expect("JSON");
+    let loopback = addresses.iter().find(|a| a.address.to_string() == "127.0.0.1").expect("the loopback's address");
+    // By default it is left out with its interface, before anybody looks at its scope.
+    assert_eq!(loopback.reason, "scope", "{loopback:?}");
 }
 
 #[test]

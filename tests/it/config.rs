@@ -281,12 +281,8 @@ fn a_dry_run_needs_no_file() {
         return;
     }
     let names = |names: &[&str]| Flags { names: names.iter().map(ToString::to_string).collect(), ..Flags::default() };
-    let sources = Sources {
-        allow_no_file: true,
-        flags: names(&["edge.example.com", "b.example.com"]),
-        variables: Vec::new(),
-        file: None,
-    };
+    let sources =
+        Sources { allow_no_file: true, flags: names(&["edge.example.com", "b.example.com"]), ..Sources::default() };
     let loaded = load(&sources).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.config.cluster, "default");
     assert!(loaded.files.is_empty());
@@ -368,7 +364,10 @@ fn each_mistake_is_refused_for_its_reason_at_its_place() {
             "static_addresses",
             "only the first would be published",
         ),
-        ("static_addresses = [\"0.0.0.0\"]", 21, "static_addresses[0]", "not an address of a host"),
+        ("static_addresses = [\"0.0.0.0\"]", 21, "static_addresses[0]", "can be reached: it is unspecified"),
+        ("static_addresses = [\"127.0.0.1\"]", 21, "static_addresses[0]", "can be reached: it is loopback"),
+        ("static_addresses = [\"169.254.1.1\"]", 21, "static_addresses[0]", "can be reached: it is link-local"),
+        ("static_addresses = [\"fe80::1\"]", 21, "static_addresses[0]", "can be reached: it is link-local"),
         ("health_check_id = \"\"", 19, "health_check_id", "is not a health check id"),
         (
             "routing = \"weighted\"",
@@ -449,6 +448,25 @@ fn each_mistake_is_refused_for_its_reason_at_its_place() {
             "needs its country",
         ),
         ("routing = { policy = \"geolocation\", continent = \"EU\", country = \"DE\" }", 11, "routing", "not both"),
+        (
+            "routing = { policy = \"geolocation\", continent = \"NA\", subdivision = \"CO\" }",
+            69,
+            "routing.subdivision",
+            "belongs to a country, not to a continent\n  hint: replace 'continent'",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = [50.11, 8.68] }",
+            52,
+            "routing.coordinates",
+            "found an array\n  hint: write latitude, then longitude, in quotation marks, like \"50.11,8.68\"",
+        ),
+        (
+            "routing = { policy = \"geoproximity\", coordinates = 50.11 }",
+            52,
+            "routing.coordinates",
+            "hint: write latitude, then longitude, in quotation marks, like \"50.11,8.68\"",
+        ),
+        ("routing = { policy = \"latency\", region = 1 }", 42, "routing.region", "expected a string"),
         ("routing = { policy = \"failover\" }", 11, "routing", "needs a 'role'"),
         ("routing = { policy = \"failover\", role = \"primary\" }", 0, "health_check_id", "wants a health check"),
         ("routing = { policy = \"multivalue\", weight = 1 }", 45, "routing.weight", "belongs to weighted routing"),
@@ -543,7 +561,7 @@ fn mistakes_outside_of_records_too() {
             "empty pattern",
         ),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"route53\"", "3:16: route53.endpoint_url: ", "is not a URL"),
-        ("cluster = \"c\"\n[route53]\nendpoint_url = \"ftp://h\"", "3:16: route53.endpoint_url: ", "is not a URL"),
+        ("cluster = \"c\"\n[route53]\nendpoint_url = \"ftp://h\"", "3:16: route53.endpoint_url: ", "not http or https"),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://\"", "3:16: route53.endpoint_url: ", "is not a URL"),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://a b\"", "3:16: route53.endpoint_url: ", "is not a URL"),
         ("cluster = \"c\"\n[route53]\nendpoint_url = \"http://h:x\"", "3:16: route53.endpoint_url: ", "is not a URL"),
@@ -585,7 +603,17 @@ fn mistakes_outside_of_records_too() {
         ("cluster = \"c\"\nlog = [\"debug\"]", "2:7: log: ", "expected a table, found an array"),
         ("cluster = \"c\"\nlog = 2001-01-01", "2:7: log: ", "expected a table, found a date or time"),
         ("cluster = \"c\"\nrecord = \"x\"", "2:10: record: ", "expected an array, found the text \"x\""),
-        ("cluster = \"c\"\n[record]\nname = \"a.b\"", "2:1: record: ", "expected an array, found a table"),
+        ("cluster = \"c\"\n[record]\nname = \"a.b\"", "2:1: record: ", "hint: double the brackets"),
+        (
+            "cluster = \"c\"\n[addresses]\nallow = \"10.0.0.0/8, fd00::/8\"",
+            "3:9: addresses.allow: ",
+            "hint: write [\"10.0.0.0/8\", \"fd00::/8\"]",
+        ),
+        (
+            "cluster = \"c\"\n[kubernetes]\nkubeconfig = \"k3s.yaml\"",
+            "3:14: kubernetes.kubeconfig: ",
+            "\"k3s.yaml\" is not an absolute path\n  hint: ",
+        ),
     ] {
         let has_record = text.contains("record");
         let file =
@@ -600,6 +628,55 @@ fn mistakes_outside_of_records_too() {
         let count = problems.lines().filter(|line| !line.starts_with("  hint")).count();
         assert_eq!(count, 1, "one mistake, {count} problems: {text}\n{problems}");
     }
+}
+
+#[test]
+fn one_underscore_is_not_two() {
+    for (name, meant) in [
+        ("NODEDNS_LOG_LEVEL", "NODEDNS_LOG__LEVEL"),
+        ("NODEDNS_ROUTE53_ENDPOINT_URL", "NODEDNS_ROUTE53__ENDPOINT_URL"),
+        ("NODEDNS_SIGNALS_NOT_READY_AFTER", "NODEDNS_SIGNALS__NOT_READY__AFTER"),
+        ("NODEDNS_SIGNALS__NOT_READY_AFTER", "NODEDNS_SIGNALS__NOT_READY__AFTER"),
+    ] {
+        let problems = Setup::new(SMALLEST).variable(name, "x").problems();
+        assert!(problems.contains(&format!("${name}: ")), "{problems}");
+        assert!(problems.contains(&format!("hint: did you mean ${meant}?")), "{problems}");
+    }
+    let problems = Setup::new(SMALLEST).variable("NODEDNS_SETTLE_MAXX", "1s").problems();
+    assert!(problems.contains("hint: did you mean 'settle_max'?"), "{problems}");
+}
+
+#[test]
+fn a_file_that_is_no_text_or_no_toml_comes_with_a_remedy() {
+    let setup = Setup::new("");
+    fs::write(setup.sources.file.as_ref().expect("file"), b"cluster = \"caf\xe9\"\n").expect("written");
+    assert!(setup.problems().contains("nodedns.toml: cannot be read: "), "{}", setup.problems());
+    assert!(setup.problems().contains("\n  hint: save it as text in UTF-8"), "{}", setup.problems());
+    let problems = Setup::new("cluster = home\n").problems();
+    assert!(problems.contains("nodedns.toml:1:") && problems.contains("\n  hint: keys are written "), "{problems}");
+}
+
+#[test]
+fn every_bad_static_address_is_reported() {
+    for (array, count) in
+        [("[\"x\", \"192.0.2.1\", \"y\", \"127.0.0.1\"]", 3), ("[1, \"x\", 2, \"y\"]", 4), ("[\"\", 1.5]", 2)]
+    {
+        let problems = Setup::new(&with_line(&format!("static_addresses = {array}"))).load().expect_err("refused");
+        assert_eq!(problems.count(), count, "{array}\n{problems}");
+    }
+}
+
+#[test]
+fn a_socket_can_be_made_wherever_the_configuration_may_put_it() {
+    let directory = TempDir::new().expect("directory");
+    let path = |length: usize| format!("{}/{:s<length$}", directory.path().display(), "");
+    let room = 103 - path(0).len();
+    let written = |path: &str| Setup::new(&format!("{SMALLEST}[control]\nsocket = {path:?}\n"));
+    let socket = written(&path(room)).config().socket;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async { nodedns::control::server::Server::bind(&socket).expect("the longest path") });
+    let problems = written(&path(room + 1)).problems();
+    assert!(problems.contains("control.socket: 104 bytes are too long"), "{problems}");
 }
 
 #[test]
@@ -624,6 +701,18 @@ fn names_that_cannot_be_are_refused() {
             "name = \"a.example.com\"\n[[record]]\nname = \"A.example.com.\"",
             "6:8: record[1].name: \"A.example.com.\" is configured twice",
         ),
+        (
+            "name = \"a.example.com\"\nzone_id = \"Z1\"\n[[record]]\nname = \"a.example.com\"\nzone = \"example.com\"",
+            "7:8: record[1].name: \"a.example.com\" is configured twice",
+        ),
+        (
+            "name = \"a.example.com\"\nzone_id = \"Z1\"\n[[record]]\nname = \"a.example.com\"\nprivate = true",
+            "7:8: record[1].name: \"a.example.com\" is configured twice",
+        ),
+        ("name = \"https://edge.example.com\"", "4:8: record[0].name: \"https://edge.example.com\" is a URL"),
+        ("name = \"185.12.64.1\"", "4:8: record[0].name: \"185.12.64.1\" is an IP address"),
+        ("name = \"b\u{fc}cher.example.com\"", "hint: write such labels in punycode: \"xn--"),
+        ("name = \"a b.{cluster}.example.com\"", "4:8: record[0].name: ' ' in \"a b.c.example.com\" cannot stand"),
     ] {
         let problems = Setup::new(&format!("cluster = \"c\"\n\n[[record]]\n{record}\n")).problems();
         assert!(problems.contains(said), "{record}\nexpected {said}\nsaid {problems}");
@@ -632,6 +721,8 @@ fn names_that_cannot_be_are_refused() {
     let text =
         "cluster = \"c\"\n[[record]]\nname = \"a.b\"\nzone_id = \"Z1\"\n[[record]]\nname = \"a.b\"\nzone_id = \"Z2\"\n";
     assert_eq!(Setup::new(text).config().records.len(), 2);
+    let text = text.replace("zone_id = \"Z1\"", "private = true").replace("zone_id = \"Z2\"", "zone = \"b.\"");
+    assert_eq!(Setup::new(&text).config().records.len(), 2);
 }
 
 #[test]
@@ -643,7 +734,7 @@ name = "{node}.nodes.{cluster}.example.com"
 zone = "example.com"
 [[record]]
 name = "node-7.nodes.home.example.com"
-zone = "example.com"
+zone_id = "Z0123456789ABC"
 "#;
     let setup = Setup::new(text);
     let config = setup.config();
@@ -792,7 +883,7 @@ routing = { policy = "geoproximity", coordinates = "50.11,8.68", bias = 10 }
 signals = { cordoned = { after = "1s" } }
 
 [[record]]
-name = "{node}.a\\100b.example.com"
+name = "{node}.a-b_c.example.com"
 zone = "example.com"
 private = true
 "#;

@@ -346,7 +346,13 @@ async fn what_is_no_socket_is_left_alone() {
     assert!(matches!(Server::bind(&path), Err(BindError::NotASocket(_))));
     assert_eq!(std::fs::read_to_string(&path).expect("the file"), "precious");
     let nowhere = directory.path().join("missing/control.sock");
-    assert!(matches!(Server::bind(&nowhere), Err(BindError::Io { .. })));
+    let error = Server::bind(&nowhere).expect_err("there is no directory");
+    assert!(matches!(&error, BindError::NoDirectory { directory, .. } if directory.ends_with("missing")), "{error}");
+    assert!(!error.to_string().contains(".lock"), "{error}");
+    let below_a_file = path.join("control.sock");
+    assert!(matches!(Server::bind(&below_a_file), Err(BindError::NoDirectory { .. })));
+    assert!(matches!(Server::bind(directory.path()), Err(BindError::IsADirectory(_))));
+    assert!(!directory.path().with_extension("lock").exists());
 }
 
 #[tokio::test]

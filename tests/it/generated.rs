@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -16,26 +17,99 @@ use serde_json::Value;
 
 #[test]
 fn generated_files_are_current() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = files();
+    let stale = renew(Path::new(env!("CARGO_MANIFEST_DIR")), &files());
+    assert!(stale.is_empty(), "these files were stale; look at what has become of them and commit:\n{stale:#?}");
+}
+
+/// Brings the files up to date and says which were not. A tree that cannot be written to is no reason
+/// to keep quiet about that.
+fn renew(root: &Path, files: &BTreeMap<PathBuf, String>) -> Vec<String> {
+    let told = |path: &Path, done: &str, result: io::Result<()>| match result {
+        Ok(()) => format!("{} ({done})", path.display()),
+        Err(error) => format!("{} (stale, and could not be {done}: {error})", path.display()),
+    };
     let mut stale: Vec<String> = Vec::new();
-    for (path, contents) in &files {
+    for (path, contents) in files {
         let file = root.join(path);
         if fs::read(&file).ok().as_deref() != Some(contents.as_bytes()) {
-            fs::create_dir_all(file.parent().expect("has a directory")).expect("directory");
-            fs::write(&file, contents).expect("written");
-            stale.push(path.display().to_string());
+            let directory = file.parent().expect("has a directory");
+            let written = fs::create_dir_all(directory).and_then(|()| fs::write(&file, contents));
+            stale.push(told(path, "rewritten", written));
         }
     }
     // A page of a command that is gone would be shipped for ever.
-    for entry in fs::read_dir(root.join("man")).expect("man") {
+    for entry in fs::read_dir(root.join("man")).into_iter().flatten() {
         let path = Path::new("man").join(entry.expect("entry").file_name());
         if !files.contains_key(&path) {
-            fs::remove_file(root.join(&path)).expect("removed");
-            stale.push(format!("{} (removed)", path.display()));
+            stale.push(told(&path, "removed", fs::remove_file(root.join(&path))));
         }
     }
-    assert!(stale.is_empty(), "these files were stale and have been rewritten; look at them and commit:\n{stale:#?}");
+    stale
+}
+
+#[test]
+fn a_stale_file_is_named_whether_or_not_it_can_be_rewritten() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let files =
+        BTreeMap::from([(PathBuf::from("man/x.1"), "new".to_owned()), (PathBuf::from("blocked/y"), "new".to_owned())]);
+    fs::create_dir(root.path().join("man")).expect("a directory");
+    fs::write(root.path().join("man/gone.1"), "old").expect("a file");
+    // Not even root can write below a file.
+    fs::write(root.path().join("blocked"), "").expect("a file");
+    let stale = renew(root.path(), &files);
+    let [blocked, written, gone] = stale.as_slice() else { panic!("{stale:?}") };
+    assert!(blocked.starts_with("blocked/y (stale, and could not be rewritten: "), "{blocked}");
+    assert_eq!((written.as_str(), gone.as_str()), ("man/x.1 (rewritten)", "man/gone.1 (removed)"));
+    assert_eq!(fs::read_to_string(root.path().join("man/x.1")).expect("written"), "new");
+    assert_eq!(renew(root.path(), &files).len(), 1);
+}
+
+/// Where a text shows a command to type, that is one: in quotation marks of any kind, after a prompt,
+/// or in a unit.
+#[test]
+fn every_command_that_is_named_exists() {
+    let known: BTreeSet<String> =
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = vec![root.join("README.md")];
+    let mut directories: Vec<PathBuf> = ["src", "man", "packaging"].map(|name| root.join(name)).into();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory") {
+            let path = entry.expect("entry").path();
+            match path.is_dir() {
+                // Made by clap, with sentences of its own.
+                true if path.ends_with("completions") => {}
+                true => directories.push(path),
+                false => texts.push(path),
+            }
+        }
+    }
+    let mut count = 0;
+    for path in texts {
+        let text = fs::read_to_string(&path).expect("text");
+        for word in commands(&text) {
+            assert!(known.contains(word), "{}: 'nodedns {word}' is not a command", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 30, "only {count} commands: the search has lost its way");
+}
+
+/// The words after the program's name where it stands for itself.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    const BEFORE: [&str; 7] = ["'", "`", "\"", "$ ", "\\*(Aq", "bin/", "sudo "];
+    text.match_indices("nodedns ").filter_map(|(at, name)| {
+        let is_shown = BEFORE.iter().any(|mark| text[..at].ends_with(mark));
+        let rest = &text[at + name.len()..];
+        let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len())];
+        (is_shown && word.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(word)
+    })
+}
+
+#[test]
+fn a_command_is_told_from_the_programs_name() {
+    let text = "run 'nodedns check', `nodedns status --watch` or\n$ nodedns run; a nodedns daemon\nnodedns is";
+    assert_eq!(commands(text).collect::<Vec<_>>(), ["check", "status", "run"]);
 }
 
 fn files() -> BTreeMap<PathBuf, String> {

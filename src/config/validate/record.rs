@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{DAY, Judge, number};
 use crate::config::path::Path;
 use crate::config::raw::{self, RawConfig, RawRecord, RawSignal, RecordType as RawType};
-use crate::config::{RecordTemplate, expand, routing};
+use crate::config::{ONE_FOR_EACH_NAME, RecordTemplate, expand, host_name, may_be_one_zone, routing};
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::policy::{RecordPolicy, Signal, SignalPolicy};
@@ -27,13 +27,14 @@ pub(super) fn records(raw: &RawConfig, judge: &mut Judge<'_>, cluster: &str) -> 
     for (index, table) in raw.record.iter().enumerate() {
         let path = path.index(index);
         let Some(record) = record(raw, table, &path, cluster, judge) else { continue };
-        if let Some(first) =
-            records.iter().find(|r| r.policy.zone == record.policy.zone && r.policy.name == record.policy.name)
+        if let Some(first) = records
+            .iter()
+            .find(|r| r.policy.name == record.policy.name && may_be_one_zone(&r.policy.zone, &record.policy.zone))
         {
             judge.advise(
                 &path.key("name"),
                 format!("{:?} is configured twice", record.name),
-                format!("it is already at {}; one [[record]] for each name of a zone", first.source),
+                format!("it is already at {}; {ONE_FOR_EACH_NAME}", first.source),
             );
         }
         records.push(record);
@@ -144,12 +145,12 @@ fn name(
         judge.complain(&path, format!("{template:?}: only {{node}} and {{cluster}} stand for something"));
         return None;
     }
-    let sample = match DnsName::parse(&text) {
+    let sample = match host_name::parse(&text) {
         Ok(sample) => sample,
-        Err(error) => {
+        Err(refused) => {
             // An invalid cluster makes an invalid name; once is enough.
             if !template.contains("{cluster}") || OwnerId::new(cluster, "n").is_ok() {
-                judge.complain(&path, error.to_string());
+                judge.report(&path, refused.message, refused.hint.map(str::to_owned));
             }
             return None;
         }
@@ -209,8 +210,8 @@ fn static_addresses(
                 format!("{text} belongs into a record of type {rtype}, which is not among this record's types"),
                 format!("add \"{rtype}\" to 'types', or remove the address"),
             );
-        } else if address.is_unspecified() || address.is_multicast() {
-            judge.complain(&path, format!("{text} is not an address of a host"));
+        } else if let Some(kind) = nobodys(address) {
+            judge.complain(&path, format!("{text} is not an address at which a host can be reached: {kind}"));
         } else if !addresses.insert(address) {
             judge.complain(&path, format!("{text} is there twice"));
         }
@@ -227,6 +228,23 @@ fn static_addresses(
         }
     }
     addresses
+}
+
+/// What makes an address one that no other host can reach, whatever the class of the record.
+fn nobodys(address: IpAddr) -> Option<&'static str> {
+    let address = address.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    [
+        (address.is_unspecified(), "it is unspecified"),
+        (address.is_multicast(), "it is multicast"),
+        (address.is_loopback(), "it is loopback"),
+        (link_local, "it is link-local"),
+    ]
+    .into_iter()
+    .find_map(|(holds, kind)| holds.then_some(kind))
 }
 
 fn health_check_id(table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> Option<String> {

@@ -86,7 +86,7 @@ impl Cause {
                 )
             }
             Cause::Transport(error) => format!(
-                "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run; 'nodedns check' tests the connection",
+                "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run (k3s, k3s-agent, rke2-server or rke2-agent); nodedns keeps trying",
                 root_cause(error)
             ),
             Cause::NoResourceVersion => {

@@ -1,5 +1,6 @@
 //! Starts a simulator on the command line.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -72,6 +73,12 @@ fn zone(text: &str) -> Result<(String, String), String> {
 }
 
 impl Arguments {
+    /// The id that two zones have.
+    fn repeated_id(&self) -> Option<&str> {
+        let mut ids = BTreeSet::new();
+        self.zones.iter().chain(&self.private_zones).map(|(_, id)| id.as_str()).find(|id| !ids.insert(*id))
+    }
+
     fn options(&self) -> Options {
         Options {
             geoproximity_duplicates: self.geoproximity_duplicates,
@@ -104,6 +111,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
+    if let Some(id) = arguments.repeated_id() {
+        return Err(format!("two hosted zones with the id {id}; give each --zone and --private-zone its own"));
+    }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -149,4 +159,21 @@ for example:
 
 SIGTERM and SIGINT end it."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_zone_has_its_own_id() {
+        let repeated = |args: &[&str]| {
+            let args = Arguments::try_parse_from(["route53-sim"].iter().chain(args)).expect("usage");
+            args.repeated_id().map(str::to_owned)
+        };
+        assert_eq!(repeated(&["--zone", "a.example=Z1", "--private-zone", "a.example=Z2"]), None);
+        let twice = ["--zone", "a.example=Z1", "--private-zone", "b.example=Z1"];
+        assert_eq!(repeated(&twice).as_deref(), Some("Z1"));
+        assert!(run(&Arguments::try_parse_from(["route53-sim"].iter().chain(&twice)).expect("usage")).is_err());
+    }
 }
