@@ -97,7 +97,7 @@ fn every_command_that_is_named_exists() {
 
 /// The words after the program's name where it stands for itself.
 fn commands(text: &str) -> impl Iterator<Item = &str> {
-    const BEFORE: [&str; 7] = ["'", "`", "\"", "$ ", "\\*(Aq", "bin/", "sudo "];
+    const BEFORE: [&str; 8] = ["(", "'", "`", "\"", "$ ", "\\*(Aq", "bin/", "sudo "];
     text.match_indices("nodedns ").filter_map(|(at, name)| {
         let is_shown = BEFORE.iter().any(|mark| text[..at].ends_with(mark));
         let rest = &text[at + name.len()..];

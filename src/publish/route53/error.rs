@@ -35,8 +35,8 @@ impl Request {
         match self {
             Request::Zones => "hint: set zone_id, which needs no look-up, or allow route53:ListHostedZonesByName",
             Request::List | Request::Change => {
-                "hint: allow the action on this hosted zone (nodedns iam-policy), and check the zone id: a zone of \
-                 another account is denied too, not missing"
+                "hint: allow the action on this hosted zone, and check the zone id: a zone of another account is \
+                 denied too, not missing"
             }
             Request::Status => "hint: allow route53:GetChange on arn:aws:route53:::change/*",
         }
