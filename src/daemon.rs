@@ -54,7 +54,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// to leave DNS.
 ///
 /// # Errors
-/// [`Problems`] for a bad configuration, before anything is touched. Otherwise only what makes the
+/// [`config::Problems`] for a bad configuration, before anything is touched. Otherwise only what makes the
 /// process useless: nothing that Route 53, Kubernetes or the network do.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let config = config::load(&options.sources)?.config;

@@ -2,7 +2,7 @@
 //!
 //! The doc comments are the manual: nodedns.toml(5), the commented example and the JSON schema are
 //! made from them. What the types cannot say (ranges, shapes, what goes with what) is checked in
-//! [`validate`](super::validate), where every mistake is found, not only the first.
+//! `validate`, where every mistake is found, not only the first.
 
 mod record;
 mod signals;
