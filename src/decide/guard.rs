@@ -94,6 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn what_no_batch_can_create_is_no_witness() {
+        let owner = OwnerId::new("home", "m").expect("valid");
+        let own = set("nodedns/v1/home/m");
+        let made = RecordSet { target: Target::TrafficPolicyInstance("tpi-1".into()), ..set("made") };
+        let pool: Pool = [own.clone(), made].into_iter().map(|set| (set.set_identifier.clone(), set)).collect();
+        let name = DnsName::parse("edge.example.com").expect("valid");
+        assert_eq!(withdrawal(&name, RecordType::A, &pool, &own, &owner, 1), Err(Reason::KeepMin(1)));
+    }
+
+    #[test]
     fn witnesses_are_siblings_first_and_then_whoever_follows() {
         let own = "nodedns/v1/home/m".to_owned();
         let witnessed = |others: &[&str], keep_min| {

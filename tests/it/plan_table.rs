@@ -155,6 +155,11 @@ fn what_else_is_at_the_name() {
             world::listing(vec![set(Routing::Geolocation(Origin::Country("DE".into())), Some(FOREIGN))]),
         ),
         (
+            "the same failover role",
+            wants(Routing::Failover(FailoverRole::Secondary)),
+            world::listing(vec![set(Routing::Failover(FailoverRole::Secondary), Some(FOREIGN))]),
+        ),
+        (
             "the other failover role",
             wants(Routing::Failover(FailoverRole::Secondary)),
             world::listing(vec![set(Routing::Failover(FailoverRole::Primary), Some(FOREIGN))]),
@@ -194,6 +199,19 @@ fn static_addresses_need_no_host_addresses() {
         RecordPolicy { static_addresses: BTreeSet::from([V4_OTHER.parse().expect("an address")]), ..a_record() };
     let plan = decide(record, Observed::Unknown, false, &Fitness::Fit, Observed::Known(&world::listing(vec![])));
     assert_eq!(describe(&plan).trim_end(), format!("publish  eligible                      UPSERT own {V4_OTHER}"));
+}
+
+#[test]
+fn a_health_check_goes_with_the_record_set() {
+    let record = RecordPolicy { health_check_id: Some("hc-1".into()), ..a_record() };
+    let snapshot = world::snapshot(&[V4]);
+    let plan = |listing: &Listing| {
+        decide(record.clone(), Observed::Known(&snapshot), false, &Fitness::Fit, Observed::Known(listing))
+    };
+    let published = plan(&world::listing(vec![])).changes[0].set.clone();
+    assert_eq!(published.health_check_id.as_deref(), Some("hc-1"));
+    assert!(plan(&world::listing(vec![(RecordType::A, published)])).in_sync);
+    assert!(!plan(&world::listing(vec![(RecordType::A, world::weighted(OWN, V4))])).in_sync);
 }
 
 #[test]
