@@ -80,12 +80,15 @@ pub struct KubernetesSettings {
     pub kubeconfig: Option<PathBuf>,
 }
 
-/// The `[route53]` table.
+/// The `[route53]` table: how to reach Route 53. What is not set here comes from where every AWS
+/// tool takes it: the environment, `~/.aws/config` and `~/.aws/credentials`, web identity,
+/// container and instance metadata, `AWS_ENDPOINT_URL_ROUTE_53`, `AWS_ENDPOINT_URL`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route53Settings {
     /// Another endpoint than AWS's own.
     pub endpoint_url: Option<String>,
-    /// The Region in which requests are signed; `None` is for the AWS environment to say.
+    /// The Region in which requests are signed. When neither this nor the environment nor the
+    /// profile has one: `us-east-1`, the one Region of Route 53's control plane outside China and GovCloud.
     pub region: Option<String>,
     /// The profile of the AWS configuration files, where the environment is not to decide.
     pub profile: Option<String>,
@@ -93,8 +96,24 @@ pub struct Route53Settings {
     pub requests_per_second: f64,
     /// How many requests may be made at once after a quiet time, at least 1.
     pub burst: u32,
-    /// How long one attempt of a request may take.
+    /// How long one request may take, from loading its credentials to the last byte of its answer.
     pub attempt_timeout: Duration,
+}
+
+impl Default for Route53Settings {
+    /// The defaults of the configuration file. The rate is half of what an account may sustain (10
+    /// requests per second, bursts of 50; Developer Guide, "Throttling of API requests"), so that
+    /// one process cannot starve the rest of its account.
+    fn default() -> Self {
+        Route53Settings {
+            endpoint_url: None,
+            region: None,
+            profile: None,
+            requests_per_second: 5.0,
+            burst: 20,
+            attempt_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// The `[log]` table.

@@ -17,7 +17,7 @@ use crate::decide::engine::Engine;
 use crate::decide::policy::Policy;
 use crate::publish::AnyProvider;
 use crate::publish::memory::MemoryProvider;
-use crate::publish::route53::{Route53, Settings};
+use crate::publish::route53::Route53;
 use crate::systemd::Notifier;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
 use crate::watch::{addresses, node};
@@ -102,13 +102,5 @@ pub(super) fn provider(config: &Config, dry_run: bool) -> AnyProvider {
     if dry_run {
         return AnyProvider::Memory(MemoryProvider::new());
     }
-    let settings = config.route53.clone();
-    AnyProvider::Route53(Route53::new(Settings {
-        endpoint_url: settings.endpoint_url,
-        region: settings.region,
-        profile: settings.profile,
-        requests_per_second: settings.requests_per_second,
-        burst: settings.burst,
-        attempt_timeout: settings.attempt_timeout,
-    }))
+    AnyProvider::Route53(Route53::new(config.route53.clone()))
 }

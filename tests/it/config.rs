@@ -89,6 +89,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((config.route53.endpoint_url.as_deref(), config.route53.profile.as_deref()), (None, None));
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (5.0, 20));
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
+    assert_eq!(config.route53, nodedns::config::Route53Settings::default());
     assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
 
     let policy = config.policy("node-1", true).expect("policy");

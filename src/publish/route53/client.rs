@@ -13,6 +13,8 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_route53::Client;
 
+use crate::config::Route53Settings as Settings;
+
 /// Where Route 53 signs requests in the `aws` partition; no other Region makes a difference there.
 const DEFAULT_REGION: &str = "us-east-1";
 
@@ -21,42 +23,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long loading credentials may take: an external process may itself talk to a service.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How to reach Route 53. What is not set here comes from where every AWS tool takes it: the
-/// environment, `~/.aws/config` and `~/.aws/credentials`, web identity, container and instance
-/// metadata, `AWS_ENDPOINT_URL_ROUTE_53`, `AWS_ENDPOINT_URL`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Another endpoint than the service's own.
-    pub endpoint_url: Option<String>,
-    /// The Region to sign for. When neither this nor the environment nor the profile has one:
-    /// `us-east-1`, the one Region of Route 53's control plane outside China and GovCloud.
-    pub region: Option<String>,
-    /// A profile of the shared configuration files.
-    pub profile: Option<String>,
-    /// Steady request rate of this process; see [`Limiter`](super::Limiter).
-    pub requests_per_second: f64,
-    /// Requests that may go at once after a quiet time.
-    pub burst: u32,
-    /// How long one request may take, from loading its credentials to the last byte of its answer.
-    pub attempt_timeout: Duration,
-}
-
-impl Default for Settings {
-    /// The service's own endpoint and the default credentials. The rate is half of what an account
-    /// may sustain (10 requests per second, bursts of 50; Developer Guide, "Throttling of API
-    /// requests"), so that one process cannot starve the rest of its account.
-    fn default() -> Self {
-        Settings {
-            endpoint_url: None,
-            region: None,
-            profile: None,
-            requests_per_second: 5.0,
-            burst: 10,
-            attempt_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Reads the AWS configuration and builds a client. Talks to nobody: credentials are loaded when
 /// the first request needs them, and their lack is that request's error. The last place where the

@@ -27,7 +27,7 @@ use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use crate::decide::record::{Change, Listing, ZoneRef};
 use crate::publish::{Provider, name_of, zone};
 
-pub use client::Settings;
+pub use crate::config::Route53Settings as Settings;
 pub use error::messages;
 pub use limiter::Limiter;
 
