@@ -43,6 +43,7 @@ use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::{Policy, RecordPolicy, Timing};
 use crate::decide::record::ZoneRef;
 use crate::decide::select::AddressRules;
+use crate::decide::selector::LabelSelector;
 
 /// Where the daemon's socket is when nothing says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/nodedns/nodedns.sock";
@@ -78,6 +79,8 @@ pub struct KubernetesSettings {
     pub enabled: Switch,
     /// The kubeconfig; `None` is to be found.
     pub kubeconfig: Option<PathBuf>,
+    /// Which Nodes are eligible.
+    pub node_selector: LabelSelector,
 }
 
 /// The `[route53]` table: how to reach Route 53. What is not set here comes from where every AWS
@@ -226,6 +229,13 @@ impl Config {
             return Err(Problems::from(problems));
         };
         Problems::check(problems)?;
-        Ok(Policy { owner, kubernetes, addresses: self.addresses.clone(), timing: self.timing, records })
+        Ok(Policy {
+            owner,
+            kubernetes,
+            node_selector: self.kubernetes.node_selector.clone(),
+            addresses: self.addresses.clone(),
+            timing: self.timing,
+            records,
+        })
     }
 }

@@ -18,6 +18,7 @@ use crate::config::{Config, KubernetesSettings, LogSettings, Route53Settings, Sp
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::Timing;
 use crate::decide::select::AddressRules;
+use crate::decide::selector::LabelSelector;
 
 /// The longest path of a unix socket: `sun_path` less its terminating zero, unix(7), and less the
 /// `.new` that the socket is called while it is made.
@@ -158,7 +159,7 @@ fn kubernetes(raw: &RawConfig, judge: &mut Judge<'_>) -> KubernetesSettings {
             Some(PathBuf::from(file))
         }
     };
-    KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig }
+    KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig, node_selector: LabelSelector::default() }
 }
 
 fn addresses(raw: &RawConfig, judge: &mut Judge<'_>) -> AddressRules {

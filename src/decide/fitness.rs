@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::node::{NodeState, Readiness};
+use crate::decide::drain::Drain;
+use crate::decide::node::{NodeObject, NodeState, Readiness};
 use crate::decide::observed::Observed;
-use crate::decide::policy::{Signal, SignalAction, SignalPolicy};
+use crate::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::reason::Reason;
+use crate::decide::selector::LabelSelector;
 use crate::decide::time::Moment;
 
 /// Whether the node is fit to be in DNS for one record.
@@ -28,6 +31,28 @@ pub struct NodeKnowledge {
     pub reported: bool,
 }
 
+/// Everything that a signal may be read off.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conditions {
+    /// What is known of the Node; `None` without Kubernetes.
+    pub node: Option<NodeKnowledge>,
+    /// What the probes have said; a missing one has not said anything yet.
+    pub probes: BTreeMap<Probe, ProbeOutcome>,
+    /// Whether the operator has drained the node.
+    pub drain: Observed<Option<Drain>>,
+    /// Whether the system is shutting down. Nothing ends that.
+    pub stopping: bool,
+}
+
+/// What of the policy decides how one record reads the signals.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The record.
+    pub record: &'a RecordPolicy,
+    /// Which Nodes are eligible.
+    pub node_selector: &'a LabelSelector,
+}
+
 /// One record's signals over time.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
@@ -36,38 +61,34 @@ pub struct Signals {
 
 impl Signals {
     /// Takes in what is known `now`.
-    pub fn update(&mut self, policies: &BTreeMap<Signal, SignalPolicy>, node: &NodeKnowledge, now: Moment) {
+    pub fn update(&mut self, rules: Rules<'_>, conditions: &Conditions, now: Moment) {
         for signal in Signal::ALL {
-            self.dampers.entry(signal).or_default().update(read(signal, node), policy_of(policies, signal), now);
+            let reading = read(signal, rules, conditions, now);
+            self.dampers.entry(signal).or_default().update(reading, policy_of(rules, signal), now);
         }
     }
 
     /// When time alone changes the outcome next.
-    pub fn deadline(&self, policies: &BTreeMap<Signal, SignalPolicy>) -> Option<Moment> {
-        self.dampers.iter().filter_map(|(signal, damper)| damper.deadline(policy_of(policies, *signal))).min()
+    pub fn deadline(&self, rules: Rules<'_>) -> Option<Moment> {
+        self.dampers.iter().filter_map(|(signal, damper)| damper.deadline(policy_of(rules, *signal))).min()
     }
 
     /// What the signals add up to.
-    pub fn fitness(&self, policies: &BTreeMap<Signal, SignalPolicy>, node: &NodeKnowledge) -> Fitness {
+    pub fn fitness(&self, rules: Rules<'_>, conditions: &Conditions, now: Moment) -> Fitness {
         let counting =
-            || Signal::ALL.into_iter().filter(|signal| policy_of(policies, *signal).action == SignalAction::Withdraw);
+            || Signal::ALL.into_iter().filter(|signal| policy_of(rules, *signal).action == SignalAction::Withdraw);
         let damper = |signal: Signal| self.dampers.get(&signal);
+        let is_known = |signal: &Signal| read(*signal, rules, conditions, now).is_known();
 
-        // What was true of the Node before it became unknown is no longer known, so it may not
-        // withdraw anything. That the API is unreachable is itself something we know.
-        let known = node.state.is_known();
-        for signal in counting().filter(|signal| known || *signal == Signal::ApiUnreachable) {
+        // What was true before it became unknown is no longer known, so it may not withdraw
+        // anything. That the API is unreachable is itself something we know.
+        for signal in counting().filter(is_known) {
             if let Some(reason) = damper(signal).and_then(|damper| damper.standing(signal)) {
                 return Fitness::Unfit(reason);
             }
         }
-        let asks = |signal: Signal| match signal {
-            Signal::NotReady | Signal::Cordoned => true,
-            // Until the watcher has said something, nobody knows whether the API can be reached.
-            Signal::ApiUnreachable => !node.reported,
-        };
-        if !known && counting().any(asks) {
-            return Fitness::Unknown(Reason::NodeUnknown);
+        if let Some(signal) = counting().find(|signal| !is_known(signal)) {
+            return Fitness::Unknown(ignorance(signal));
         }
         match counting().find(|signal| damper(*signal).is_some_and(Damper::is_undecided)) {
             Some(signal) => Fitness::Unknown(Reason::Pending(signal)),
@@ -76,25 +97,77 @@ impl Signals {
     }
 }
 
-fn policy_of(policies: &BTreeMap<Signal, SignalPolicy>, signal: Signal) -> SignalPolicy {
-    policies.get(&signal).copied().unwrap_or_else(|| signal.default_policy())
+fn policy_of(rules: Rules<'_>, signal: Signal) -> SignalPolicy {
+    rules.record.signals.get(&signal).copied().unwrap_or_else(|| signal.default_policy())
+}
+
+/// Why a signal cannot be told.
+fn ignorance(signal: Signal) -> Reason {
+    match signal {
+        Signal::Drained => Reason::DrainUnknown,
+        Signal::ProbeFailed => Reason::ProbeUnknown,
+        Signal::Stopping
+        | Signal::Deleting
+        | Signal::NotReady
+        | Signal::Cordoned
+        | Signal::Excluded
+        | Signal::Tainted
+        | Signal::ApiUnreachable => Reason::NodeUnknown,
+    }
 }
 
 /// The signal as it stands this moment: `Known(Some(why))` when it is up.
-fn read(signal: Signal, node: &NodeKnowledge) -> Observed<Option<Reason>> {
-    match (signal, &node.state) {
-        (Signal::ApiUnreachable, Observed::Unknown) if node.reported => Observed::Known(Some(Reason::ApiUnreachable)),
-        (_, Observed::Unknown) => Observed::Unknown,
-        (Signal::ApiUnreachable, Observed::Known(_)) => Observed::Known(None),
-        (Signal::NotReady, Observed::Known(NodeState::Absent)) => Observed::Known(Some(Reason::NodeAbsent)),
-        (Signal::NotReady, Observed::Known(NodeState::Present(node))) => Observed::Known(match &node.ready {
+fn read(signal: Signal, rules: Rules<'_>, conditions: &Conditions, now: Moment) -> Observed<Option<Reason>> {
+    match signal {
+        Signal::Stopping => Observed::Known(conditions.stopping.then_some(Reason::Stopping)),
+        Signal::Drained => match conditions.drain {
+            Observed::Unknown => Observed::Unknown,
+            Observed::Known(drain) => {
+                Observed::Known(drain.filter(|drain| drain.is_in_force(now)).map(|_| Reason::Drained))
+            }
+        },
+        Signal::ProbeFailed => match rules.record.probe.as_ref().map(|probe| conditions.probes.get(probe)) {
+            None => Observed::Known(None),
+            Some(None) => Observed::Unknown,
+            Some(Some(ProbeOutcome::Passing)) => Observed::Known(None),
+            Some(Some(ProbeOutcome::Failing(why))) => Observed::Known(Some(Reason::ProbeFailed(why.clone()))),
+        },
+        Signal::ApiUnreachable => match &conditions.node {
+            None => Observed::Known(None),
+            // Until the watcher has said something, nobody knows whether the API can be reached.
+            Some(node) if !node.reported => Observed::Unknown,
+            Some(node) => Observed::Known((!node.state.is_known()).then_some(Reason::ApiUnreachable)),
+        },
+        Signal::Deleting | Signal::NotReady | Signal::Cordoned | Signal::Excluded | Signal::Tainted => {
+            match &conditions.node {
+                None => Observed::Known(None),
+                Some(node) => match &node.state {
+                    Observed::Unknown => Observed::Unknown,
+                    Observed::Known(NodeState::Absent) => {
+                        Observed::Known((signal == Signal::NotReady).then_some(Reason::NodeAbsent))
+                    }
+                    Observed::Known(NodeState::Present(node)) => Observed::Known(of_the_node(signal, rules, node)),
+                },
+            }
+        }
+    }
+}
+
+/// Why the signal is up, by the Node object.
+fn of_the_node(signal: Signal, rules: Rules<'_>, node: &NodeObject) -> Option<Reason> {
+    match signal {
+        Signal::Deleting => node.deleting.then_some(Reason::Deleting),
+        Signal::NotReady => match &node.ready {
             Readiness::Ready => None,
             Readiness::NotReady(why) => Some(Reason::NotReady(why.clone())),
-        }),
-        (Signal::Cordoned, Observed::Known(NodeState::Absent)) => Observed::Known(None),
-        (Signal::Cordoned, Observed::Known(NodeState::Present(node))) => {
-            Observed::Known(node.unschedulable.then_some(Reason::Cordoned))
+        },
+        Signal::Cordoned => node.unschedulable.then_some(Reason::Cordoned),
+        Signal::Excluded => (!rules.node_selector.matches(&node.labels)).then_some(Reason::NotSelected),
+        Signal::Tainted => {
+            let taint = node.taints.iter().find(|(key, _)| rules.record.taint_keys.contains(key));
+            taint.map(|(key, _)| Reason::Tainted(key.clone()))
         }
+        Signal::Stopping | Signal::Drained | Signal::ProbeFailed | Signal::ApiUnreachable => None,
     }
 }
 
@@ -162,14 +235,23 @@ impl Damper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::node::NodeObject;
+    use crate::decide::name::DnsName;
+    use crate::decide::record::{RecordType, ZoneRef};
+    use crate::decide::routing::Routing;
+    use crate::decide::select::AddressClass;
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     fn at(seconds: u64) -> Moment {
         Moment::new(Duration::from_secs(seconds))
     }
 
-    fn node(ready: Readiness, unschedulable: bool) -> NodeKnowledge {
+    fn conditions(state: Observed<NodeState>, reported: bool) -> Conditions {
+        let node = Some(NodeKnowledge { state, reported });
+        Conditions { node, drain: Observed::Known(None), ..Conditions::default() }
+    }
+
+    fn node(ready: Readiness, unschedulable: bool) -> Conditions {
         let object = NodeObject {
             ready,
             unschedulable,
@@ -178,11 +260,29 @@ mod tests {
             annotations: BTreeMap::new(),
             taints: Vec::new(),
         };
-        NodeKnowledge { state: Observed::Known(NodeState::Present(object)), reported: true }
+        conditions(Observed::Known(NodeState::Present(object)), true)
     }
 
-    fn unreachable() -> NodeKnowledge {
-        NodeKnowledge { state: Observed::Unknown, reported: true }
+    fn unreachable() -> Conditions {
+        conditions(Observed::Unknown, true)
+    }
+
+    fn record(signals: &BTreeMap<Signal, SignalPolicy>) -> RecordPolicy {
+        RecordPolicy {
+            name: DnsName::parse("edge.example.com").expect("valid"),
+            zone: ZoneRef::Id("Z1".into()),
+            types: BTreeSet::from(RecordType::ALL),
+            class: AddressClass::Global,
+            all_addresses: false,
+            static_addresses: BTreeSet::new(),
+            ttl: 60,
+            keep_min: 1,
+            routing: Routing::Weighted(10),
+            probe: None,
+            taint_keys: BTreeSet::new(),
+            health_check_id: None,
+            signals: signals.clone(),
+        }
     }
 
     fn policies(
@@ -199,14 +299,21 @@ mod tests {
         BTreeMap::from([(signal, policy)])
     }
 
+    fn ignoring_the_node() -> BTreeMap<Signal, SignalPolicy> {
+        let of_the_node = Signal::ALL.into_iter().filter(|signal| signal.is_of_the_node());
+        of_the_node.flat_map(|signal| policies(signal, SignalAction::Ignore, 0, 0)).collect()
+    }
+
     /// Feeds readings at seconds and tells the fitness after each.
-    fn run(policies: &BTreeMap<Signal, SignalPolicy>, steps: &[(u64, NodeKnowledge)]) -> Vec<Fitness> {
+    fn run(policies: &BTreeMap<Signal, SignalPolicy>, steps: &[(u64, Conditions)]) -> Vec<Fitness> {
+        let (record, node_selector) = (record(policies), LabelSelector::default());
+        let rules = Rules { record: &record, node_selector: &node_selector };
         let mut signals = Signals::default();
         steps
             .iter()
-            .map(|(second, node)| {
-                signals.update(policies, node, at(*second));
-                signals.fitness(policies, node)
+            .map(|(second, conditions)| {
+                signals.update(rules, conditions, at(*second));
+                signals.fitness(rules, conditions, at(*second))
             })
             .collect()
     }
@@ -287,7 +394,7 @@ mod tests {
 
     #[test]
     fn an_unreachable_api_withdraws_only_when_told_to_and_only_once_it_has_failed() {
-        let never_reported = NodeKnowledge::default();
+        let never_reported = conditions(Observed::Unknown, false);
         let policies = policies(Signal::ApiUnreachable, SignalAction::Withdraw, 60, 10);
         assert_eq!(
             run(&policies, &[(0, never_reported), (100, unreachable()), (159, unreachable()), (160, unreachable())]),
@@ -302,8 +409,7 @@ mod tests {
 
     #[test]
     fn a_record_that_ignores_the_node_does_not_need_to_know_it() {
-        let mut ignoring = policies(Signal::NotReady, SignalAction::Ignore, 0, 0);
-        ignoring.extend(policies(Signal::Cordoned, SignalAction::Ignore, 0, 0));
+        let ignoring = ignoring_the_node();
         assert_eq!(
             run(&ignoring, &[(0, unreachable()), (1, node(Readiness::NotReady(None), true))]),
             [Fitness::Fit, Fitness::Fit]
@@ -312,13 +418,16 @@ mod tests {
 
     #[test]
     fn whether_the_api_can_be_reached_is_not_known_before_the_watcher_has_spoken() {
-        let mut only_reachability = policies(Signal::NotReady, SignalAction::Ignore, 0, 0);
-        only_reachability.extend(policies(Signal::Cordoned, SignalAction::Ignore, 0, 0));
+        let mut only_reachability = ignoring_the_node();
         only_reachability.extend(policies(Signal::ApiUnreachable, SignalAction::Withdraw, 0, 0));
         assert_eq!(
             run(
                 &only_reachability,
-                &[(0, NodeKnowledge::default()), (1, node(Readiness::NotReady(None), false)), (2, unreachable())]
+                &[
+                    (0, conditions(Observed::Unknown, false)),
+                    (1, node(Readiness::NotReady(None), false)),
+                    (2, unreachable())
+                ]
             ),
             [Fitness::Unknown(Reason::NodeUnknown), Fitness::Fit, Fitness::Unfit(Reason::ApiUnreachable)]
         );
@@ -338,17 +447,19 @@ mod tests {
 
     #[test]
     fn an_absent_node_is_not_ready() {
-        let absent = NodeKnowledge { state: Observed::Known(NodeState::Absent), reported: true };
+        let absent = conditions(Observed::Known(NodeState::Absent), true);
         assert_eq!(run(&BTreeMap::new(), &[(0, absent)]), [Fitness::Unfit(Reason::NodeAbsent)]);
     }
 
     #[test]
     fn the_deadline_is_when_time_alone_decides() {
-        let policies = policies(Signal::NotReady, SignalAction::Withdraw, 30, 10);
+        let record = record(&policies(Signal::NotReady, SignalAction::Withdraw, 30, 10));
+        let node_selector = LabelSelector::default();
+        let rules = Rules { record: &record, node_selector: &node_selector };
         let mut signals = Signals::default();
-        signals.update(&policies, &node(Readiness::Ready, false), at(0));
-        assert_eq!(signals.deadline(&policies), None);
-        signals.update(&policies, &node(Readiness::NotReady(None), false), at(7));
-        assert_eq!(signals.deadline(&policies), Some(at(37)));
+        signals.update(rules, &node(Readiness::Ready, false), at(0));
+        assert_eq!(signals.deadline(rules), None);
+        signals.update(rules, &node(Readiness::NotReady(None), false), at(7));
+        assert_eq!(signals.deadline(rules), Some(at(37)));
     }
 }

@@ -5,6 +5,7 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod drain;
 pub mod engine;
 pub mod fitness;
 pub mod guard;
@@ -15,6 +16,7 @@ pub mod owner;
 pub mod plan;
 pub mod policy;
 pub mod pool;
+pub mod probe;
 pub mod provider;
 pub mod random;
 pub mod reason;
@@ -23,4 +25,5 @@ pub mod registry;
 pub mod report;
 pub mod routing;
 pub mod select;
+pub mod selector;
 pub mod time;

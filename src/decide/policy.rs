@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
+use crate::decide::probe::Probe;
 use crate::decide::record::{RecordType, ZoneRef};
 use crate::decide::routing::Routing;
 use crate::decide::select::{AddressClass, AddressRules};
+use crate::decide::selector::LabelSelector;
 
 /// Everything the engine needs to be told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Policy {
     pub owner: OwnerId,
     /// Whether the Node object is watched. Without Kubernetes a host is eligible by its own signals alone.
     pub kubernetes: bool,
+    /// Only a Node whose labels match is eligible, see [`Signal::Excluded`].
+    pub node_selector: LabelSelector,
     /// Which of the host's addresses may be published at all.
     pub addresses: AddressRules,
     /// How long to wait for what.
@@ -57,6 +61,10 @@ pub struct RecordPolicy {
     pub keep_min: u32,
     /// The routing policy of the own record set.
     pub routing: Routing,
+    /// A check of what the node serves, for the signal [`Signal::ProbeFailed`].
+    pub probe: Option<Probe>,
+    /// The keys of the taints that count, for the signal [`Signal::Tainted`].
+    pub taint_keys: BTreeSet<String>,
     /// An existing health check to attach.
     pub health_check_id: Option<String>,
     /// What each signal does to this record.
@@ -66,23 +74,51 @@ pub struct RecordPolicy {
 /// Something that can make a node unfit to be in DNS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
+    /// The system is shutting down, which a restart of the service is not.
+    Stopping,
+    /// The operator has drained the node.
+    Drained,
+    /// The Node is being deleted (`metadata.deletionTimestamp`).
+    Deleting,
     /// The Node is absent, or its Ready condition is not `True`.
     NotReady,
     /// The Node is unschedulable.
     Cordoned,
+    /// A label or an annotation excludes the Node, or the configured selector does not match it.
+    Excluded,
+    /// The Node has one of the taints that count.
+    Tainted,
+    /// What the node serves does not answer.
+    ProbeFailed,
     /// The Kubernetes API cannot be reached, so the Node's state is unknown.
     ApiUnreachable,
 }
 
 impl Signal {
     /// All signals, the one that explains most first.
-    pub const ALL: [Signal; 3] = [Signal::NotReady, Signal::Cordoned, Signal::ApiUnreachable];
+    pub const ALL: [Signal; 9] = [
+        Signal::Stopping,
+        Signal::Drained,
+        Signal::Deleting,
+        Signal::NotReady,
+        Signal::Cordoned,
+        Signal::Excluded,
+        Signal::Tainted,
+        Signal::ProbeFailed,
+        Signal::ApiUnreachable,
+    ];
 
     /// The signal's key in the configuration file.
     pub fn as_str(self) -> &'static str {
         match self {
+            Signal::Stopping => "stopping",
+            Signal::Drained => "drained",
+            Signal::Deleting => "deleting",
             Signal::NotReady => "not_ready",
             Signal::Cordoned => "cordoned",
+            Signal::Excluded => "excluded",
+            Signal::Tainted => "tainted",
+            Signal::ProbeFailed => "probe",
             Signal::ApiUnreachable => "api_unreachable",
         }
     }
@@ -90,11 +126,31 @@ impl Signal {
     /// What the signal does when the configuration does not say.
     pub fn default_policy(self) -> SignalPolicy {
         let action = match self {
-            Signal::NotReady | Signal::Cordoned => SignalAction::Withdraw,
             // An outage of the control plane must not become an outage of the data plane.
             Signal::ApiUnreachable => SignalAction::Ignore,
+            Signal::Stopping
+            | Signal::Drained
+            | Signal::Deleting
+            | Signal::NotReady
+            | Signal::Cordoned
+            | Signal::Excluded
+            | Signal::Tainted
+            | Signal::ProbeFailed => SignalAction::Withdraw,
         };
-        SignalPolicy { action, after: Duration::ZERO, recover_after: Duration::from_secs(10) }
+        let recover_after = match self {
+            // Whoever resumes a node means now.
+            Signal::Drained => Duration::ZERO,
+            _ => Duration::from_secs(10),
+        };
+        SignalPolicy { action, after: Duration::ZERO, recover_after }
+    }
+
+    /// Whether it is read off the Node object, so that it cannot be told while the Node is unknown.
+    pub fn is_of_the_node(self) -> bool {
+        match self {
+            Signal::Deleting | Signal::NotReady | Signal::Cordoned | Signal::Excluded | Signal::Tainted => true,
+            Signal::Stopping | Signal::Drained | Signal::ProbeFailed | Signal::ApiUnreachable => false,
+        }
     }
 }
 

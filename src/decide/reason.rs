@@ -50,6 +50,10 @@ pub enum Reason {
     AddressesUnknown,
     /// The Node's state has not been read.
     NodeUnknown,
+    /// The probe has not said anything yet.
+    ProbeUnknown,
+    /// Whether the operator has drained the node could not be read.
+    DrainUnknown,
     /// What the pool holds has not been read.
     PoolUnknown,
     /// The signal was up when we first looked, but not yet for as long as its `after` asks.
@@ -63,6 +67,20 @@ pub enum Reason {
     NotReady(Option<String>),
     /// The Node is unschedulable.
     Cordoned,
+    /// The Node is being deleted.
+    Deleting,
+    /// The label or annotation that excludes the Node; its key.
+    Excluded(String),
+    /// The configured label selector does not match the Node.
+    NotSelected,
+    /// The Node has a taint that counts; its key.
+    Tainted(String),
+    /// What the node serves does not answer; what went wrong.
+    ProbeFailed(String),
+    /// The operator has drained the node.
+    Drained,
+    /// The system is shutting down.
+    Stopping,
     /// The Kubernetes API cannot be reached and the configuration says to withdraw then.
     ApiUnreachable,
     /// The signal is gone, but not yet for as long as `recover_after` asks.
@@ -100,12 +118,21 @@ impl Reason {
             Reason::Eligible => "eligible",
             Reason::AddressesUnknown => "addresses_unknown",
             Reason::NodeUnknown => "node_unknown",
+            Reason::ProbeUnknown => "probe_unknown",
+            Reason::DrainUnknown => "drain_unknown",
             Reason::PoolUnknown => "pool_unknown",
             Reason::Pending(_) => "pending",
             Reason::NoAddress => "no_address",
             Reason::NodeAbsent => "node_absent",
             Reason::NotReady(_) => "not_ready",
             Reason::Cordoned => "cordoned",
+            Reason::Deleting => "deleting",
+            Reason::Excluded(_) => "excluded",
+            Reason::NotSelected => "not_selected",
+            Reason::Tainted(_) => "tainted",
+            Reason::ProbeFailed(_) => "probe_failed",
+            Reason::Drained => "drained",
+            Reason::Stopping => "stopping",
             Reason::ApiUnreachable => "api_unreachable",
             Reason::Recovering(_) => "recovering",
             Reason::TypeNotConfigured => "type_not_configured",
@@ -134,12 +161,21 @@ impl Reason {
             Reason::Eligible
             | Reason::AddressesUnknown
             | Reason::NodeUnknown
+            | Reason::ProbeUnknown
+            | Reason::DrainUnknown
             | Reason::PoolUnknown
             | Reason::Pending(_)
             | Reason::NoAddress
             | Reason::NodeAbsent
             | Reason::NotReady(_)
             | Reason::Cordoned
+            | Reason::Deleting
+            | Reason::Excluded(_)
+            | Reason::NotSelected
+            | Reason::Tainted(_)
+            | Reason::ProbeFailed(_)
+            | Reason::Drained
+            | Reason::Stopping
             | Reason::ApiUnreachable
             | Reason::Recovering(_)
             | Reason::TypeNotConfigured
@@ -156,6 +192,13 @@ impl fmt::Display for Reason {
             Reason::Eligible => write!(f, "the node is fit to serve and has an address to publish"),
             Reason::AddressesUnknown => write!(f, "the host's addresses have not been read yet"),
             Reason::NodeUnknown => write!(f, "the Kubernetes API has not said how this node is"),
+            Reason::ProbeUnknown => write!(f, "the local probe has not said yet whether the node serves"),
+            Reason::DrainUnknown => {
+                write!(
+                    f,
+                    "whether the node is drained could not be read; 'nodedns drain' or 'nodedns resume' decides it"
+                )
+            }
             Reason::PoolUnknown => write!(f, "Route 53 has not said what the name holds"),
             Reason::Pending(signal) => {
                 write!(f, "'{}' is up, waiting until it has lasted for its after", signal.as_str())
@@ -165,6 +208,13 @@ impl fmt::Display for Reason {
             Reason::NotReady(None) => write!(f, "the node is not Ready"),
             Reason::NotReady(Some(why)) => write!(f, "the node is not Ready ({why})"),
             Reason::Cordoned => write!(f, "the node is cordoned"),
+            Reason::Deleting => write!(f, "the Node is being deleted"),
+            Reason::Excluded(key) => write!(f, "{key} on the Node excludes it"),
+            Reason::NotSelected => write!(f, "the Node's labels do not match kubernetes.label_selector"),
+            Reason::Tainted(key) => write!(f, "the Node has the taint {key}"),
+            Reason::ProbeFailed(why) => write!(f, "the local probe fails: {why}"),
+            Reason::Drained => write!(f, "the operator has drained the node; 'nodedns resume' ends that"),
+            Reason::Stopping => write!(f, "the system is shutting down"),
             Reason::ApiUnreachable => write!(f, "the Kubernetes API cannot be reached"),
             Reason::Recovering(signal) => {
                 write!(f, "'{}' has cleared, waiting until it has stayed so for its recover_after", signal.as_str())

@@ -50,11 +50,12 @@ impl Default for RawSignals {
 
 impl RawSignals {
     /// The entry of one signal.
-    pub fn get(&self, signal: Signal) -> &RawSignal {
+    pub fn get(&self, signal: Signal) -> Option<&RawSignal> {
         match signal {
-            Signal::NotReady => &self.not_ready,
-            Signal::Cordoned => &self.cordoned,
-            Signal::ApiUnreachable => &self.api_unreachable,
+            Signal::NotReady => Some(&self.not_ready),
+            Signal::Cordoned => Some(&self.cordoned),
+            Signal::ApiUnreachable => Some(&self.api_unreachable),
+            _ => None,
         }
     }
 
@@ -94,6 +95,7 @@ impl RawRecordSignals {
             Signal::NotReady => self.not_ready.as_ref(),
             Signal::Cordoned => self.cordoned.as_ref(),
             Signal::ApiUnreachable => self.api_unreachable.as_ref(),
+            _ => None,
         }
     }
 }

@@ -86,6 +86,8 @@ fn record(
             ttl,
             keep_min,
             routing: routing?,
+            probe: None,
+            taint_keys: BTreeSet::new(),
             health_check_id,
             signals,
         },
@@ -263,7 +265,7 @@ fn health_check_id(table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> Opt
 fn signals(raw: &RawConfig, table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> BTreeMap<Signal, SignalPolicy> {
     let mut signals = BTreeMap::new();
     for signal in Signal::ALL {
-        let global = raw.signals.get(signal);
+        let Some(global) = raw.signals.get(signal) else { continue };
         bounded(global, &Path::default().key("signals").key(signal.as_str()), judge);
         let entry = match table.signals.get(signal) {
             Some(own) => {

@@ -19,15 +19,17 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
+use crate::decide::drain::Drain;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::confirm::Confirmations;
 use crate::decide::engine::name::{NameState, Request, TypeState};
-use crate::decide::fitness::{Fitness, NodeKnowledge};
+use crate::decide::fitness::{Conditions, NodeKnowledge, Rules};
 use crate::decide::name::DnsName;
 use crate::decide::node::NodeState;
 use crate::decide::observed::Observed;
 use crate::decide::plan::{self, TypePlan, World};
 use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
 use crate::decide::random::Random;
 use crate::decide::reason::Reason;
@@ -52,6 +54,12 @@ pub enum Event {
     Addresses(Observed<Snapshot>),
     /// The Node's state has changed, or is no longer known.
     Node(Observed<NodeState>),
+    /// A probe has something else to say than before.
+    Probe(Probe, Observed<ProbeOutcome>),
+    /// The operator has drained or resumed the node, or whether that is so could not be read.
+    Drain(Observed<Option<Drain>>),
+    /// The system is shutting down.
+    Stopping,
     /// The answer to [`Effect::List`].
     Listed(Target, Result<Listing, ProviderError>),
     /// The answer to [`Effect::Apply`].
@@ -84,7 +92,7 @@ pub struct Engine {
     policy: Policy,
     random: Random,
     addresses: Addresses,
-    node: NodeKnowledge,
+    conditions: Conditions,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
@@ -93,13 +101,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that knows nothing yet and wants to read everything.
+    /// An engine that knows nothing yet and wants to read everything. Nothing is drained until
+    /// [`Event::Drain`] says so.
     pub fn new(policy: Policy, seed: u64, now: Moment) -> Self {
         let mut engine = Engine {
             policy,
             random: Random::new(seed),
             addresses: Addresses::new(now),
-            node: NodeKnowledge::default(),
+            conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
@@ -124,7 +133,19 @@ impl Engine {
                 self.addresses.read(snapshot);
                 self.count_absences(1);
             }
-            Event::Node(state) => self.node = NodeKnowledge { state, reported: true },
+            Event::Node(state) => {
+                if let Some(node) = &mut self.conditions.node {
+                    *node = NodeKnowledge { state, reported: true };
+                }
+            }
+            Event::Probe(probe, Observed::Known(outcome)) => {
+                self.conditions.probes.insert(probe, outcome);
+            }
+            Event::Probe(probe, Observed::Unknown) => {
+                self.conditions.probes.remove(&probe);
+            }
+            Event::Drain(drain) => self.conditions.drain = drain,
+            Event::Stopping => self.conditions.stopping = true,
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
                 self.listed(&target, result, now);
@@ -141,6 +162,7 @@ impl Engine {
 
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
+        self.end_drain(now);
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
@@ -156,6 +178,7 @@ impl Engine {
     /// When there is something to do though nothing happens. Later than the last `poll` that returned `None`.
     pub fn deadline(&self) -> Option<Moment> {
         [
+            self.drained_until(),
             self.signal_deadline(),
             self.addresses.deadline(),
             self.applicable().map(|(at, _, _)| at).min(),
@@ -184,10 +207,14 @@ impl Engine {
 
     /// The Node's state as last read.
     pub fn node(&self) -> Observed<&NodeState> {
-        as_ref(&self.node.state)
+        self.conditions.node.as_ref().map_or(Observed::Unknown, |node| as_ref(&node.state))
     }
 
     fn adopt_names(&mut self, now: Moment) {
+        self.conditions.node = match self.policy.kubernetes {
+            true => Some(self.conditions.node.take().unwrap_or_default()),
+            false => None,
+        };
         let targets: BTreeSet<Target> = self.policy.records.iter().map(target_of).collect();
         for (target, name) in self.names.extract_if(.., |target, _| !targets.contains(target)) {
             self.leaving.extend(name.in_flight.map(|request| (target.clone(), request)));
@@ -222,9 +249,9 @@ impl Engine {
         for record in &self.policy.records {
             let target = target_of(record);
             let Some(name) = self.names.get_mut(&target) else { continue };
-            name.signals.update(&record.signals, &self.node, now);
-            let fitness =
-                if self.policy.kubernetes { name.signals.fitness(&record.signals, &self.node) } else { Fitness::Fit };
+            let rules = Rules { record, node_selector: &self.policy.node_selector };
+            name.signals.update(rules, &self.conditions, now);
+            let fitness = name.signals.fitness(rules, &self.conditions, now);
             let confirmed = |(rtype, state): (&RecordType, &TypeState)| (state.absent_readings >= 2).then_some(*rtype);
             let absence_confirmed = name.types.iter().filter_map(confirmed).collect();
             let world = World {
@@ -275,8 +302,22 @@ impl Engine {
         }
     }
 
+    fn drained_until(&self) -> Option<Moment> {
+        self.conditions.drain.known()?.as_ref()?.until
+    }
+
+    fn end_drain(&mut self, now: Moment) {
+        if self.drained_until().is_some_and(|until| until <= now) {
+            self.conditions.drain = Observed::Known(None);
+            self.refresh(None, now);
+        }
+    }
+
     fn signal_deadline(&self) -> Option<Moment> {
-        let deadline = |record: &RecordPolicy| self.names.get(&target_of(record))?.signals.deadline(&record.signals);
+        let node_selector = &self.policy.node_selector;
+        let deadline = |record: &RecordPolicy| {
+            self.names.get(&target_of(record))?.signals.deadline(Rules { record, node_selector })
+        };
         self.policy.records.iter().filter_map(deadline).min()
     }
 

@@ -12,6 +12,7 @@ use nodedns::decide::policy::{Policy, RecordPolicy, Timing};
 use nodedns::decide::record::{Listing, RecordSet, RecordType, Target, Value, ZoneRef};
 use nodedns::decide::routing::Routing;
 use nodedns::decide::select::{AddressClass, AddressRules};
+use nodedns::decide::selector::LabelSelector;
 
 pub(crate) const OWN: &str = "nodedns/v1/home/n1";
 pub(crate) const SIBLING: &str = "nodedns/v1/home/n2";
@@ -65,6 +66,8 @@ pub(crate) fn record(name_text: &str, zone: &str) -> RecordPolicy {
         ttl: 60,
         keep_min: 1,
         routing: Routing::Weighted(10),
+        probe: None,
+        taint_keys: BTreeSet::new(),
         health_check_id: None,
         signals: BTreeMap::new(),
     }
@@ -75,6 +78,7 @@ pub(crate) fn policy(records: Vec<RecordPolicy>) -> Policy {
     Policy {
         owner: OwnerId::new("home", "n1").expect("an owner"),
         kubernetes: true,
+        node_selector: LabelSelector::default(),
         addresses: AddressRules {
             include_interfaces: vec!["*".into()],
             exclude_interfaces: Vec::new(),
