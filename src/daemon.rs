@@ -5,11 +5,13 @@
 //! error that ends the process, never silence. The watchdog is fed from the loop itself, so a stuck
 //! loop is restarted.
 
+mod effects;
 mod identity;
 mod log;
 mod reload;
 mod setup;
 mod signals;
+mod tell;
 mod view;
 
 use std::sync::Arc;
@@ -22,8 +24,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::config::{self, Config, LogFormat, Sources};
 use crate::control::protocol::Status;
-use crate::decide::engine::{Effect, Engine, Event};
-use crate::publish::{AnyProvider, Provider};
+use crate::decide::engine::{Engine, Event};
+use crate::publish::AnyProvider;
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
 use crate::watch::addresses::AddressEvent;
@@ -129,35 +131,6 @@ impl Daemon {
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) {
-        let provider = self.provider.clone();
-        match effect {
-            Effect::ReadAddresses => {
-                if self.address_requests.send(()).is_err() {
-                    tracing::debug!("the watcher of the addresses is gone");
-                }
-            }
-            Effect::List(target) => {
-                self.reads.spawn(async move {
-                    let result = provider.list(&target.zone, &target.name).await;
-                    Event::Listed(target, result)
-                });
-            }
-            Effect::Apply(target, changes) => {
-                self.writes.spawn(async move {
-                    let result = provider.apply(&target.zone, &changes).await;
-                    Event::Applied(target, result)
-                });
-            }
-            Effect::ChangeStatus(id) => {
-                self.reads.spawn(async move {
-                    let result = provider.change_status(&id).await;
-                    Event::ChangeStatus(id, result)
-                });
-            }
-        }
-    }
-
     fn addresses(&mut self, event: AddressEvent) {
         let event = match event {
             AddressEvent::Changed => Event::AddressesChanged,
@@ -169,43 +142,6 @@ impl Daemon {
     fn node(&mut self, event: NodeEvent) {
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
-    }
-
-    /// Tells everyone who wants to know: the log, the control socket, the service manager.
-    fn tell(&mut self) {
-        for notice in self.engine.take_notices() {
-            log::notice(&notice);
-        }
-        self.publish_status();
-        let line = view::summary(&self.status.borrow());
-        if self.is_ready {
-            self.notifier.status(&line);
-        } else if self.engine.addresses().is_known() {
-            self.is_ready = true;
-            self.notifier.ready(&line);
-        }
-    }
-
-    fn publish_status(&mut self) {
-        let status = self.view.status(&self.engine);
-        if **self.status.borrow() != status {
-            if let Some(on_status) = &mut self.options.on_status {
-                on_status(&status);
-            }
-            self.status.send_replace(Arc::new(status));
-        }
-    }
-
-    /// A host that was no part of a cluster at start may have become one: looked for as often as
-    /// the pools are read.
-    fn look_for_kubernetes(&mut self) {
-        let overtaken = self.identity.overtaken(&self.config);
-        if let Some(why) = overtaken.as_ref().filter(|_| self.view.kubernetes.error.is_none()) {
-            tracing::warn!("{why}");
-        }
-        if self.identity.node_watch().is_none() {
-            self.view.kubernetes.error = overtaken;
-        }
     }
 
     /// Only what writes is waited for: a reading that is cut short leaves nothing behind.

@@ -1,0 +1,36 @@
+//! What the engine wants done, as tasks that only send back what came of it.
+
+use crate::daemon::Daemon;
+use crate::decide::engine::{Effect, Event};
+use crate::publish::Provider;
+
+impl Daemon {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        let provider = self.provider.clone();
+        match effect {
+            Effect::ReadAddresses => {
+                if self.address_requests.send(()).is_err() {
+                    tracing::debug!("the watcher of the addresses is gone");
+                }
+            }
+            Effect::List(target) => {
+                self.reads.spawn(async move {
+                    let result = provider.list(&target.zone, &target.name).await;
+                    Event::Listed(target, result)
+                });
+            }
+            Effect::Apply(target, changes) => {
+                self.writes.spawn(async move {
+                    let result = provider.apply(&target.zone, &changes).await;
+                    Event::Applied(target, result)
+                });
+            }
+            Effect::ChangeStatus(id) => {
+                self.reads.spawn(async move {
+                    let result = provider.change_status(&id).await;
+                    Event::ChangeStatus(id, result)
+                });
+            }
+        }
+    }
+}
