@@ -2,6 +2,7 @@
 //! rules wherever they can be applied offline.
 
 mod record;
+mod survivors;
 
 use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -40,6 +41,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
+        survivors: survivors::survivors(raw, &mut judge),
         records: record::records(raw, &mut judge, &cluster),
         cluster,
     };

@@ -45,6 +45,15 @@ impl Daemon {
             });
         }
 
+        let (cluster_readers, readers) = mpsc::unbounded_channel();
+        let (events, cluster_events) = mpsc::unbounded_channel();
+        if let Some(settings) = identity.node_watch().filter(|_| config.survivors.is_some()) {
+            watchers.spawn(async move {
+                node::watch_cluster(settings, readers, events).await;
+                "the watcher of the cluster's nodes"
+            });
+        }
+
         let view = View::new(&identity, &config, options.dry_run, now);
         let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
         match Server::bind(&config.socket) {
@@ -79,6 +88,8 @@ impl Daemon {
             address_requests,
             address_events,
             node_events,
+            cluster_readers,
+            cluster_events,
             view,
             status,
             notifier: Notifier::default(),

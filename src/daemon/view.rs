@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
-use crate::control::protocol::{Intent, KubernetesStatus, Status};
+use crate::control::protocol::{Intent, KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
 use crate::control::translate::{self, WallTime};
 use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
@@ -23,6 +23,8 @@ pub(super) struct View {
     pub(super) reload_refused: Option<String>,
     /// How the Node's state is known, as last told.
     pub(super) kubernetes: NodeDetail,
+    /// The same for the other nodes.
+    pub(super) cluster: NodeDetail,
     time: std::cell::Cell<WallTime>,
 }
 
@@ -40,6 +42,7 @@ impl View {
             classes: classes(config),
             reload_refused: None,
             kubernetes: NodeDetail::default(),
+            cluster: NodeDetail::default(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
     }
@@ -59,8 +62,23 @@ impl View {
             }
         }
         let status = translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time);
-        let healthy = status.healthy && self.reload_refused.is_none();
-        Status { healthy, reload_refused: self.reload_refused.clone(), ..status }
+        let survivors = status.survivors.map(|survivors| self.explain(survivors));
+        // Whoever has asked for survivors is not to rely on one that sees nothing.
+        let sees = survivors.as_ref().is_none_or(|survivors| survivors.state != SurvivorsState::Unknown);
+        let healthy = status.healthy && self.reload_refused.is_none() && sees;
+        Status { healthy, reload_refused: self.reload_refused.clone(), survivors, ..status }
+    }
+
+    /// Why the list of nodes is not known.
+    fn explain(&self, survivors: SurvivorsStatus) -> SurvivorsStatus {
+        let why = match &self.cluster.error {
+            _ if !self.watches_node => Some("this host has no kubeconfig, so nothing tells which nodes are dead"),
+            error => error.as_deref(),
+        };
+        match why.filter(|_| survivors.state == SurvivorsState::Unknown) {
+            Some(why) => SurvivorsStatus { explanation: why.to_owned(), ..survivors },
+            None => survivors,
+        }
     }
 
     fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {

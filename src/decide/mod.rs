@@ -26,4 +26,5 @@ pub mod report;
 pub mod routing;
 pub mod select;
 pub mod selector;
+pub mod survivors;
 pub mod time;

@@ -7,12 +7,14 @@
 //! In flight at any moment: one reading of the addresses, one request per name, one change batch
 //! per zone (Route 53 works on one per zone anyway).
 
+mod absence;
 mod addresses;
 mod answers;
 mod confirm;
 mod name;
 mod notice;
 mod report;
+mod survivors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +22,14 @@ pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
 use crate::decide::drain::Drain;
+use crate::decide::engine::absence::Absence;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::confirm::Confirmations;
 use crate::decide::engine::name::{NameState, Request, TypeState};
+use crate::decide::engine::survivors::Survivors;
 use crate::decide::fitness::{Conditions, NodeKnowledge, Rules};
 use crate::decide::name::DnsName;
-use crate::decide::node::NodeState;
+use crate::decide::node::{Cluster, NodeState};
 use crate::decide::observed::Observed;
 use crate::decide::plan::{self, TypePlan, World};
 use crate::decide::policy::{Policy, RecordPolicy};
@@ -60,6 +64,10 @@ pub enum Event {
     Drain(Observed<Option<Drain>>),
     /// The system is shutting down.
     Stopping,
+    /// The cluster's nodes have changed, or are no longer known.
+    Cluster(Observed<Cluster>),
+    /// The answer to [`Effect::ReadCluster`].
+    ClusterRead(Observed<Cluster>),
     /// The answer to [`Effect::List`].
     Listed(Target, Result<Listing, ProviderError>),
     /// The answer to [`Effect::Apply`].
@@ -75,6 +83,8 @@ pub enum Event {
 pub enum Effect {
     /// Read the host's links and addresses whole.
     ReadAddresses,
+    /// Read the cluster's nodes whole, from the API server and not from what a watch has told.
+    ReadCluster,
     /// Read everything at a name.
     List(Target),
     /// Apply one batch at a name.
@@ -93,6 +103,8 @@ pub struct Engine {
     random: Random,
     addresses: Addresses,
     conditions: Conditions,
+    absence: Absence,
+    survivors: Survivors,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
@@ -109,6 +121,8 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
+            absence: Absence::default(),
+            survivors: Survivors::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
@@ -134,6 +148,8 @@ impl Engine {
                 self.count_absences(1);
             }
             Event::Node(state) => {
+                self.absence.update(&state, now);
+                self.look_again(now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
                 }
@@ -146,10 +162,15 @@ impl Engine {
             }
             Event::Drain(drain) => self.conditions.drain = drain,
             Event::Stopping => self.conditions.stopping = true,
+            Event::Cluster(cluster) => return self.cluster_changed(cluster, now),
+            Event::ClusterRead(cluster) => return self.cluster_read(&cluster, now),
             Event::Listed(target, result) => {
-                looked = result.is_ok().then(|| target.clone());
+                let is_listed = result.is_ok();
+                looked = is_listed.then(|| target.clone());
                 self.listed(&target, result, now);
+                self.surveyed(&target, is_listed, now);
             }
+            Event::Applied(target, result) if self.is_removing(&target) => self.removed(&target, result, now),
             Event::Applied(target, result) => self.applied(&target, result, now),
             Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
             Event::Recheck => {
@@ -166,13 +187,15 @@ impl Engine {
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
+        self.look_again(now);
         if self.addresses.begin(now) {
             return Some(Effect::ReadAddresses);
         }
         if let Some(effect) = self.begin_apply(now) {
             return Some(effect);
         }
-        self.begin_list(now).or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
+        let effect = self.begin_list(now).or_else(|| self.begin_survivors(now));
+        effect.or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
     }
 
     /// When there is something to do though nothing happens. Later than the last `poll` that returned `None`.
@@ -184,6 +207,8 @@ impl Engine {
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
+            self.absence.deadline(),
+            self.survivors_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -224,6 +249,7 @@ impl Engine {
             let in_flight = self.leaving.remove(&target);
             self.names.entry(target).or_insert_with(|| NameState::new(in_flight, now));
         }
+        self.survivors.keep(&self.names);
         self.count_absences(0);
         self.refresh(None, now);
     }
@@ -321,14 +347,26 @@ impl Engine {
         self.policy.records.iter().filter_map(deadline).min()
     }
 
+    /// The node may have been taken for dead: what is remembered of the names is not to be trusted.
+    fn look_again(&mut self, now: Moment) {
+        if self.absence.begin(now) {
+            self.names.values_mut().for_each(NameState::recheck);
+        }
+    }
+
+    /// The zones that are working on a batch.
+    fn busy(&self) -> BTreeSet<&ZoneRef> {
+        let in_flight = self.names.iter().filter_map(|(target, name)| Some((target, name.in_flight.as_ref()?)));
+        in_flight
+            .chain(&self.leaving)
+            .filter(|(_, request)| matches!(request, Request::Apply { .. } | Request::Remove(_)))
+            .map(|(target, _)| &target.zone)
+            .collect()
+    }
+
     /// When each name's batch may go, in zones that are not working on one.
     fn applicable(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Target)> {
-        let in_flight = self.names.iter().filter_map(|(target, name)| Some((target, name.in_flight.as_ref()?)));
-        let busy: BTreeSet<&ZoneRef> = in_flight
-            .chain(&self.leaving)
-            .filter(|(_, request)| matches!(request, Request::Apply { .. }))
-            .map(|(target, _)| &target.zone)
-            .collect();
+        let busy = self.busy();
         self.names
             .iter()
             .filter(move |(target, _)| !busy.contains(&target.zone))

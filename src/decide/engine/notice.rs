@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::decide::engine::Target;
+use crate::decide::owner::SetIdentifier;
 use crate::decide::provider::{ChangeId, ProviderError};
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, RecordType};
+use crate::decide::survivors::Outlook;
 
 /// Something that happened in the engine and that a log should show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub enum Notice {
     Failed {
         /// The name and its zone.
         target: Target,
-        /// What was tried: `list`, `change` or `change status`.
+        /// What was tried: `list`, `change`, `change status` or `removal of dead nodes`.
         operation: &'static str,
         /// What went wrong.
         error: ProviderError,
@@ -81,6 +83,32 @@ pub enum Notice {
         target: Target,
         /// How many tries had failed.
         failures: u32,
+    },
+    /// Whether dead siblings may be removed has changed, or why not.
+    Survivors(Outlook),
+    /// A record set of a dead sibling was removed.
+    Removed {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// The set identifier of what was removed.
+        set_identifier: SetIdentifier,
+        /// The addresses that it held.
+        addresses: Vec<IpAddr>,
+        /// How long its node had been seen as not Ready or gone.
+        down_for: Duration,
+        /// The change's id.
+        id: ChangeId,
+    },
+    /// Record sets of dead siblings stay, as too few others are left.
+    DeadKept {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// Why.
+        reason: Reason,
     },
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {

@@ -220,6 +220,7 @@ impl World {
                         if self.netlink_works { Observed::Known(self.host.clone()) } else { Observed::Unknown };
                     self.answer(Duration::from_millis(1), Event::Addresses(snapshot));
                 }
+                Effect::ReadCluster => panic!("no policy of this world asks for survivors"),
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
                 Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
