@@ -75,6 +75,8 @@ mod tests {
     use crate::decide::node::NodeObject;
     use std::collections::BTreeMap;
 
+    const NEVER: [u64; 0] = [];
+
     fn at(seconds: u64) -> Moment {
         Moment::new(Duration::from_secs(seconds))
     }
@@ -109,8 +111,8 @@ mod tests {
     #[test]
     fn a_start_and_a_short_outage_are_no_absence() {
         let ready = || node(Readiness::Ready);
-        assert_eq!(looks(&[(0, ready())], 100), []);
-        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (24, ready())], 100), []);
+        assert_eq!(looks(&[(0, ready())], 100), NEVER);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (24, ready())], 100), NEVER);
     }
 
     #[test]

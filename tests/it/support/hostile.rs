@@ -349,7 +349,7 @@ pub(crate) fn target(zone: &str, text: &str) -> Target {
     Target { zone: nodedns::decide::record::ZoneRef::Id(zone.into()), name: name(text) }
 }
 
-fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
+pub(crate) fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
     let present = listing.pool(change.rtype).and_then(|pool| pool.get(&change.set.set_identifier));
     match (change.action, present) {
         (Action::Create, Some(_)) | (Action::Delete, None) => Err(()),
@@ -358,6 +358,6 @@ fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
     }
 }
 
-fn error(kind: ErrorKind) -> ProviderError {
+pub(crate) fn error(kind: ErrorKind) -> ProviderError {
     ProviderError { kind, code: None, message: "planted".into() }
 }
