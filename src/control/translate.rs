@@ -6,12 +6,13 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, RecordStatus, Routing,
-    Status,
+    self, AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, ProbeStatus,
+    RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
 use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::provider;
 use crate::decide::reason;
 use crate::decide::record::RecordType;
@@ -90,6 +91,7 @@ pub fn status(
         records,
         addresses,
         kubernetes,
+        probes: Vec::new(),
     }
 }
 
@@ -186,6 +188,16 @@ impl From<&routing::Routing> for Routing {
             routing::Routing::Cidr { collection_id, location_name } => Routing::Cidr { collection_id, location_name },
         }
     }
+}
+
+/// One probe: what it has said last, and since when that has been its outcome.
+pub fn probe(probe: &Probe, said: Option<&(ProbeOutcome, Moment)>, time: WallTime) -> ProbeStatus {
+    let (outcome, error) = match said.map(|(outcome, _)| outcome) {
+        None => (protocol::ProbeOutcome::Unknown, None),
+        Some(ProbeOutcome::Passing) => (protocol::ProbeOutcome::Passing, None),
+        Some(ProbeOutcome::Failing(error)) => (protocol::ProbeOutcome::Failing, Some(error.clone())),
+    };
+    ProbeStatus { check: probe.check.to_string(), outcome, since: said.map(|(_, since)| time.at(*since)), error }
 }
 
 fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
