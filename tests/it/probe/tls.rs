@@ -112,7 +112,11 @@ async fn a_handshake_that_breaks_off_or_takes_for_ever_is_told_as_such() {
     .await;
     let why = failure(ProbeCheck::Http(https(server.address))).await;
     assert_eq!(why, "closed the connection before it had answered");
-    let server = Server::start(|_stream| std::future::pending()).await;
+    let server = Server::start(|stream| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
     let why = failure_within(ProbeCheck::Http(https(server.address)), Duration::from_millis(300)).await;
     assert_eq!(why, "did not finish the TLS handshake within 0.3 s");
 }
