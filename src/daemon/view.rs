@@ -72,14 +72,15 @@ impl View {
                 addresses.extend(translate::addresses(&assessments, *class));
             }
         }
-        let status = translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time);
+        let status =
+            translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
         let healthy = status.healthy && self.reload_refused.is_none();
         let wanted = probe::wanted(engine.policy());
         let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
         Status { healthy, reload_refused: self.reload_refused.clone(), probes, ..status }
     }
 
-    fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {
+    fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {
         if !self.watches_node {
             return KubernetesStatus { error: self.kubernetes.error.clone(), ..KubernetesStatus::disabled() };
         }
@@ -94,7 +95,8 @@ impl View {
             error: detail.error.clone(),
             last_contact: detail.last_contact,
             ..KubernetesStatus::disabled()
-        };
+        }
+        .with_annotations(engine.annotations(), time);
         match engine.node() {
             Observed::Unknown => status.with_node(&Observed::Unknown),
             Observed::Known(state) => status.with_node(&Observed::Known(state.clone())),

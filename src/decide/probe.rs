@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use crate::decide::policy::{Policy, Signal, SignalAction};
 
+/// [`Probe::interval`] when the configuration does not say.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// [`Probe::timeout`] when the configuration does not say.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+/// [`Probe::failures`] when the configuration does not say.
+pub const DEFAULT_FAILURES: u32 = 3;
+
 /// A check of what the node serves, made again and again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Probe {

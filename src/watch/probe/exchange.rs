@@ -1,6 +1,7 @@
 //! One request over a connection that is there.
 
 use std::future::poll_fn;
+use std::net::Ipv6Addr;
 use std::pin::Pin;
 
 use http::header::{CONNECTION, HOST, USER_AGENT};
@@ -27,7 +28,9 @@ const AGENT: &str = concat!("nodedns/", env!("CARGO_PKG_VERSION"));
 
 /// The request, which has no body.
 pub(super) fn request(probe: &HttpProbe) -> Result<Request<String>, Failure> {
-    let host = HeaderValue::from_str(&probe.host);
+    // An IPv6 address stands in brackets there (RFC 9110 §7.2).
+    let bare = probe.host.parse::<Ipv6Addr>().is_ok();
+    let host = HeaderValue::from_str(&if bare { format!("[{}]", probe.host) } else { probe.host.clone() });
     let host = host.map_err(|_| Failure::Unaskable(format!("the host {:?} is not one", probe.host)))?;
     let request = Request::get(&probe.path)
         .header(HOST, host)

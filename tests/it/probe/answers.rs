@@ -87,6 +87,27 @@ async fn the_request_is_one_and_says_who_asks() {
 }
 
 #[tokio::test]
+async fn an_ipv6_address_stands_in_brackets() {
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let server = Server::start_at("[::1]:0".parse().expect("an address"), move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let _ = sender.send(head(&mut stream).await);
+            let _ = stream.write_all(ok("").as_bytes()).await;
+        }
+    })
+    .await;
+    for (host, expected) in
+        [("::1".to_owned(), "[::1]".to_owned()), (server.address.to_string(), server.address.to_string())]
+    {
+        let check = HttpProbe { host, ..http(server.address) };
+        assert_eq!(one(ProbeCheck::Http(check)).await, ProbeOutcome::Passing);
+        let request = requests.recv().await.expect("a request");
+        assert!(request.contains(&format!("\r\nhost: {expected}\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn a_status_of_200_to_399_is_good() {
     for (head, good) in [
         ("HTTP/1.1 200 OK", true),
