@@ -2,6 +2,7 @@
 
 mod answers;
 mod schedule;
+mod status;
 mod tls;
 
 use std::collections::BTreeSet;
