@@ -8,6 +8,7 @@
 mod effects;
 mod identity;
 mod log;
+mod probes;
 mod reload;
 mod setup;
 mod signals;
@@ -33,6 +34,7 @@ use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
 use crate::watch::node::{ClusterEvent, NodeEvent, Reader};
 use identity::Identity;
+use probes::Probes;
 use signals::{Signals, Wish};
 use view::View;
 
@@ -90,6 +92,7 @@ struct Daemon {
     node_events: mpsc::UnboundedReceiver<NodeEvent>,
     cluster_readers: mpsc::UnboundedSender<Reader<Cluster>>,
     cluster_events: mpsc::UnboundedReceiver<ClusterEvent>,
+    probes: Probes,
     view: View,
     status: watch::Sender<Arc<Status>>,
     notifier: Notifier,
@@ -113,6 +116,7 @@ impl Daemon {
                 Some(event) = self.address_events.recv() => self.addresses(event),
                 Some(event) = self.node_events.recv() => self.node(event),
                 Some(event) = self.cluster_events.recv() => self.cluster(event),
+                Some(event) = self.probes.events.recv() => self.probe(event),
                 Some(done) = self.reads.join_next() => {
                     self.engine.handle(finished(done)?, clock::now());
                     self.look_for_kubernetes();

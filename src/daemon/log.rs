@@ -58,6 +58,9 @@ pub(super) fn notice(notice: &Notice) {
             let record = &target.name;
             tracing::info!(%record, failures, "{record}: works again after {failures} failed tries");
         }
+        Notice::AnnotationMistaken { mistake } => {
+            tracing::warn!(annotation = mistake.key, value = mistake.value, "{mistake}");
+        }
         Notice::Survivors(outlook) => {
             let state = outlook.as_str();
             match outlook {

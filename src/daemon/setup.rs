@@ -11,10 +11,12 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
 use crate::daemon::identity::Identity;
+use crate::daemon::probes::Probes;
 use crate::daemon::view::View;
 use crate::daemon::{Daemon, Options};
 use crate::decide::engine::Engine;
 use crate::decide::policy::Policy;
+use crate::decide::probe;
 use crate::publish::AnyProvider;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
@@ -53,6 +55,8 @@ impl Daemon {
                 "the watcher of the cluster's nodes"
             });
         }
+        let mut probes = Probes::new();
+        probes.want(probe::wanted(engine.policy()), &mut watchers);
 
         let view = View::new(&identity, &config, options.dry_run, now);
         let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
@@ -90,6 +94,7 @@ impl Daemon {
             node_events,
             cluster_readers,
             cluster_events,
+            probes,
             view,
             status,
             notifier: Notifier::default(),

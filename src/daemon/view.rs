@@ -1,6 +1,6 @@
 //! The daemon's state as others see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
 use crate::control::protocol::{Intent, KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
@@ -8,6 +8,7 @@ use crate::control::translate::{self, WallTime};
 use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
 use crate::decide::observed::Observed;
+use crate::decide::probe::{self, Probe, ProbeOutcome};
 use crate::decide::select::{self, AddressClass};
 use crate::decide::time::Moment;
 use crate::watch::clock;
@@ -25,6 +26,8 @@ pub(super) struct View {
     pub(super) kubernetes: NodeDetail,
     /// The same for the other nodes.
     pub(super) cluster: NodeDetail,
+    /// What each probe has said last, and since when that has been its outcome.
+    probes: BTreeMap<Probe, (ProbeOutcome, Moment)>,
     time: std::cell::Cell<WallTime>,
 }
 
@@ -43,12 +46,23 @@ impl View {
             reload_refused: None,
             kubernetes: NodeDetail::default(),
             cluster: NodeDetail::default(),
+            probes: BTreeMap::new(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
     }
 
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.classes = classes(config);
+    }
+
+    /// A probe has something else to say.
+    pub(super) fn probe(&mut self, probe: &Probe, outcome: &Observed<ProbeOutcome>, now: Moment) {
+        let before = self.probes.remove(probe);
+        if let Observed::Known(outcome) = outcome {
+            let same = |before: &ProbeOutcome| std::mem::discriminant(before) == std::mem::discriminant(outcome);
+            let since = before.filter(|(before, _)| same(before)).map_or(now, |(_, since)| since);
+            self.probes.insert(probe.clone(), (outcome.clone(), since));
+        }
     }
 
     pub(super) fn status(&self, engine: &Engine) -> Status {
@@ -61,12 +75,15 @@ impl View {
                 addresses.extend(translate::addresses(&assessments, *class));
             }
         }
-        let status = translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time);
+        let status =
+            translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
         let survivors = status.survivors.map(|survivors| self.explain(survivors));
         // Whoever has asked for survivors is not to rely on one that sees nothing.
         let sees = survivors.as_ref().is_none_or(|survivors| survivors.state != SurvivorsState::Unknown);
         let healthy = status.healthy && self.reload_refused.is_none() && sees;
-        Status { healthy, reload_refused: self.reload_refused.clone(), survivors, ..status }
+        let wanted = probe::wanted(engine.policy());
+        let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
+        Status { healthy, reload_refused: self.reload_refused.clone(), probes, survivors, ..status }
     }
 
     /// Why the list of nodes is not known.
@@ -81,7 +98,7 @@ impl View {
         }
     }
 
-    fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {
+    fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {
         if !self.watches_node {
             return KubernetesStatus { error: self.kubernetes.error.clone(), ..KubernetesStatus::disabled() };
         }
@@ -96,7 +113,8 @@ impl View {
             error: detail.error.clone(),
             last_contact: detail.last_contact,
             ..KubernetesStatus::disabled()
-        };
+        }
+        .with_annotations(engine.annotations(), time);
         match engine.node() {
             Observed::Unknown => status.with_node(&Observed::Unknown),
             Observed::Known(state) => status.with_node(&Observed::Known(state.clone())),

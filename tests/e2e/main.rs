@@ -11,4 +11,5 @@ mod support;
 mod faults;
 mod host;
 mod lifecycle;
+mod probe;
 mod service;

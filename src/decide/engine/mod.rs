@@ -9,6 +9,7 @@
 
 mod absence;
 mod addresses;
+mod annotations;
 mod answers;
 mod confirm;
 mod name;
@@ -18,9 +19,12 @@ mod survivors;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::Annotations;
+use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
 use crate::decide::engine::absence::Absence;
 use crate::decide::engine::addresses::Addresses;
@@ -105,6 +109,8 @@ pub struct Engine {
     conditions: Conditions,
     absence: Absence,
     survivors: Survivors,
+    /// What the Node's annotations say of routing.
+    annotations: Steady<Annotations>,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
@@ -123,6 +129,7 @@ impl Engine {
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
             absence: Absence::default(),
             survivors: Survivors::default(),
+            annotations: Steady::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
@@ -150,6 +157,7 @@ impl Engine {
             Event::Node(state) => {
                 self.absence.update(&state, now);
                 self.look_again(now);
+                self.annotated(&state, now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
                 }
@@ -184,6 +192,7 @@ impl Engine {
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
         self.end_drain(now);
+        self.settle_annotations(now);
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
@@ -203,6 +212,7 @@ impl Engine {
         [
             self.drained_until(),
             self.signal_deadline(),
+            self.annotations_due(),
             self.addresses.deadline(),
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
@@ -284,6 +294,7 @@ impl Engine {
                 addresses: as_ref(&self.addresses.snapshot),
                 absence_confirmed: &absence_confirmed,
                 fitness: &fitness,
+                said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
             };
             let plans = plan::plan(&self.policy, record, world);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::decide::annotation::Mistake;
 use crate::decide::engine::Target;
 use crate::decide::owner::SetIdentifier;
 use crate::decide::provider::{ChangeId, ProviderError};
@@ -83,6 +84,11 @@ pub enum Notice {
         target: Target,
         /// How many tries had failed.
         failures: u32,
+    },
+    /// An annotation of the Node says what cannot be.
+    AnnotationMistaken {
+        /// Which, what, and what counts instead.
+        mistake: Mistake,
     },
     /// Whether dead siblings may be removed has changed, or why not.
     Survivors(Outlook),
