@@ -13,3 +13,4 @@ mod host;
 mod lifecycle;
 mod probe;
 mod service;
+mod survivors;
