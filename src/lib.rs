@@ -28,6 +28,8 @@
 //!   changed or deleted. The one exception is a witness: deleted and created again, unchanged, in
 //!   one batch, so that Route 53 itself refuses a withdrawal that would empty a pool
 //!   ([`decide::guard`]).
+//! - The exception to that, where it is switched on: what a dead sibling of the same cluster has left
+//!   behind is removed, by exact match and with witnesses ([`decide::survivors`]).
 //! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].
 //! - A listing is whole or an error. Nothing remote ends the process.
 //! - One loop owns all state; watchers and requests are tasks that only send.

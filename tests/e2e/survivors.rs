@@ -181,9 +181,7 @@ static_addresses = ["{address}"]
 /// These nodes and everybody else's.
 fn with_others(nodes: &[&str]) -> Vec<String> {
     let mut pool: Vec<String> = nodes.iter().map(|node| format!("nodedns/v1/home/{node}")).collect();
-    pool.extend(
-        ["by hand", "nodedns/v1/home-2/n3", "nodedns/v1/home/a-host-without-kubernetes"].map(str::to_owned),
-    );
+    pool.extend(["by hand", "nodedns/v1/home-2/n3", "nodedns/v1/home/a-host-without-kubernetes"].map(str::to_owned));
     pool.sort_unstable();
     pool
 }
@@ -209,9 +207,7 @@ fn a_node_that_loses_power_leaves_dns_and_comes_back_with_it() {
         fleet.kill("n3");
         fleet.set_node("n3", "Unknown");
         let died = Instant::now();
-        fleet
-            .until("n1 knows that n3 is down", async |fleet| fleet.survivors("n1").await.0["not_ready"] == 1)
-            .await;
+        fleet.until("n1 knows that n3 is down", async |fleet| fleet.survivors("n1").await.0["not_ready"] == 1).await;
         assert_eq!(fleet.pool(), with_others(&["n1", "n2", "n3"]));
         fleet.until("n3 is removed", async |fleet| fleet.pool() == with_others(&["n1", "n2"])).await;
         let took = died.elapsed();

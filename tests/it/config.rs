@@ -697,16 +697,8 @@ fn mistakes_outside_of_records_too() {
         ("cluster = \"c\"\nsettle_max = \"1ms\"", "2:14: settle_max: ", "is longer than settle_max = \"1ms\""),
         ("cluster = \"c\"\nsettle_max = \"1h\"", "2:14: settle_max: ", "1h is not between 0s and 5m"),
         ("cluster = \"c\"\nresync = \"1s\"", "2:10: resync: ", "1s is not between 10s and 24h"),
-        (
-            "cluster = \"c\"\n[survivors]\ngrace = \"29s\"",
-            "3:9: survivors.grace: ",
-            "29s is not between 30s and 24h",
-        ),
-        (
-            "cluster = \"c\"\n[survivors]\nenabled = \"yes\"",
-            "3:11: survivors.enabled: ",
-            "expected true or false",
-        ),
+        ("cluster = \"c\"\n[survivors]\ngrace = \"29s\"", "3:9: survivors.grace: ", "29s is not between 30s and 24h"),
+        ("cluster = \"c\"\n[survivors]\nenabled = \"yes\"", "3:11: survivors.enabled: ", "expected true or false"),
         (
             "cluster = \"c\"\n[survivors]\nenabled = true\n[kubernetes]\nenabled = false",
             "3:11: survivors.enabled: ",

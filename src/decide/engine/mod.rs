@@ -4,8 +4,8 @@
 //! out and feeds its result back, and wakes up again at [`Engine::deadline`]. Everything else
 //! follows: settling, batching, backoff, resync, confirmation.
 //!
-//! In flight at any moment: one reading of the addresses, one request per name, one change batch
-//! per zone (Route 53 works on one per zone anyway).
+//! In flight at any moment: one reading of the addresses, one of the cluster's nodes, one request per
+//! name, one change batch per zone (Route 53 works on one per zone anyway).
 
 mod absence;
 mod addresses;

@@ -513,7 +513,7 @@ fn the_own_record_set_goes_first() {
         });
         let went = of_own.expect("the address is published").at;
         // At most one request of the removal is on its way at that moment.
-        assert!(went <= at + (settle as u32) * MILLISECOND + 45 * MILLISECOND, "{offset} ms: {went:?}");
+        assert!(went <= at + settle * MILLISECOND + 45 * MILLISECOND, "{offset} ms: {went:?}");
     }
 }
 
