@@ -12,3 +12,5 @@ mod faults;
 mod host;
 mod lifecycle;
 mod service;
+mod shutdown;
+mod systemd;
