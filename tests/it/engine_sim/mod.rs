@@ -5,6 +5,7 @@
 
 mod faults;
 mod policies;
+mod stopping;
 mod timing;
 
 use std::time::Duration;
