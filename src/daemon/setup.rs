@@ -12,6 +12,7 @@ use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
 use crate::daemon::identity::Identity;
 use crate::daemon::probes::Probes;
+use crate::daemon::stop::Departure;
 use crate::daemon::view::View;
 use crate::daemon::{Daemon, Options};
 use crate::decide::engine::Engine;
@@ -91,6 +92,7 @@ impl Daemon {
             is_ready: false,
             alarm: Alarm::new().context("cannot make a timer")?,
             suspend: SuspendDetector::default(),
+            departure: Departure::default(),
         })
     }
 }

@@ -13,3 +13,5 @@ mod host;
 mod lifecycle;
 mod probe;
 mod service;
+mod shutdown;
+mod systemd;

@@ -52,6 +52,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing_", &["telemetry"]),
     ("x509_cert", &["watch"]),
+    ("zbus", &["systemd"]),
 ];
 
 /// Words that may stand only in these files (path prefixes below src/), and why.

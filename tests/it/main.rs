@@ -18,6 +18,7 @@ mod netns;
 mod node_watch;
 mod probe;
 mod provider;
+mod system_bus;
 
 // The repository's own invariants.
 mod generated;

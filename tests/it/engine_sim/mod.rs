@@ -6,6 +6,7 @@
 mod faults;
 mod policies;
 mod probes;
+mod stopping;
 mod timing;
 
 use std::time::Duration;
