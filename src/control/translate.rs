@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, RecordStatus, Routing,
-    Status,
+    AddressStatus, ChangeStatus, DrainStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition,
+    RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
 use crate::decide::node::{NodeState, Readiness};
@@ -87,6 +87,7 @@ pub fn status(
         dry_run: identity.dry_run,
         since: time.at(identity.since),
         reload_refused: None,
+        drain: DrainStatus::default(),
         records,
         addresses,
         kubernetes,
@@ -219,6 +220,7 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             .known()
             .map(|set| set.as_ref().map(|set| set.addresses().into_iter().collect()).unwrap_or_default()),
         others: report.others,
+        follows_drain: report.follows_drain,
         in_sync: report.in_sync,
         healthy: report.is_healthy(),
         last_change: report.last_change.as_ref().map(|change| LastChange {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
+use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
 use crate::daemon::view::View;
 use crate::daemon::{Daemon, Options};
@@ -27,7 +28,9 @@ impl Daemon {
         let identity = Identity::find(&config)?;
         let policy = policy(&config, &identity, options.dry_run)?;
         let now = clock::now();
-        let engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        let mut engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        // Before it is asked for the first time: a node that is drained is never published for a moment.
+        let (drains, commands) = Drains::load(&config, options.dry_run, &mut engine, now);
         let provider = provider(&config, options.dry_run);
 
         let mut watchers = JoinSet::new();
@@ -46,9 +49,10 @@ impl Daemon {
         }
 
         let view = View::new(&identity, &config, options.dry_run, now);
-        let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
+        let (status, receiver) = watch::channel(Arc::new(view.status(&engine, &drains)));
         match Server::bind(&config.socket) {
             Ok(server) => {
+                let server = server.with_commands(commands);
                 watchers.spawn(async move {
                     server.run(receiver, Limits::default()).await;
                     "the control socket"
@@ -80,6 +84,7 @@ impl Daemon {
             address_events,
             node_events,
             view,
+            drains,
             status,
             notifier: Notifier::default(),
             is_ready: false,

@@ -10,6 +10,7 @@
 mod addresses;
 mod answers;
 mod confirm;
+mod drain;
 mod name;
 mod notice;
 mod report;
@@ -144,7 +145,7 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
-            Event::Drain(drain) => self.conditions.drain = drain,
+            Event::Drain(drain) => return self.drain_changed(drain, now),
             Event::Stopping => self.conditions.stopping = true,
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
@@ -260,7 +261,8 @@ impl Engine {
                 fitness: &fitness,
                 listing: as_ref(&name.listing),
             };
-            let plans = plan::plan(&self.policy, record, world);
+            let forced = drain::forced(record, &fitness, &self.conditions, now);
+            let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
@@ -299,17 +301,6 @@ impl Engine {
         }
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
-        }
-    }
-
-    fn drained_until(&self) -> Option<Moment> {
-        self.conditions.drain.known()?.as_ref()?.until
-    }
-
-    fn end_drain(&mut self, now: Moment) {
-        if self.drained_until().is_some_and(|until| until <= now) {
-            self.conditions.drain = Observed::Known(None);
-            self.refresh(None, now);
         }
     }
 

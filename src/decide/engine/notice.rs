@@ -82,6 +82,8 @@ pub enum Notice {
         /// How many tries had failed.
         failures: u32,
     },
+    /// The time that the operator gave a drain is over.
+    DrainEnded,
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {
         /// The name and its zone.
