@@ -17,6 +17,7 @@ mod journal;
 mod netns;
 mod node_watch;
 mod provider;
+mod state;
 
 // The repository's own invariants.
 mod generated;
