@@ -144,7 +144,10 @@ fn the_last_one_is_held_and_force_takes_it_out() {
         for _ in 0..2 {
             let (code, out, err) = run(&host, &["drain", "--wait"]).await;
             assert_eq!(code, Some(2), "{out}{err}");
-            assert!(out.contains("  edge.example.com A: held: leaving would bring the name below keep_min = 3"), "{out}");
+            assert!(
+                out.contains("  edge.example.com A: held: leaving would bring the name below keep_min = 3"),
+                "{out}"
+            );
             assert!(out.contains("  geo.example.com A: withdrawn\n"), "{out}");
             assert!(err.contains("--force"), "{err}");
         }

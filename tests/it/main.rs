@@ -13,6 +13,7 @@ mod select;
 mod cli;
 mod config;
 mod control;
+mod drain;
 mod journal;
 mod netns;
 mod node_watch;
