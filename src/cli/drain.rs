@@ -227,7 +227,7 @@ impl Teller<'_> {
 fn cached(status: &Status, told: &[Outcome], now: Timestamp) -> Option<u32> {
     let lately = |record: &RecordStatus| {
         let kept = PROPAGATION + SignedDuration::from_secs(i64::from(record.ttl));
-        record.last_change.as_ref().is_some_and(|change| now.duration_since(change.at) < kept)
+        record.last_change.as_ref().is_some_and(|change| now.duration_since(change.at).abs() < kept)
     };
     let leaves = |(record, outcome): &(&RecordStatus, &Outcome)| match outcome.word {
         "withdrawing" => true,

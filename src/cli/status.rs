@@ -128,6 +128,7 @@ pub(super) fn drained(drain: &DrainStatus) -> String {
     let mut text = match drain.state {
         DrainState::None => return "not drained".to_owned(),
         DrainState::Unknown => return "drained or not, nobody knows".to_owned(),
+        DrainState::Drained if drain.force => "drained by force".to_owned(),
         DrainState::Drained => "drained".to_owned(),
     };
     if let Some(since) = drain.since {
@@ -135,9 +136,6 @@ pub(super) fn drained(drain: &DrainStatus) -> String {
     }
     if let Some(until) = drain.until {
         text += &format!(" until {}", seconds(until));
-    }
-    if drain.force {
-        text += " by force";
     }
     if let Some(uid) = drain.uid {
         text += &format!(" by uid {uid}");

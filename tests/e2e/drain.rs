@@ -45,6 +45,7 @@ fn a_drain_survives_a_kill_and_nothing_is_published_between() {
         let (code, out, err) = run(&host, &["drain", "--reason", "kernel upgrade"]).await;
         assert_eq!((code, out.contains(": kernel upgrade\n")), (Some(0), true), "{out}{err}");
         host.comes_to("drained", OUT).await;
+        assert!(host.log().contains("drained by uid 0"), "{}", host.log());
 
         for signal in [Signal::KILL, Signal::TERM, Signal::KILL] {
             host.stop(signal).await;
@@ -179,7 +180,7 @@ fn a_file_that_makes_no_sense_publishes_and_withdraws_nothing() {
         assert!(host.log().contains("drain.json is damaged"), "{}", host.log());
         assert_eq!(fs::read_to_string(state.join("drain.json")).expect("the file"), "{\"version\": 1, \"sin");
         // What is there still follows the address.
-        host.lab.ip(&format!("addr add 185.12.64.2/24 dev eth0"));
+        host.lab.ip("addr add 185.12.64.2/24 dev eth0");
         host.lab.ip(&format!("addr del {V4}/24 dev eth0"));
         host.lab.ip("addr replace 185.12.64.2/24 dev eth0");
         host.comes_to("followed", Expected { v4: Some("185.12.64.2"), v6: Some(V6) }).await;

@@ -55,6 +55,8 @@ fn withdrawn(record: &mut RecordStatus) {
     record.reason = "drained".to_owned();
     record.desired = vec![];
     record.actual = Some(vec![]);
+    // Longer ago than any resolver keeps an answer, whatever the clock of this machine shows.
+    record.last_change.as_mut().expect("a change").at = "2001-01-01T00:00:00Z".parse().expect("a timestamp");
 }
 
 /// What the daemon does with a command.
@@ -372,7 +374,7 @@ fn the_status_says_who_has_drained_the_node_and_why() {
     };
     assert_eq!(
         line(drained(), 2),
-        "drained since 2026-11-21T12:00:00Z until 2026-11-21T12:30:00Z by force by uid 0: kernel upgrade"
+        "drained by force since 2026-11-21T12:00:00Z until 2026-11-21T12:30:00Z by uid 0: kernel upgrade"
     );
     let plain = DrainStatus { until: None, force: false, reason: None, uid: Some(1000), ..drained() };
     assert_eq!(line(plain, 2), "drained since 2026-11-21T12:00:00Z by uid 1000");
