@@ -13,11 +13,13 @@ mod select;
 mod cli;
 mod config;
 mod control;
+mod drain;
 mod journal;
 mod netns;
 mod node_watch;
 mod probe;
 mod provider;
+mod state;
 mod system_bus;
 
 // The repository's own invariants.

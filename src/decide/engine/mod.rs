@@ -12,6 +12,7 @@ mod annotations;
 mod answers;
 mod confirm;
 mod departure;
+mod drain;
 mod name;
 mod notice;
 mod report;
@@ -153,7 +154,7 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
-            Event::Drain(drain) => self.conditions.drain = drain,
+            Event::Drain(drain) => return self.drain_changed(drain, now),
             Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
@@ -272,7 +273,8 @@ impl Engine {
                 said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
             };
-            let plans = plan::plan(&self.policy, record, world);
+            let forced = drain::forced(record, &fitness, &self.conditions, now);
+            let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
@@ -311,17 +313,6 @@ impl Engine {
         }
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
-        }
-    }
-
-    fn drained_until(&self) -> Option<Moment> {
-        self.conditions.drain.known()?.as_ref()?.until
-    }
-
-    fn end_drain(&mut self, now: Moment) {
-        if self.drained_until().is_some_and(|until| until <= now) {
-            self.conditions.drain = Observed::Known(None);
-            self.refresh(None, now);
         }
     }
 
