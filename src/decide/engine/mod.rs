@@ -15,6 +15,7 @@ mod notice;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use notice::Notice;
 
@@ -85,6 +86,10 @@ pub enum Effect {
 
 /// How much more often a name is read while something in its pool is in our way.
 const HELD_RESYNC_DIVISOR: u32 = 5;
+
+/// A pool that begins to be in our way is read at once, unless it was read less than this ago: what
+/// flaps must not make a listing of every turn.
+const NEWLY_HELD_PAUSE: Duration = Duration::from_secs(10);
 
 /// The decisions over time.
 #[derive(Debug, Clone)]
@@ -261,10 +266,13 @@ impl Engine {
                 listing: as_ref(&name.listing),
             };
             let plans = plan::plan(&self.policy, record, world);
+            let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
                 let before = name.plans.iter().find(|before| before.rtype == plan.rtype);
+                newly_held |= reason.lies_in_the_pool()
+                    && before.is_some_and(|before| !before.intent.reason().lies_in_the_pool());
                 if plan.ttl != record.ttl && before.is_none_or(|before| before.ttl != plan.ttl) {
                     self.notices.push(Notice::TtlAdopted {
                         target: target.clone(),
@@ -292,6 +300,9 @@ impl Engine {
             }
             name.plans = plans;
             let looked = looked == Some(&target);
+            if newly_held && !looked {
+                name.begins_to_be_held();
+            }
             let failures = name.decided(looked, now);
             if looked && failures > 0 {
                 self.notices.push(Notice::Recovered { target, failures });

@@ -41,6 +41,8 @@ pub(super) struct Resync {
     pub(super) due: Moment,
     /// While something in the pool keeps us from what we want: whoever mends that should not wait long.
     pub(super) held_due: Moment,
+    /// When something in the pool begins to keep us from what we want, no sooner than this.
+    pub(super) newly_held_due: Moment,
 }
 
 /// What is on its way.
@@ -84,7 +86,7 @@ impl NameState {
             unread: BTreeSet::from(RecordType::ALL),
             unconfirmed: false,
             overtaken: false,
-            resync: Resync { due: now, held_due: now },
+            resync: Resync { due: now, held_due: now, newly_held_due: now },
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
@@ -126,6 +128,12 @@ impl NameState {
         // Whoever writes goes to the back of the queue.
         self.pending_since = None;
         changes
+    }
+
+    /// The pool as remembered has begun to keep us from what we want. What has happened to it since
+    /// it was read may already have ended that, so it is read before that is believed for long.
+    pub(super) fn begins_to_be_held(&mut self) {
+        self.resync.held_due = self.resync.held_due.min(self.resync.newly_held_due);
     }
 
     /// Anything may have changed unseen: nothing is written before the name has been read from now on.
