@@ -11,8 +11,6 @@ use std::rc::Rc;
 
 use nodedns::decide::provider::ErrorKind;
 use nodedns::decide::record::{RecordSet, RecordType, Target as Answer};
-use nodedns::publish::Provider;
-use nodedns::publish::memory::MemoryProvider;
 
 use super::fleet::{Counts, Fleet, Flight, Member, Treatment, sizes};
 use super::service::{Service, at};
@@ -213,28 +211,10 @@ impl Search<'_> {
         let end: End = fleet.members.iter().map(|member| (member.counts, wants(member))).collect();
         // The other strict Route 53 agrees with the first of each way to end.
         if self.ends.insert(format!("{end:?}")) {
-            replay(&fleet.service);
+            fleet.service.replay();
             self.replayed += 1;
         }
     }
-}
-
-/// Does to the memory provider what was done to the service, and compares every answer and the outcome.
-fn replay(service: &Service) {
-    let memory = MemoryProvider::new();
-    for (at, rtype, set) in service.origin.iter() {
-        memory.insert(ZONE, &at.name, *rtype, set.clone());
-    }
-    let edge = at(EDGE);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
-        for logged in &service.log {
-            let (changes, said) = logged.as_ref();
-            let answer = memory.apply(&edge.zone, changes).await;
-            assert_eq!(answer.map(|_| ()), *said, "the providers disagree on {changes:#?}");
-        }
-        assert_eq!(memory.list(&edge.zone, &edge.name).await.expect("a listing"), service.list(&edge));
-    });
 }
 
 impl Explored {

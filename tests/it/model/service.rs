@@ -12,6 +12,8 @@ use nodedns::decide::owner::SetIdentifier;
 use nodedns::decide::provider::{ErrorKind, ProviderError};
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType, Target as Answer, Value};
 use nodedns::decide::routing::Routing;
+use nodedns::publish::Provider;
+use nodedns::publish::memory::MemoryProvider;
 use route53_sim::Options;
 use route53_sim::model::{self, ChangeBatch};
 use route53_sim::rules::{self, Context};
@@ -21,7 +23,7 @@ use super::ZONE;
 use crate::support::hostile::target;
 
 /// What somebody asked the service to write, and what it said: for replaying elsewhere.
-pub(super) type Logged = (Vec<Change>, Result<(), ProviderError>);
+pub(super) type Logged = (Target, Vec<Change>, Result<(), ProviderError>);
 
 /// A hosted zone.
 #[derive(Clone)]
@@ -95,9 +97,31 @@ impl Service {
         let result = rules::structure(&batch)
             .and_then(|changes| rules::apply(&mut self.zone, &changes, &context))
             .map_err(|error| refused(Some(error.code), error.message));
-        self.log.push(Rc::new((changes.to_vec(), result.clone())));
+        self.log.push(Rc::new((at.clone(), changes.to_vec(), result.clone())));
         self.mark();
         result
+    }
+
+    /// Does to the memory provider what was done here, and compares every answer and the outcome:
+    /// the two strict Route 53s agree. Not for a zone in which foreign hands have been at work.
+    pub(super) fn replay(&self) {
+        let memory = MemoryProvider::new();
+        let mut names: BTreeSet<Target> = self.log.iter().map(|logged| logged.0.clone()).collect();
+        for (at, rtype, set) in self.origin.iter() {
+            memory.insert(ZONE, &at.name, *rtype, set.clone());
+            names.insert(at.clone());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            for logged in &self.log {
+                let (at, changes, said) = logged.as_ref();
+                let answer = memory.apply(&at.zone, changes).await;
+                assert_eq!(answer.map(|_| ()), *said, "the providers disagree on {changes:#?}");
+            }
+            for at in names {
+                assert_eq!(memory.list(&at.zone, &at.name).await.expect("a listing"), self.list(&at));
+            }
+        });
     }
 
     pub(super) fn contents(&self) -> Contents {
