@@ -1,6 +1,6 @@
 //! The decision table: every combination of what can be known, one row each, for an operator to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
@@ -44,7 +44,8 @@ fn decide_with(
     listing: Observed<&Listing>,
 ) -> TypePlan {
     let absence_confirmed = if confirmed { BTreeSet::from(RecordType::ALL) } else { BTreeSet::new() };
-    let world = World { addresses, absence_confirmed: &absence_confirmed, fitness, listing };
+    let world =
+        World { addresses, absence_confirmed: &absence_confirmed, fitness, listing, failures: &BTreeMap::new() };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
     plans.remove(0)
@@ -239,6 +240,7 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         absence_confirmed: &BTreeSet::new(),
         fitness: &Fitness::Fit,
         listing: Observed::Known(&listing),
+        failures: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);

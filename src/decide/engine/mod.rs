@@ -264,6 +264,7 @@ impl Engine {
                 absence_confirmed: &absence_confirmed,
                 fitness: &fitness,
                 listing: as_ref(&name.listing),
+                failures: &name.failures(),
             };
             let plans = plan::plan(&self.policy, record, world);
             let mut newly_held = false;

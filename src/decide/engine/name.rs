@@ -103,7 +103,12 @@ impl NameState {
         let routine = if held { self.resync.held_due } else { self.resync.due };
         // Right before the next try, as what is swapped must be what is there.
         let unread = self.unread.iter().map(|rtype| self.not_before(*rtype)).min();
-        let wanted = unread.map_or(routine, |unread| unread.min(routine));
+        let wanted = match unread {
+            Some(unread) => unread.min(routine),
+            // Even when what it was for has passed, or its failure would be shown until the next resync.
+            None if self.list.failures > 0 => self.list.not_before,
+            None => routine,
+        };
         self.in_flight.is_none().then(|| wanted.max(self.list.not_before))
     }
 
@@ -235,6 +240,11 @@ impl NameState {
         let waits = self.pending().next().is_some();
         self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
         forgotten
+    }
+
+    /// How many batches in a row have failed, per type.
+    pub(super) fn failures(&self) -> BTreeMap<RecordType, u32> {
+        self.types.iter().map(|(rtype, state)| (*rtype, state.change.failures)).collect()
     }
 
     /// The failure to show for one type: its own change's, else the listing's.

@@ -8,10 +8,12 @@
 //! | `exhaustive` | every schedule of 2 to 4 engines that withdraw at once, with faults |
 //! | `random` | long random histories of 3 to 5 engines: mixed reasons, recoveries, restarts, foreign hands |
 //! | `cost` | what the guard costs: how many requests, and how many of them are refused |
+//! | `pinned` | what the model has found, as small as it gets |
 
 mod cost;
 mod exhaustive;
 mod fleet;
+mod pinned;
 mod random;
 mod service;
 
