@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
-use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -74,14 +73,20 @@ impl Member {
 
     /// Something happens to the node.
     pub(super) fn tell(&mut self, event: Event) {
-        self.remember(&format_args!("{event:?}"));
+        self.remember(&format!("{event:?}"));
+        self.take(event);
+    }
+
+    /// Takes in what follows from what has happened before.
+    fn take(&mut self, event: Event) {
         self.engine.handle(event, self.now);
         self.engine.take_notices();
     }
 
-    fn remember(&mut self, what: &impl Debug) {
+    fn remember(&mut self, what: &impl Hash) {
         let mut hasher = DefaultHasher::new();
-        (self.history, format!("{what:?}")).hash(&mut hasher);
+        self.history.hash(&mut hasher);
+        what.hash(&mut hasher);
         self.history = hasher.finish();
     }
 
@@ -91,8 +96,8 @@ impl Member {
             assert!(step < 100, "the engine never comes to rest: {:?}", self.reports());
             while let Some(effect) = self.engine.poll(self.now) {
                 match effect {
-                    Effect::ReadAddresses => self.tell(Event::Addresses(Observed::Known(self.host.clone()))),
-                    Effect::ChangeStatus(id) => self.tell(Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
+                    Effect::ReadAddresses => self.take(Event::Addresses(Observed::Known(self.host.clone()))),
+                    Effect::ChangeStatus(id) => self.take(Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
                     Effect::List(_) | Effect::Apply(..) => {
                         assert!(self.flight.is_none(), "two requests at once for one name");
                         self.counts.lists += u32::from(matches!(effect, Effect::List(_)));
@@ -140,7 +145,15 @@ impl Fleet {
         let member = Rc::make_mut(&mut self.members[index]);
         let Some(Flight::Sent(effect)) = member.flight.take() else { panic!("nothing is on its way there") };
         let event = execute(&mut self.service, member, effect, treatment);
-        member.remember(&format_args!("{event:?}"));
+        // The answer, as far as it is not the same whenever the service holds the same.
+        let outcome = match &event {
+            Event::Listed(_, Ok(_)) => (Some(self.service.fingerprint), None),
+            Event::Listed(_, Err(error)) | Event::Applied(_, Err(error)) => {
+                (None, Some((error.kind.as_str(), error.to_string())))
+            }
+            _ => (None, None),
+        };
+        member.remember(&outcome);
         member.flight = Some(Flight::Answered(event));
     }
 
@@ -149,7 +162,7 @@ impl Fleet {
         let member = Rc::make_mut(&mut self.members[index]);
         let Some(Flight::Answered(event)) = member.flight.take() else { panic!("nothing is on its way back") };
         member.now = member.now + LATENCY;
-        member.tell(event);
+        member.take(event);
         member.carry_on();
     }
 

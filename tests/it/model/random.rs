@@ -426,8 +426,8 @@ fn history(seed: u64) -> u32 {
 
 #[test]
 fn whatever_happens_to_many_no_pool_runs_empty_and_who_may_leave_is_gone() {
-    let batches: u32 = (0..u64::from(120 * patience())).map(history).sum();
-    assert!(batches > 1200, "{batches} batches");
+    let batches: u32 = (0..u64::from(100 * patience())).map(history).sum();
+    assert!(batches > 1000, "{batches} batches");
 }
 
 /// SplitMix64, as the engine's own.
