@@ -4,6 +4,7 @@ mod support;
 
 // The core: pure, in virtual time.
 mod engine_sim;
+mod model;
 mod plan_props;
 mod plan_table;
 mod registry;

@@ -18,6 +18,7 @@ mod notice;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
@@ -91,6 +92,10 @@ pub enum Effect {
 
 /// How much more often a name is read while something in its pool is in our way.
 const HELD_RESYNC_DIVISOR: u32 = 5;
+
+/// A pool that begins to be in our way is read at once, unless it was read less than this ago: what
+/// flaps must not make a listing of every turn.
+const NEWLY_HELD_PAUSE: Duration = Duration::from_secs(10);
 
 /// The decisions over time.
 #[derive(Debug, Clone)]
@@ -272,13 +277,17 @@ impl Engine {
                 fitness: &fitness,
                 said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
+                failures: &name.failures(),
             };
             let forced = drain::forced(record, &fitness, &self.conditions, now);
             let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
+            let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
                 let before = name.plans.iter().find(|before| before.rtype == plan.rtype);
+                newly_held |= reason.lies_in_the_pool()
+                    && before.is_some_and(|before| !before.intent.reason().lies_in_the_pool());
                 if plan.ttl != record.ttl && before.is_none_or(|before| before.ttl != plan.ttl) {
                     self.notices.push(Notice::TtlAdopted {
                         target: target.clone(),
@@ -306,6 +315,9 @@ impl Engine {
             }
             name.plans = plans;
             let looked = looked == Some(&target);
+            if newly_held && !looked {
+                name.begins_to_be_held();
+            }
             let failures = name.decided(looked, now);
             if looked && failures > 0 {
                 self.notices.push(Notice::Recovered { target, failures });
