@@ -1,10 +1,11 @@
 //! The decision table: every combination of what can be known, one row each, for an operator to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
 use nodedns::decide::fitness::Fitness;
+use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
 use nodedns::decide::policy::{Policy, RecordPolicy};
@@ -44,7 +45,8 @@ fn decide_with(
     listing: Observed<&Listing>,
 ) -> TypePlan {
     let absence_confirmed = if confirmed { BTreeSet::from(RecordType::ALL) } else { BTreeSet::new() };
-    let world = World { addresses, absence_confirmed: &absence_confirmed, fitness, listing };
+    let checks = BTreeMap::new();
+    let world = World { addresses, absence_confirmed: &absence_confirmed, fitness, listing, checks: &checks };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
     plans.remove(0)
@@ -203,7 +205,7 @@ fn static_addresses_need_no_host_addresses() {
 
 #[test]
 fn a_health_check_goes_with_the_record_set() {
-    let record = RecordPolicy { health_check_id: Some("hc-1".into()), ..a_record() };
+    let record = RecordPolicy { health_check: Some(HealthCheck::Existing("hc-1".into())), ..a_record() };
     let snapshot = world::snapshot(&[V4]);
     let plan = |listing: &Listing| {
         decide(record.clone(), Observed::Known(&snapshot), false, &Fitness::Fit, Observed::Known(listing))
@@ -239,6 +241,7 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         absence_confirmed: &BTreeSet::new(),
         fitness: &Fitness::Fit,
         listing: Observed::Known(&listing),
+        checks: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);

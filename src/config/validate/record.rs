@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::health_check::health_check;
 use super::{DAY, Judge, number};
 use crate::config::path::Path;
 use crate::config::raw::{self, RawConfig, RawRecord, RawSignal, RecordType as RawType};
@@ -53,13 +54,16 @@ fn record(
     let name = name(table, path, cluster, zone.as_ref(), judge);
     let types = types(table, path, judge);
     let static_addresses = static_addresses(table, &types, path, judge);
-    let health_check_id = health_check_id(table, path, judge);
+    let health_check = health_check(table, path, judge);
     let routing = routing::routing(&table.routing, &path.key("routing"), judge);
-    if routing == Some(Routing::Failover(FailoverRole::Primary)) && health_check_id.is_none() {
+    if routing == Some(Routing::Failover(FailoverRole::Primary))
+        && table.health_check_id.is_none()
+        && table.health_check.is_none()
+    {
         judge.advise(
             &path.key("health_check_id"),
             "missing: Route 53 wants a health check on a primary failover record set",
-            "add the 'health_check_id' of an existing health check",
+            "add a 'health_check', or the 'health_check_id' of an existing one",
         );
     }
     let ttl = number(table.ttl, 0, i64::from(i32::MAX), &path.key("ttl"), judge);
@@ -88,7 +92,7 @@ fn record(
             routing: routing?,
             probe: None,
             taint_keys: BTreeSet::new(),
-            health_check_id,
+            health_check,
             signals,
         },
         source,
@@ -247,19 +251,6 @@ fn nobodys(address: IpAddr) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(holds, kind)| holds.then_some(kind))
-}
-
-fn health_check_id(table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> Option<String> {
-    let id = table.health_check_id.as_ref()?;
-    // 64 is the API model's limit; the ids are UUIDs.
-    if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        judge.advise(
-            &path.key("health_check_id"),
-            format!("{id:?} is not a health check id"),
-            "it looks like \"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\"",
-        );
-    }
-    Some(id.clone())
 }
 
 fn signals(raw: &RawConfig, table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> BTreeMap<Signal, SignalPolicy> {

@@ -16,6 +16,7 @@ use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::time::Moment;
 
+use crate::support::check_service::CheckService;
 use crate::support::world::{OWN, name};
 
 /// How Route 53 treats one request.
@@ -70,6 +71,7 @@ pub(crate) struct World {
     pub(crate) zones: BTreeMap<Target, Listing>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) checks: CheckService,
     queue: BinaryHeap<Queued>,
     sequence: u64,
     host: Snapshot,
@@ -120,6 +122,7 @@ impl World {
             zones,
             sent: Vec::new(),
             notices: Vec::new(),
+            checks: CheckService::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             host: crate::support::world::snapshot(&[]),
@@ -222,6 +225,10 @@ impl World {
                 }
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::HealthCheck(request) => {
+                    let (delay, answer) = self.checks.request(request, self.zones.values());
+                    self.answer(delay, Event::HealthCheck(answer));
+                }
                 Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
             }
         }
@@ -250,6 +257,7 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
+        self.checks.check_batch(&changes);
         // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");

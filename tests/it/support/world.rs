@@ -68,7 +68,7 @@ pub(crate) fn record(name_text: &str, zone: &str) -> RecordPolicy {
         routing: Routing::Weighted(10),
         probe: None,
         taint_keys: BTreeSet::new(),
-        health_check_id: None,
+        health_check: None,
         signals: BTreeMap::new(),
     }
 }
