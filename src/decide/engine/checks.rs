@@ -115,7 +115,7 @@ impl Checks {
     ) -> Vec<TypePlan> {
         let plans = plan::plan(policy, record, world);
         let Some(listing) = world.listing.known() else { return plans };
-        let managed = matches!(record.health_check, Some(HealthCheck::Managed(_)));
+        let managed = is_managed(record);
         if !managed && self.slots.is_empty() {
             return plans;
         }
@@ -212,12 +212,12 @@ impl Checks {
     /// when each health check has been of no use.
     pub(super) fn decided(&mut self, policy: &Policy, names: &mut BTreeMap<Target, NameState>, now: Moment) {
         self.slots.retain(|(target, _), _| names.contains_key(target));
-        let managed = |record: &RecordPolicy| matches!(record.health_check, Some(HealthCheck::Managed(_)));
-        self.active = policy.records.iter().any(managed) || self.found.known().is_some_and(|found| !found.is_empty());
+        self.active =
+            policy.records.iter().any(is_managed) || self.found.known().is_some_and(|found| !found.is_empty());
         let Observed::Known(found) = &mut self.found else { return };
         let used: BTreeSet<&String> =
             names.values().flat_map(NameState::record_sets).filter_map(|set| set.health_check_id.as_ref()).collect();
-        let mut let_go = false;
+        let mut due = Vec::new();
         for (id, found) in found.iter_mut() {
             let mut slots = self.slots.values().filter(|slot| slot.place == found.reference.place).peekable();
             // What belongs to a name that is not configured stays, as its record sets do.
@@ -227,12 +227,12 @@ impl Checks {
                     slot.chosen.as_ref() != Some(id)
                         && slot.creation.as_ref().is_none_or(|new| new.reference != found.reference)
                 });
-            let_go |= is_loose && found.loose.is_none();
             found.loose = if is_loose { found.loose.or(Some(now)) } else { None };
+            due.extend(found.loose.map(|loose| loose + GRACE));
         }
-        if let_go {
-            // Somebody may bring the record set back as it was, so it is looked at before the deletion.
-            names.values_mut().for_each(|name| name.read_by(now + GRACE));
+        // Somebody may bring a record set back as it was, so all are looked at before the deletion.
+        for due in due {
+            names.values_mut().for_each(|name| name.read_by(due));
         }
     }
 
@@ -247,9 +247,9 @@ impl Checks {
             self.creating.push(new.clone());
             return Some(CheckRequest::Create(new));
         }
-        let id = self.deletable(names).find(|(at, _)| *at <= now).map(|(_, id)| id.clone());
-        self.deleting = id;
-        self.deleting.clone().map(CheckRequest::Delete)
+        let id = self.deletable(names).find(|(at, _)| *at <= now).map(|(_, id)| id.clone())?;
+        self.deleting = Some(id.clone());
+        Some(CheckRequest::Delete(id))
     }
 
     /// When there is something to do though nothing happens.
@@ -283,15 +283,15 @@ impl Checks {
         })
     }
 
-    /// What may be deleted, and when: only what no record set refers to, as far as every one of the
-    /// names has been read since.
+    /// What may be deleted, and when: only what no record set refers to, as every one of the names has
+    /// been read again once the grace was over.
     fn deletable(&self, names: &BTreeMap<Target, NameState>) -> impl Iterator<Item = (Moment, &String)> {
         let may = self.is_read() && self.deleting.is_none();
         let found = self.found.known().into_iter().flatten().filter(move |_| may);
         found.filter_map(move |(id, found)| {
-            let loose = found.loose?;
-            let is_sure = names.values().all(|name| name.is_read_since(loose));
-            is_sure.then(|| ((loose + GRACE).max(found.deletion.not_before), id))
+            let over = found.loose? + GRACE;
+            let is_sure = names.values().all(|name| name.is_read_since(over));
+            is_sure.then_some((found.deletion.not_before, id))
         })
     }
 
@@ -312,20 +312,21 @@ impl Checks {
         match answer {
             CheckAnswer::Listed(Ok(listing)) => {
                 self.due = now + random.jitter(policy.timing.resync);
-                self.listed(listing, &policy.owner)
+                self.listed(listing, policy)
             }
             CheckAnswer::Listed(Err(error)) => {
                 self.listing = false;
                 let wait = wait_after(&error, self.list.failures, random);
                 self.list.failed(&error, now, now + wait);
-                self.slots.keys().next().map(|key| failed(key, "list health checks", error, wait)).into_iter().collect()
+                let target = self.of_all(policy);
+                target.map(|target| failed(target, "list health checks", error, wait)).into_iter().collect()
             }
             CheckAnswer::Created(reference, result) => self.created(&reference, result, random, now),
             CheckAnswer::Deleted(id, result) => self.deleted(&id, result, random, now),
         }
     }
 
-    fn listed(&mut self, listing: CheckListing, owner: &OwnerId) -> Vec<Notice> {
+    fn listed(&mut self, listing: CheckListing, policy: &Policy) -> Vec<Notice> {
         self.listing = false;
         self.unread = std::mem::take(&mut self.overtaken);
         self.others = listing.others;
@@ -334,7 +335,7 @@ impl Checks {
             Observed::Unknown => BTreeMap::new(),
         };
         let (mine, not_mine): (Vec<FoundCheck>, Vec<FoundCheck>) =
-            listing.ours.into_iter().partition(|check| check.reference.place.is_of(owner));
+            listing.ours.into_iter().partition(|check| check.reference.place.is_of(&policy.owner));
         self.others.extend(not_mine.into_iter().map(|check| check.id));
         let mut notices = Vec::new();
         let mut found = BTreeMap::new();
@@ -357,11 +358,16 @@ impl Checks {
             notices.extend(self.changed(&id, &gone.reference.place, true));
         }
         self.found = Observed::Known(found);
-        if let (failures @ 1.., Some((target, _))) = (std::mem::take(&mut self.list).failures, self.slots.keys().next())
-        {
-            notices.push(Notice::Recovered { target: target.clone(), failures });
+        if let (failures @ 1.., Some(target)) = (std::mem::take(&mut self.list).failures, self.of_all(policy)) {
+            notices.push(Notice::Recovered { target, failures });
         }
         notices
+    }
+
+    /// The name to tell of what concerns all: the first that has health checks.
+    fn of_all(&self, policy: &Policy) -> Option<Target> {
+        let first = policy.records.iter().find(|record| is_managed(record)).map(target_of);
+        first.or_else(|| self.slots.keys().next().map(|(target, _)| target.clone()))
     }
 
     /// Somebody else edited or deleted one that is in use.
@@ -422,7 +428,7 @@ impl Checks {
                     }
                 }
                 slot.attempts.failed(&error, now, now + wait);
-                vec![failed(key, "create health check", error, wait)]
+                vec![failed(key.0.clone(), "create health check", error, wait)]
             }
         }
     }
@@ -453,7 +459,7 @@ impl Checks {
                 let wait = wait_after(&error, check.deletion.failures, random);
                 check.deletion.failed(&error, now, now + wait);
                 self.unread |= error.kind == ErrorKind::Unconfirmed;
-                key.map(|key| failed(key, "delete health check", error, wait)).into_iter().collect()
+                key.map(|key| failed(key.0.clone(), "delete health check", error, wait)).into_iter().collect()
             }
         }
     }
@@ -494,8 +500,12 @@ impl Slot {
     }
 }
 
-fn failed(key: &(Target, RecordType), operation: &'static str, error: ProviderError, retry_in: Duration) -> Notice {
-    Notice::Failed { target: key.0.clone(), operation, error, retry_in }
+fn is_managed(record: &RecordPolicy) -> bool {
+    matches!(record.health_check, Some(HealthCheck::Managed(_)))
+}
+
+fn failed(target: Target, operation: &'static str, error: ProviderError, retry_in: Duration) -> Notice {
+    Notice::Failed { target, operation, error, retry_in }
 }
 
 fn wait_after(error: &ProviderError, failures: u32, random: &mut Random) -> Duration {

@@ -137,14 +137,17 @@ impl NameState {
         self.overtaken = matches!(self.in_flight, Some(Request::List));
     }
 
-    /// Reads the name by `when` at the latest.
+    /// Reads the name soon after `when`, if that has not been done.
     pub(super) fn read_by(&mut self, when: Moment) {
-        self.resync.due = self.resync.due.min(when);
+        if self.read_at < when {
+            self.resync.due = self.resync.due.min(when);
+            self.resync.held_due = self.resync.held_due.min(when);
+        }
     }
 
-    /// Whether the name has been read since, and nothing has become doubtful or is being written.
+    /// Whether the name has been read since `since`, and nothing has become doubtful or is being written.
     pub(super) fn is_read_since(&self, since: Moment) -> bool {
-        self.read_at > since && self.unread.is_empty() && !matches!(self.in_flight, Some(Request::Apply { .. }))
+        self.read_at >= since && self.unread.is_empty() && !matches!(self.in_flight, Some(Request::Apply { .. }))
     }
 
     /// Every record set at the name, as far as is known.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nodedns::decide::engine::Engine;
 use nodedns::decide::health_check::{
     CheckProbe, CheckRequest, CheckSpec, HealthCheck, HttpCheck, ManagedCheck, NewCheck, Place, Reference,
 };
@@ -52,7 +51,7 @@ fn published(addresses: &[&str]) -> World {
 
 /// The process is killed and starts again.
 fn restart(world: &mut World, policy: Policy) {
-    world.engine = Engine::new(policy, world.sent.len() as u64, world.now);
+    world.restart(policy, world.sent.len() as u64);
     world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
 }
 
@@ -439,15 +438,32 @@ fn what_was_left_behind_is_taken_up_or_goes() {
 #[test]
 fn nothing_is_deleted_while_a_name_cannot_be_read() {
     let policy = world::policy(vec![checked(), world::record("edge.example.net", "Z2")]);
-    let mut world =
-        World::new(policy, vec![(ZONE, EDGE, sibling_listing()), ("Z2", "edge.example.net", sibling_listing())], 1);
-    world.after(Duration::ZERO, Happening::Treatments("Z2".into(), vec![Treatment::Fails(ErrorKind::Denied); 100_000]));
-    world.checks.leave(&left(2, EDGE, V4_OTHER));
+    let zones = vec![(ZONE, EDGE, sibling_listing()), ("Z2", "edge.example.net", sibling_listing())];
+    let mut world = World::new(policy, zones, 1);
     world.after(Duration::ZERO, texts(&[V4]));
     world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
     world.run_for(LONG);
+    assert_right(&world);
+    world.after(Duration::ZERO, Happening::Treatments("Z2".into(), vec![Treatment::Fails(ErrorKind::Denied); 100_000]));
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(LONG);
     assert_eq!((world.checks.checks.len(), deletions(&world)), (2, 0));
     world.after(Duration::ZERO, Happening::Treatments("Z2".into(), Vec::new()));
+    world.run_for(LONG);
+    assert_right(&world);
+}
+
+/// One whose deletion is refused for ever does not keep others from theirs.
+#[test]
+fn a_deletion_that_is_refused_holds_up_no_other() {
+    let mut world = published(&[V4]);
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(59));
+    // Refused at first, and then not tried for minutes.
+    world.checks.treatments = vec![Treatment::Fails(ErrorKind::Denied); 6];
+    world.run_for(Duration::from_secs(40));
+    world.checks.treatments.clear();
+    world.after(Duration::ZERO, texts(&["185.12.64.3"]));
     world.run_for(LONG);
     assert_right(&world);
 }

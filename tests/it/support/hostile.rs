@@ -135,6 +135,15 @@ impl World {
         }
     }
 
+    /// The process is killed, and what it was still to be told with it; another one starts.
+    pub(crate) fn restart(&mut self, policy: Policy, seed: u64) {
+        self.queue.retain(|queued| !matches!(queued.happening, Happening::Answer(_)));
+        self.working.clear();
+        self.told_addresses = Observed::Unknown;
+        self.told_node = Observed::Unknown;
+        self.engine = Engine::new(policy, seed, self.now);
+    }
+
     pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
         self.schedule(self.now + delay, happening);
     }
