@@ -10,6 +10,7 @@ mod registry;
 mod select;
 
 // The edges, each against the real thing or a strict stand-in.
+mod check_kills;
 mod cli;
 mod config;
 mod control;
