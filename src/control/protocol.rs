@@ -144,6 +144,12 @@ pub struct RecordStatus {
     /// Whether a drain withdraws it: `drained` is not ignored by this record.
     #[serde(default = "yes")]
     pub follows_drain: bool,
+    /// The id of the health check that the own record set has in Route 53, whoever made it.
+    #[serde(default)]
+    pub health_check_id: Option<String>,
+    /// The managed health check; `null` where there is to be none.
+    #[serde(default)]
+    pub health_check: Option<HealthCheckStatus>,
     /// Whether Route 53 has what is wanted.
     pub in_sync: bool,
     /// Whether nobody needs to look at this record.
@@ -236,6 +242,31 @@ pub enum Routing {
         /// The location's name.
         location_name: String,
     },
+}
+
+/// A managed health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheckStatus {
+    /// How far it is.
+    pub state: HealthCheckState,
+    /// What it asks, in the manner of a URL, e.g. `https://185.12.64.1:443/healthz`.
+    pub checks: String,
+    /// Why it could not be had; `null` unless the state is `failing`.
+    pub last_error: Option<LastError>,
+}
+
+/// How far a managed health check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheckState {
+    /// Created, and attached to the record set.
+    Attached,
+    /// On its way.
+    Waiting,
+    /// It could not be had, and is tried again; the record set goes without it meanwhile.
+    Failing,
+    /// Route 53 checks no address of this kind; the record set goes without it.
+    Impossible,
 }
 
 /// An accepted change.
