@@ -8,6 +8,7 @@
 mod effects;
 mod identity;
 mod log;
+mod probes;
 mod reload;
 mod setup;
 mod signals;
@@ -33,6 +34,7 @@ use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
 use crate::watch::node::NodeEvent;
 use identity::Identity;
+use probes::Probes;
 use signals::Signals;
 use stop::Departure;
 use view::View;
@@ -86,6 +88,7 @@ struct Daemon {
     address_requests: mpsc::UnboundedSender<()>,
     address_events: mpsc::UnboundedReceiver<AddressEvent>,
     node_events: mpsc::UnboundedReceiver<NodeEvent>,
+    probes: Probes,
     view: View,
     status: watch::Sender<Arc<Status>>,
     notifier: Notifier,
@@ -109,6 +112,7 @@ impl Daemon {
             tokio::select! {
                 Some(event) = self.address_events.recv() => self.addresses(event),
                 Some(event) = self.node_events.recv() => self.node(event),
+                Some(event) = self.probes.events.recv() => self.probe(event),
                 Some(done) = self.reads.join_next() => {
                     self.engine.handle(finished(done)?, clock::now());
                     self.look_for_kubernetes();

@@ -14,7 +14,7 @@ use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_w
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
+    AnnotationStatus, ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
 };
 use crate::watch::clock;
 
@@ -90,6 +90,15 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let mut text = String::new();
     paragraph(&mut text, &headline(status, now), 0, width);
     paragraph(&mut text, &kubernetes(&status.kubernetes, now), 0, width);
+    for line in annotations(&status.kubernetes.annotations, now) {
+        paragraph(&mut text, &line, 0, width);
+    }
+    for probe in &status.probes {
+        if let Some(error) = &probe.error {
+            let since = probe.since.map(|since| format!(" for {}", distance(since, now))).unwrap_or_default();
+            paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
+        }
+    }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");
         paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);
@@ -151,6 +160,12 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
     if kubernetes.unschedulable == Some(true) {
         text += ", cordoned";
     }
+    if kubernetes.deleting == Some(true) {
+        text += ", being deleted";
+    }
+    if let Some(taints) = kubernetes.taints.as_ref().filter(|taints| !taints.is_empty()) {
+        text += &format!(", tainted {}", taints.join(" "));
+    }
     if !kubernetes.connected {
         text += &format!("; no answer from {}", kubernetes.server.as_deref().unwrap_or("the API server"));
         if let Some(at) = kubernetes.last_contact {
@@ -161,6 +176,30 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
         }
     }
     text
+}
+
+/// What the Node's annotations have changed, and what is wrong with them.
+fn annotations(annotations: &AnnotationStatus, now: Timestamp) -> Vec<String> {
+    let parts: Vec<String> = [
+        annotations.weight.map(|weight| format!("weight {weight}")),
+        annotations.coordinates.as_ref().map(|point| format!("coordinates {point}")),
+        annotations.bias.map(|bias| format!("bias {bias}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut lines = Vec::new();
+    if !parts.is_empty() {
+        lines.push(format!("annotations of the Node: {}", parts.join(", ")));
+    }
+    if let Some(due) = annotations.change_due.filter(|due| due.duration_since(now).is_positive()) {
+        lines.push(format!(
+            "annotations of the Node have changed; that takes effect in {} if they stay so",
+            distance(due, now)
+        ));
+    }
+    lines.extend(annotations.mistakes.iter().cloned());
+    lines
 }
 
 fn records(records: &[RecordStatus], now: Timestamp, separator: char) -> String {

@@ -85,6 +85,9 @@ pub struct Status {
     pub addresses: Vec<AddressStatus>,
     /// The connection to Kubernetes and what it says of the node.
     pub kubernetes: KubernetesStatus,
+    /// The local probes that records depend on.
+    #[serde(default)]
+    pub probes: Vec<ProbeStatus>,
 }
 
 /// One (record, type).
@@ -101,7 +104,8 @@ pub struct RecordStatus {
     pub zone: String,
     /// The set identifier of the own record set.
     pub set_identifier: String,
-    /// The configured routing policy.
+    /// The routing policy that is or would be published; `coordinates` is `auto` as long as the
+    /// annotation that is to say them does not.
     pub routing: Routing,
     /// The TTL in seconds that is or would be published.
     pub ttl: u32,
@@ -295,10 +299,35 @@ pub struct KubernetesStatus {
     pub ready_reason: Option<String>,
     /// Whether the node is cordoned; `null` when unknown.
     pub unschedulable: Option<bool>,
+    /// Whether the Node is being deleted; `null` when unknown.
+    #[serde(default)]
+    pub deleting: Option<bool>,
+    /// The Node's taints as `key:effect`; `null` when unknown.
+    #[serde(default)]
+    pub taints: Option<Vec<String>>,
+    /// What the Node's annotations say of routing.
+    #[serde(default)]
+    pub annotations: AnnotationStatus,
     /// Why the API server does not answer.
     pub error: Option<String>,
     /// When it last answered.
     pub last_contact: Option<Timestamp>,
+}
+
+/// What the Node's annotations say of routing, and what is wrong with them. They are those in force:
+/// while the Node is unknown, those it had last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnotationStatus {
+    /// The weight of weighted record sets, in place of the configuration's.
+    pub weight: Option<u8>,
+    /// Where geoproximity record sets say that the node is, in place of the configuration's.
+    pub coordinates: Option<String>,
+    /// The bias of geoproximity record sets, in place of the configuration's.
+    pub bias: Option<i8>,
+    /// What was said and cannot be, a sentence for each.
+    pub mistakes: Vec<String>,
+    /// The annotations have changed; when that takes effect, if they stay as they are.
+    pub change_due: Option<Timestamp>,
 }
 
 /// What Kubernetes says of the node.
@@ -312,6 +341,31 @@ pub enum NodeCondition {
     /// There is no such Node object.
     Absent,
     /// Nothing yet, or nothing any more.
+    Unknown,
+}
+
+/// A local check of what the node serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// What is asked, e.g. `tcp 127.0.0.1:443`.
+    pub check: String,
+    /// What the attempts so far add up to.
+    pub outcome: ProbeOutcome,
+    /// Since when that has been the outcome; `null` while it is unknown.
+    pub since: Option<Timestamp>,
+    /// What goes wrong; `null` unless it fails.
+    pub error: Option<String>,
+}
+
+/// What a probe's attempts add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOutcome {
+    /// The node serves.
+    Passing,
+    /// It does not.
+    Failing,
+    /// Too few attempts yet.
     Unknown,
 }
 

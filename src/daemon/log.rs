@@ -57,6 +57,9 @@ pub(super) fn notice(notice: &Notice) {
             let record = &target.name;
             tracing::info!(%record, failures, "{record}: works again after {failures} failed tries");
         }
+        Notice::AnnotationMistaken { mistake } => {
+            tracing::warn!(annotation = mistake.key, value = mistake.value, "{mistake}");
+        }
         Notice::Unmanaged { target } => {
             let record = &target.name;
             tracing::warn!(%record, "{record}: no longer configured; its record sets stay until someone deletes them");

@@ -155,7 +155,8 @@ impl Daemon {
 /// What has become of the record sets, on one line: which are out of DNS, and which are not and why.
 fn outcome(engine: &Engine) -> String {
     let report = engine.report();
-    let (out, left): (Vec<_>, Vec<_>) = report.records.iter().partition(|record| record.actual == Observed::Known(None));
+    let (out, left): (Vec<_>, Vec<_>) =
+        report.records.iter().partition(|record| record.actual == Observed::Known(None));
     let name = |record: &RecordReport| format!("{} {}", record.name, record.rtype);
     let out: Vec<_> = out.into_iter().map(name).collect();
     let left: Vec<_> =

@@ -36,9 +36,7 @@ fn the_record_sets_leave_with_the_system_through_throttling_and_a_lost_answer() 
         let path = host.directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_nonblocking(true).expect("a socket option");
-        host.start_with(|command| {
-            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("NOTIFY_SOCKET", &path)
-        });
+        host.start_with(|command| command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("NOTIFY_SOCKET", &path));
         host.comes_to("start", BOTH).await;
         assert_eq!(bus.callers(), 0, "nothing is asked before there is a reason to");
 
@@ -63,7 +61,8 @@ fn the_record_sets_leave_with_the_system_through_throttling_and_a_lost_answer() 
         while let Ok(length) = socket.recv(&mut buffer) {
             told.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
-        let order = ["READY=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=", "STATUS=stopped with the system; out of DNS: edge"];
+        let order =
+            ["READY=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=", "STATUS=stopped with the system; out of DNS: edge"];
         let places: Vec<_> = order.iter().map(|text| told.find(text)).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{told}");
     });
@@ -97,7 +96,9 @@ fn the_last_one_stays_and_whoever_is_no_longer_the_last_one_leaves() {
         let log = host.log();
         let outcome = log.lines().last().unwrap_or_default();
         assert!(
-            outcome.contains("out of DNS: edge.example.com A, ") && outcome.contains("not withdrawn: geo.example.com A (leaving would bring the name below keep_min = 1"),
+            outcome.contains("out of DNS: edge.example.com A, ")
+                && outcome
+                    .contains("not withdrawn: geo.example.com A (leaving would bring the name below keep_min = 1"),
             "{outcome}"
         );
     });
@@ -121,10 +122,9 @@ fn nothing_brings_them_back_once_the_system_stops() {
         host.sim.clear_faults();
         assert!(host.wait().await.success());
         let requests = host.comes_to("the system stops", NONE).await;
-        let others_than_deletions = requests
-            .iter()
-            .flat_map(|request| &request.changes)
-            .filter(|(action, set)| set.set_identifier.as_deref() == Some(OWN) && *action != route53_sim::Action::Delete);
+        let others_than_deletions = requests.iter().flat_map(|request| &request.changes).filter(|(action, set)| {
+            set.set_identifier.as_deref() == Some(OWN) && *action != route53_sim::Action::Delete
+        });
         assert_eq!(others_than_deletions.count(), 0, "{requests:#?}");
     });
 }

@@ -107,7 +107,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((record.class, record.all_addresses), (AddressClass::Global, false));
     assert_eq!((record.ttl, record.keep_min), (60, 1));
     let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
-    assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 });
+    assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 }.into());
     assert_eq!(record.health_check_id, None);
     assert_eq!(record.probe, None);
     assert_eq!(record.taint_keys, DEFAULT_TAINT_KEYS.map(str::to_owned).into());
@@ -128,6 +128,8 @@ fn every_routing_policy_can_be_written() {
             "routing = { policy = \"geoproximity\", coordinates = \"-90,180\", bias = -99 }",
             "geoproximity -90,180 bias -99",
         ),
+        ("routing = { policy = \"geoproximity\", coordinates = \"auto\", bias = 5 }", "geoproximity auto bias 5"),
+        ("routing = { policy = \"geoproximity\", coordinates = \"auto\" }", "geoproximity auto"),
         ("routing = { policy = \"geoproximity\", region = \"us-gov-west-1\" }", "geoproximity us-gov-west-1"),
         (
             "routing = { policy = \"geoproximity\", local_zone_group = \"us-west-2-den-1\" }",
@@ -148,7 +150,7 @@ fn every_routing_policy_can_be_written() {
     let config =
         Setup::new(&with_line("health_check_id = \"0f1e\"\nrouting = { policy = \"failover\", role = \"primary\" }"))
             .config();
-    assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary));
+    assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary).into());
     assert_eq!(config.records[0].policy.health_check_id.as_deref(), Some("0f1e"));
 }
 
@@ -692,6 +694,11 @@ fn mistakes_outside_of_records_too() {
             "cluster = \"c\"\n[kubernetes]\nkubeconfig = \"\"",
             "3:14: kubernetes.kubeconfig: ",
             "must be \"auto\" or the path",
+        ),
+        (
+            "cluster = \"c\"\nkubernetes.enabled = false\n[[record]]\nname = \"a.b\"\nrouting = { policy = \"geoproximity\", coordinates = \"auto\" }",
+            "5:52: record[0].routing.coordinates: ",
+            "but Kubernetes is switched off",
         ),
         (
             "cluster = \"c\"\n[kubernetes]\nlabel_selecter = \"\"",

@@ -16,6 +16,7 @@ mod control;
 mod journal;
 mod netns;
 mod node_watch;
+mod probe;
 mod provider;
 mod system_bus;
 

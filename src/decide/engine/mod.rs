@@ -8,6 +8,7 @@
 //! per zone (Route 53 works on one per zone anyway).
 
 mod addresses;
+mod annotations;
 mod answers;
 mod confirm;
 mod departure;
@@ -17,9 +18,12 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::Annotations;
+use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::confirm::Confirmations;
@@ -94,6 +98,8 @@ pub struct Engine {
     random: Random,
     addresses: Addresses,
     conditions: Conditions,
+    /// What the Node's annotations say of routing.
+    annotations: Steady<Annotations>,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
@@ -110,6 +116,7 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
+            annotations: Steady::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
@@ -135,6 +142,7 @@ impl Engine {
                 self.count_absences(1);
             }
             Event::Node(state) => {
+                self.annotated(&state, now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
                 }
@@ -164,6 +172,7 @@ impl Engine {
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
         self.end_drain(now);
+        self.settle_annotations(now);
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
@@ -181,6 +190,7 @@ impl Engine {
         [
             self.drained_until(),
             self.signal_deadline(),
+            self.annotations_due(),
             self.addresses.deadline(),
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
@@ -259,6 +269,7 @@ impl Engine {
                 addresses: as_ref(&self.addresses.snapshot),
                 absence_confirmed: &absence_confirmed,
                 fitness: &fitness,
+                said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
             };
             let plans = plan::plan(&self.policy, record, world);

@@ -25,7 +25,7 @@ impl Engine {
                 zone: record.zone.clone(),
                 zone_id: name.listing.known().map(|listing| listing.zone_id.clone()),
                 set_identifier: self.policy.owner.set_identifier(),
-                routing: record.routing.clone(),
+                routing: plan.routing.clone(),
                 ttl: plan.ttl,
                 ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
                 intent: plan.intent.clone(),

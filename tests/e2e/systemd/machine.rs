@@ -79,9 +79,10 @@ impl Machine {
             .arg(format!("--bind-ro={here}/nodedns.toml:/etc/nodedns/nodedns.toml"))
             .arg(format!("--bind-ro={here}/nodedns.service:/etc/systemd/system/nodedns.service"))
             .arg(format!("--bind-ro={units}/lab.conf:/etc/systemd/system/nodedns.service.d/lab.conf"))
-            .args(["k3s", "lab-network"].map(|unit| {
-                format!("--bind-ro={units}/{unit}.service:/etc/systemd/system/{unit}.service")
-            }))
+            .args(
+                ["k3s", "lab-network"]
+                    .map(|unit| format!("--bind-ro={units}/{unit}.service:/etc/systemd/system/{unit}.service")),
+            )
             .args(["lab-network", "k3s", "nodedns"].map(|unit| format!("systemd.wants={unit}.service")))
             .stdin(Stdio::null())
             .stdout(console.try_clone().expect("a file"))

@@ -85,7 +85,8 @@ fn assert_withdrawn(what: &str, machine: &Machine, sim: &Sim) {
     assert!(is_published(sim, SOLE), "{what}: the pool is empty");
     for file in ["log-when-the-network-stopped", "log-when-k3s-stopped"] {
         let log = machine.read(file);
-        let outcome = "stopped with the system; out of DNS: edge.example.com A; not withdrawn: sole.example.com A (leaving would";
+        let outcome =
+            "stopped with the system; out of DNS: edge.example.com A; not withdrawn: sole.example.com A (leaving would";
         assert!(log.contains(outcome), "{what}: {file}: {log:?}");
     }
 }

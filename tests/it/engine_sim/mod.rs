@@ -5,6 +5,7 @@
 
 mod faults;
 mod policies;
+mod probes;
 mod stopping;
 mod timing;
 

@@ -74,12 +74,8 @@ fn nothing_takes_it_back() {
     world.after(Duration::from_secs(1), texts(&[V4_OTHER, V6]));
     world.after(Duration::from_secs(2), Happening::Answer(Event::Recheck));
     world.after(Duration::from_secs(3), Happening::Answer(Event::Stopping));
-    let put_back = Change {
-        action: Action::Create,
-        name: world::name(EDGE),
-        rtype: RecordType::A,
-        set: world::weighted(OWN, V4),
-    };
+    let put_back =
+        Change { action: Action::Create, name: world::name(EDGE), rtype: RecordType::A, set: world::weighted(OWN, V4) };
     world.after(Duration::from_millis(1500), Happening::Foreign(target(ZONE, EDGE), put_back));
     world.run_for(Duration::from_secs(3600));
     assert!(is_gone(&world, EDGE));
@@ -160,7 +156,8 @@ fn whoever_is_no_longer_the_last_one_leaves() {
 
 fn ignoring(name: &str) -> RecordPolicy {
     let mut record = world::record(name, ZONE);
-    let policy = nodedns::decide::policy::SignalPolicy { action: SignalAction::Ignore, ..Signal::Stopping.default_policy() };
+    let policy =
+        nodedns::decide::policy::SignalPolicy { action: SignalAction::Ignore, ..Signal::Stopping.default_policy() };
     record.signals.insert(Signal::Stopping, policy);
     record
 }
