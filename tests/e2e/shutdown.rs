@@ -105,6 +105,24 @@ fn the_last_one_stays_and_whoever_is_no_longer_the_last_one_leaves() {
 }
 
 #[test]
+fn a_record_whose_configuration_ignores_it_stays() {
+    in_lab(async |lab| {
+        let bus = Bus::start(Manner::State("stopping"));
+        let mut host = Host::new(lab).await;
+        host.replace_in_configuration("bias = 5 }", "bias = 5 }\nsignals = { stopping = \"ignore\" }");
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        host.start_with(|command| command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()));
+        host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
+        assert!(host.stop(Signal::TERM).await.success());
+        let own: Vec<_> = host.own().into_keys().collect();
+        assert_eq!(own, [(GEO.to_owned(), "A".to_owned())]);
+        let log = host.log();
+        let stays = "geo.example.com A (signals.stopping = \"ignore\")";
+        assert!(log.lines().last().is_some_and(|line| line.contains(stays)), "{log}");
+    });
+}
+
+#[test]
 fn nothing_brings_them_back_once_the_system_stops() {
     in_lab(async |lab| {
         let (mut host, bus) = published(lab, Manner::State("stopping")).await;
