@@ -162,7 +162,7 @@ const DAMPING: [&str; 2] = [
      for changes a minute at the very most, and none for listing.",
 ];
 
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 4] = [
     ("NODEDNS_CONFIG", "The main file, unless `--config` names one."),
     (
         "NODEDNS_*",
@@ -171,6 +171,10 @@ const VARIABLES: [(&str, &str); 3] = [
          `NODEDNS_ADDRESSES__DENY=192.0.2.0/24,198.51.100.0/24`. Records cannot be given so.",
     ),
     ("RUNTIME_DIRECTORY", "Set by systemd: the directory of the control socket, unless `control.socket` names one."),
+    (
+        "STATE_DIRECTORY",
+        "Set by systemd: the directory of the drain's file, unless `control.state_directory` names one.",
+    ),
 ];
 
 /// A table of the file: its keys, in order.

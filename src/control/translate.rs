@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    self, AddressStatus, AnnotationStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError,
+    self, AddressStatus, AnnotationStatus, ChangeStatus, DrainStatus, Intent, KubernetesStatus, LastChange, LastError,
     NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
@@ -90,6 +90,7 @@ pub fn status(
         dry_run: identity.dry_run,
         since: time.at(identity.since),
         reload_refused: None,
+        drain: DrainStatus::default(),
         records,
         addresses,
         kubernetes,
@@ -269,6 +270,7 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             .known()
             .map(|set| set.as_ref().map(|set| set.addresses().into_iter().collect()).unwrap_or_default()),
         others: report.others,
+        follows_drain: report.follows_drain,
         in_sync: report.in_sync,
         healthy: report.is_healthy(),
         last_change: report.last_change.as_ref().map(|change| LastChange {

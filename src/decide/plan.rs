@@ -1,6 +1,6 @@
 //! World × policy → what we want, and the changes that bring it about. No time, no state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::decide::address::Snapshot;
@@ -29,6 +29,8 @@ pub struct World<'a> {
     pub said: Said<'a>,
     /// What Route 53 has at the record's name.
     pub listing: Observed<&'a Listing>,
+    /// How many batches in a row have failed, per type.
+    pub failures: &'a BTreeMap<RecordType, u32>,
 }
 
 /// What we want for one (record, type), and how to get there.
@@ -116,7 +118,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     plan.in_sync =
         own.map(RecordSet::addresses) == (!plan.desired.is_empty()).then(|| plan.desired.iter().copied().collect());
 
-    let absence = |reason| withdraw(policy, record, rtype, pool, own, &plan.desired, reason);
+    let absence = |reason| withdraw(policy, record, world, pool, own, &plan, reason);
     let (intent, changes) = match world.fitness {
         Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
@@ -178,16 +180,17 @@ fn publish(
 fn withdraw(
     policy: &Policy,
     record: &RecordPolicy,
-    rtype: RecordType,
+    world: World<'_>,
     pool: &Pool,
     own: Option<&RecordSet>,
-    desired: &[IpAddr],
+    plan: &TypePlan,
     reason: Reason,
 ) -> (Intent, Vec<Change>) {
     let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
-    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min) {
+    let failures = world.failures.get(&plan.rtype).copied().unwrap_or(0);
+    match guard::withdrawal(&record.name, plan.rtype, pool, own, &policy.owner, record.keep_min, failures) {
         Ok(changes) => (Intent::Withdraw(reason), changes),
-        Err(guard) => (Intent::Hold(guard), follow(record, rtype, Some(own), desired)),
+        Err(guard) => (Intent::Hold(guard), follow(record, plan.rtype, Some(own), &plan.desired)),
     }
 }
 

@@ -47,6 +47,8 @@ pub struct RecordReport {
     pub actual: Observed<Option<RecordSet>>,
     /// How many other record sets the pool holds; `None` when unknown.
     pub others: Option<usize>,
+    /// Whether a drain withdraws it.
+    pub follows_drain: bool,
     /// Whether what we want is what Route 53 has.
     pub in_sync: bool,
     /// The last change that Route 53 accepted.

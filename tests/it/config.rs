@@ -93,6 +93,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
     assert_eq!(config.route53, nodedns::config::Route53Settings::default());
     assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns"));
 
     let policy = config.policy("node-1", true).expect("policy");
     assert_eq!(policy.owner.to_string(), "nodedns/v1/home/node-1");
@@ -284,6 +285,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
         .variable("NODEDNS_CONFIG", "/nowhere")
         .variable("NODEDNS_FORBID_SKIP", "1")
         .variable("RUNTIME_DIRECTORY", "/run/nodedns-test:/run/other")
+        .variable("STATE_DIRECTORY", "/var/lib/nodedns-test:/var/lib/other")
         .variable("PATH", "/bin");
     let config = setup.config();
     let names: Vec<_> = config.records.iter().map(|record| record.name.as_str()).collect();
@@ -295,6 +297,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
     assert_eq!(config.kubernetes.enabled, Switch::Off);
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (0.5, 7));
     assert_eq!(config.socket, Path::new("/run/nodedns-test/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns-test"));
     let signals = &config.records[0].policy.signals;
     assert_eq!(signals[&Signal::NotReady].action, SignalAction::Ignore);
     assert_eq!(signals[&Signal::Cordoned].after, Duration::from_secs(5));
@@ -789,6 +792,11 @@ fn mistakes_outside_of_records_too() {
         ),
         ("cluster = \"c\"\n[control]\nsocket = \"x.sock\"", "3:10: control.socket: ", "is not an absolute path"),
         (
+            "cluster = \"c\"\n[control]\nstate_directory = \"x\"",
+            "3:19: control.state_directory: ",
+            "is not an absolute path",
+        ),
+        (
             "cluster = \"c\"\n[log]\nlevel = \"verbose\"",
             "3:9: log.level: ",
             "\"verbose\" is not one of \"error\", \"warn\"",
@@ -1065,6 +1073,7 @@ attempt_timeout = "30s"
 
 [control]
 socket = "/run/other.sock"
+state_directory = "/srv/nodedns"
 
 [log]
 level = "warn"

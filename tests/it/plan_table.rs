@@ -1,6 +1,6 @@
 //! The decision table: every combination of what can be known, one row each, for an operator to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
@@ -51,6 +51,7 @@ fn decide_with(
         fitness,
         said: Said { known: true, annotations: None },
         listing,
+        failures: &BTreeMap::new(),
     };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
@@ -247,6 +248,7 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         fitness: &Fitness::Fit,
         said: Said::default(),
         listing: Observed::Known(&listing),
+        failures: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);

@@ -12,11 +12,13 @@ mod annotations;
 mod answers;
 mod confirm;
 mod departure;
+mod drain;
 mod name;
 mod notice;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
@@ -91,6 +93,10 @@ pub enum Effect {
 /// How much more often a name is read while something in its pool is in our way.
 const HELD_RESYNC_DIVISOR: u32 = 5;
 
+/// A pool that begins to be in our way is read at once, unless it was read less than this ago: what
+/// flaps must not make a listing of every turn.
+const NEWLY_HELD_PAUSE: Duration = Duration::from_secs(10);
+
 /// The decisions over time.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -153,7 +159,7 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
-            Event::Drain(drain) => self.conditions.drain = drain,
+            Event::Drain(drain) => return self.drain_changed(drain, now),
             Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
@@ -271,12 +277,17 @@ impl Engine {
                 fitness: &fitness,
                 said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
+                failures: &name.failures(),
             };
-            let plans = plan::plan(&self.policy, record, world);
+            let forced = drain::forced(record, &fitness, &self.conditions, now);
+            let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
+            let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
                 let before = name.plans.iter().find(|before| before.rtype == plan.rtype);
+                newly_held |= reason.lies_in_the_pool()
+                    && before.is_some_and(|before| !before.intent.reason().lies_in_the_pool());
                 if plan.ttl != record.ttl && before.is_none_or(|before| before.ttl != plan.ttl) {
                     self.notices.push(Notice::TtlAdopted {
                         target: target.clone(),
@@ -304,6 +315,9 @@ impl Engine {
             }
             name.plans = plans;
             let looked = looked == Some(&target);
+            if newly_held && !looked {
+                name.begins_to_be_held();
+            }
             let failures = name.decided(looked, now);
             if looked && failures > 0 {
                 self.notices.push(Notice::Recovered { target, failures });
@@ -311,17 +325,6 @@ impl Engine {
         }
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
-        }
-    }
-
-    fn drained_until(&self) -> Option<Moment> {
-        self.conditions.drain.known()?.as_ref()?.until
-    }
-
-    fn end_drain(&mut self, now: Moment) {
-        if self.drained_until().is_some_and(|until| until <= now) {
-            self.conditions.drain = Observed::Known(None);
-            self.refresh(None, now);
         }
     }
 

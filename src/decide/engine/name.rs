@@ -54,6 +54,8 @@ pub(super) struct Resync {
     pub(super) due: Moment,
     /// While something in the pool keeps us from what we want: whoever mends that should not wait long.
     pub(super) held_due: Moment,
+    /// When something in the pool begins to keep us from what we want, no sooner than this.
+    pub(super) newly_held_due: Moment,
 }
 
 /// What is on its way.
@@ -97,7 +99,7 @@ impl NameState {
             unread: BTreeSet::from(RecordType::ALL),
             unconfirmed: false,
             overtaken: false,
-            resync: Resync { due: now, held_due: now },
+            resync: Resync { due: now, held_due: now, newly_held_due: now },
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
@@ -115,7 +117,12 @@ impl NameState {
         let routine = if held { self.resync.held_due } else { self.resync.due };
         // Right before the next try, as what is swapped must be what is there.
         let unread = self.unread.iter().map(|rtype| self.not_before(*rtype)).min();
-        let wanted = unread.map_or(routine, |unread| unread.min(routine));
+        let wanted = match unread {
+            Some(unread) => unread.min(routine),
+            // Even when what it was for has passed, or its failure would be shown until the next resync.
+            None if self.list.failures > 0 => self.list.not_before,
+            None => routine,
+        };
         self.is_free().then(|| wanted.max(self.list.not_before))
     }
 
@@ -140,6 +147,12 @@ impl NameState {
         // Whoever writes goes to the back of the queue.
         self.pending_since = None;
         changes
+    }
+
+    /// The pool as remembered has begun to keep us from what we want. What has happened to it since
+    /// it was read may already have ended that, so it is read before that is believed for long.
+    pub(super) fn begins_to_be_held(&mut self) {
+        self.resync.held_due = self.resync.held_due.min(self.resync.newly_held_due);
     }
 
     /// Anything may have changed unseen: nothing is written before the name has been read from now on.
@@ -284,6 +297,11 @@ impl NameState {
         let waits = self.pending().next().is_some();
         self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
         forgotten
+    }
+
+    /// How many batches in a row have failed, per type.
+    pub(super) fn failures(&self) -> BTreeMap<RecordType, u32> {
+        self.types.iter().map(|(rtype, state)| (*rtype, state.change.failures)).collect()
     }
 
     /// The failure to show for one type: its own change's, else the listing's.

@@ -88,6 +88,8 @@ pub enum Notice {
         /// Which, what, and what counts instead.
         mistake: Mistake,
     },
+    /// The time that the operator gave a drain is over.
+    DrainEnded,
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {
         /// The name and its zone.
