@@ -61,7 +61,7 @@ pub(crate) fn healthy_record(name: &str, rtype: RecordType, address: &str) -> Re
         zone: ZoneRef::Id("Z0123456789ABC".to_owned()),
         zone_id: Some("Z0123456789ABC".to_owned()),
         set_identifier: OwnerId::new("home", "node-1").expect("valid").set_identifier(),
-        routing,
+        routing: routing.into(),
         ttl: 60,
         ttl_configured: None,
         intent: Intent::Publish(set.clone()),
@@ -100,7 +100,7 @@ pub(crate) fn troubled_report() -> Report {
                     at: ago(15),
                 }),
                 last_error: failure(ErrorKind::Throttled, Some("Throttling"), "Rate exceeded"),
-                routing: weighted.clone(),
+                routing: weighted.clone().into(),
                 ttl_configured: Some(30),
                 ..base.clone()
             },
