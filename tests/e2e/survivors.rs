@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use route53_sim::{Action, Operation, Options, RecordSet, Sim};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -140,6 +141,16 @@ static_addresses = ["{address}"]
         daemon.wait().expect("it ends");
     }
 
+    /// Edits the node's configuration and sends SIGHUP.
+    fn reload(&self, node: &str, from: &str, to: &str) {
+        let path = self.path(&format!("{node}.toml"));
+        let text = fs::read_to_string(&path).expect("the configuration");
+        assert!(text.contains(from), "no {from:?} in the configuration");
+        fs::write(path, text.replace(from, to)).expect("a file");
+        let pid = Pid::from_raw(self.daemons[node].id().cast_signed()).expect("a process id");
+        kill_process(pid, Signal::HUP).expect("it runs");
+    }
+
     fn log(&self, node: &str) -> String {
         fs::read_to_string(self.path(&format!("{node}.log"))).unwrap_or_default()
     }
@@ -253,6 +264,13 @@ fn what_keeps_survivors_from_acting_is_said() {
         );
         assert!(fleet.log("n1").contains("survivors frozen: 2 of 3 nodes"));
         fleet.until("n2 is not fit", async |fleet| fleet.survivors("n2").await.0["state"] == "not_fit").await;
+
+        // The grace can be reloaded; the watch is a matter of the start.
+        fleet.reload("n1", "grace = \"30s\"", "grace = \"45s\"");
+        fleet.until("it is reloaded", async |fleet| fleet.log("n1").contains("configuration reloaded")).await;
+        fleet.reload("n1", "enabled = true", "enabled = false");
+        let refused = "survivors.enabled: cannot be changed by a reload";
+        fleet.until("it is refused", async |fleet| fleet.log("n1").contains(refused)).await;
 
         fleet.api.always(Answer::Error(403, "nodes is forbidden".into()));
         fleet.api.cut();

@@ -489,6 +489,22 @@ fn a_removal_whose_answer_was_lost_is_looked_up_and_not_repeated() {
     assert_eq!(world.has_told("n1", |notice| matches!(notice, Notice::Drift { .. })), 0);
 }
 
+/// A zone takes one batch at a time, and each name is looked at for itself.
+#[test]
+fn names_that_share_a_zone_are_all_rid_of_the_dead() {
+    let nodes = NODES[..3].iter().map(|(node, address)| (*node, *address, *node == "n1")).collect::<Vec<_>>();
+    let names = [("edge.example.com", "Z1"), ("other.example.com", "Z1"), ("edge.example.net", "Z2")];
+    let records: Vec<_> = names.iter().map(|(name, zone)| world::record(name, zone)).collect();
+    let mut world = World::new(&nodes, &records);
+    world.run_for(10 * SECOND);
+    dies(&mut world, "n3");
+    world.run_for(GRACE + 2 * SECOND);
+    for (name, zone) in names {
+        assert_eq!(world.pool(&target(zone, name), RecordType::A), owners(&["n1", "n2"]), "{name}");
+    }
+    assert_eq!(world.requests("n1").0, 1, "one reading of the nodes is enough for all");
+}
+
 /// What has to be written of our own goes first, also where both are due in the same instant.
 #[test]
 fn the_own_record_set_goes_first() {

@@ -307,6 +307,7 @@ impl World {
                 let (delay, result) = self.apply(node, &target, &changes);
                 (delay, Event::Applied(target, result))
             }
+            Effect::HealthCheck(_) => panic!("no record of this world has a health check"),
             Effect::ChangeStatus(id) => (LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
         };
         let life = self.daemon(node).life;
