@@ -100,14 +100,14 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
             paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
         }
     }
-    if let Some(survivors) = &status.survivors {
-        survivors_lines(survivors, now).iter().for_each(|line| paragraph(&mut text, line, 0, width));
-    }
     if status.drain.state == DrainState::Drained {
         paragraph(&mut text, &drained(&status.drain), 0, width);
     }
     if let Some(warning) = &status.drain.warning {
         paragraph(&mut text, &format!("drain: {warning}"), 0, width);
+    }
+    if let Some(survivors) = &status.survivors {
+        survivors_lines(survivors, now).iter().for_each(|line| paragraph(&mut text, line, 0, width));
     }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");

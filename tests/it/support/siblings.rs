@@ -64,7 +64,8 @@ pub(crate) struct Daemon {
     told: Vec<(Moment, Observed<Cluster>)>,
     /// What fresh readings have told it.
     read: Vec<(Moment, Observed<Cluster>)>,
-    is_working: bool,
+    /// The zones with a batch of its on its way.
+    working: BTreeSet<String>,
 }
 
 pub(crate) struct World {
@@ -119,7 +120,7 @@ impl World {
                 treatments: Vec::new(),
                 told: Vec::new(),
                 read: Vec::new(),
-                is_working: false,
+                working: BTreeSet::new(),
             };
             world.daemons.insert(node, daemon);
             world.after(Duration::ZERO, Happening::Power(node, true));
@@ -186,7 +187,7 @@ impl World {
                 let daemon = self.daemon_mut(node);
                 daemon.powered = on;
                 daemon.life += 1;
-                daemon.is_working = false;
+                daemon.working.clear();
                 daemon.told.clear();
                 daemon.read.clear();
                 if on {
@@ -218,7 +219,7 @@ impl World {
                 }
                 match &event {
                     Event::ClusterRead(cluster) => daemon.read.push((now, cluster.clone())),
-                    Event::Applied(..) => daemon.is_working = false,
+                    Event::Applied(target, _) => drop(daemon.working.remove(&target.zone.to_string())),
                     _ => {}
                 }
                 self.handle(node, event);
@@ -326,8 +327,7 @@ impl World {
         changes: &[Change],
     ) -> (Duration, Result<ChangeId, nodedns::decide::provider::ProviderError>) {
         let daemon = self.daemon_mut(node);
-        assert!(!daemon.is_working, "two batches at once");
-        daemon.is_working = true;
+        assert!(daemon.working.insert(target.zone.to_string()), "two batches at once in a zone");
         self.check_safety(node, target, changes);
         match self.treatment(node) {
             Treatment::Serves | Treatment::RefusesType(_) => {
