@@ -5,10 +5,13 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod annotation;
+pub mod damping;
 pub mod drain;
 pub mod engine;
 pub mod fitness;
 pub mod guard;
+pub mod health_check;
 pub mod name;
 pub mod node;
 pub mod observed;

@@ -8,8 +8,12 @@
 //! per zone (Route 53 works on one per zone anyway).
 
 mod addresses;
+mod annotations;
 mod answers;
+mod checks;
 mod confirm;
+mod departure;
+mod drain;
 mod name;
 mod notice;
 mod report;
@@ -17,14 +21,19 @@ mod report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::Annotations;
+use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
 use crate::decide::engine::addresses::Addresses;
+use crate::decide::engine::checks::Checks;
 use crate::decide::engine::confirm::Confirmations;
 use crate::decide::engine::name::{NameState, Request, TypeState};
 use crate::decide::fitness::{Conditions, NodeKnowledge, Rules};
+use crate::decide::health_check::{CheckAnswer, CheckRequest};
 use crate::decide::name::DnsName;
 use crate::decide::node::NodeState;
 use crate::decide::observed::Observed;
@@ -67,6 +76,8 @@ pub enum Event {
     Applied(Target, Result<ChangeId, ProviderError>),
     /// The answer to [`Effect::ChangeStatus`].
     ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
+    /// The answer to [`Effect::HealthCheck`].
+    HealthCheck(CheckAnswer<ProviderError>),
     /// Anything may have changed unseen: the machine was suspended, or the operator asks for a fresh look.
     Recheck,
 }
@@ -82,6 +93,8 @@ pub enum Effect {
     Apply(Target, Vec<Change>),
     /// Ask how far an accepted change has come.
     ChangeStatus(ChangeId),
+    /// Read, create or delete health checks.
+    HealthCheck(CheckRequest),
 }
 
 /// How much more often a name is read while something in its pool is in our way.
@@ -98,10 +111,13 @@ pub struct Engine {
     random: Random,
     addresses: Addresses,
     conditions: Conditions,
+    /// What the Node's annotations say of routing.
+    annotations: Steady<Annotations>,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
     confirmations: Confirmations,
+    checks: Checks,
     notices: Vec<Notice>,
 }
 
@@ -114,9 +130,11 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
+            annotations: Steady::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
+            checks: Checks::default(),
             notices: Vec::new(),
         };
         engine.adopt_names(now);
@@ -139,6 +157,7 @@ impl Engine {
                 self.count_absences(1);
             }
             Event::Node(state) => {
+                self.annotated(&state, now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
                 }
@@ -149,16 +168,21 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
-            Event::Drain(drain) => self.conditions.drain = drain,
-            Event::Stopping => self.conditions.stopping = true,
+            Event::Drain(drain) => return self.drain_changed(drain, now),
+            Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
                 self.listed(&target, result, now);
             }
             Event::Applied(target, result) => self.applied(&target, result, now),
             Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
+            Event::HealthCheck(answer) => {
+                let told = self.checks.answered(answer, &self.policy, &mut self.random, now);
+                self.notices.extend(told);
+            }
             Event::Recheck => {
                 self.addresses.read_by(now);
+                self.checks.recheck();
                 self.names.values_mut().for_each(NameState::recheck);
             }
         }
@@ -168,6 +192,7 @@ impl Engine {
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
         self.end_drain(now);
+        self.settle_annotations(now);
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
@@ -177,6 +202,9 @@ impl Engine {
         if let Some(effect) = self.begin_apply(now) {
             return Some(effect);
         }
+        if let Some(request) = self.checks.begin(&self.names, now) {
+            return Some(Effect::HealthCheck(request));
+        }
         self.begin_list(now).or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
     }
 
@@ -185,10 +213,12 @@ impl Engine {
         [
             self.drained_until(),
             self.signal_deadline(),
+            self.annotations_due(),
             self.addresses.deadline(),
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
+            self.checks.deadline(&self.names),
         ]
         .into_iter()
         .flatten()
@@ -263,10 +293,14 @@ impl Engine {
                 addresses: as_ref(&self.addresses.snapshot),
                 absence_confirmed: &absence_confirmed,
                 fitness: &fitness,
+                said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
                 failures: &name.failures(),
+                checks: &BTreeMap::new(),
             };
-            let plans = plan::plan(&self.policy, record, world);
+            let forced = drain::forced(record, &fitness, &self.conditions, now);
+            let planned = forced.as_ref().unwrap_or(record);
+            let plans = self.checks.plan(&self.policy, planned, world, &mut self.random, now);
             let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
@@ -309,19 +343,9 @@ impl Engine {
                 self.notices.push(Notice::Recovered { target, failures });
             }
         }
+        self.checks.decided(&self.policy, &mut self.names, now);
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
-        }
-    }
-
-    fn drained_until(&self) -> Option<Moment> {
-        self.conditions.drain.known()?.as_ref()?.until
-    }
-
-    fn end_drain(&mut self, now: Moment) {
-        if self.drained_until().is_some_and(|until| until <= now) {
-            self.conditions.drain = Observed::Known(None);
-            self.refresh(None, now);
         }
     }
 
@@ -330,7 +354,7 @@ impl Engine {
         let deadline = |record: &RecordPolicy| {
             self.names.get(&target_of(record))?.signals.deadline(Rules { record, node_selector })
         };
-        self.policy.records.iter().filter_map(deadline).min()
+        self.policy.records.iter().filter_map(deadline).chain(self.checks.patience()).min()
     }
 
     /// When each name's batch may go, in zones that are not working on one.

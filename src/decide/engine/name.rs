@@ -7,7 +7,8 @@ use crate::decide::observed::Observed;
 use crate::decide::plan::TypePlan;
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::random::{BACKOFF_CAP, Random, backoff};
-use crate::decide::record::{Change, Listing, RecordType};
+use crate::decide::reason::{Intent, Reason};
+use crate::decide::record::{Change, Listing, RecordSet, RecordType};
 use crate::decide::report::{LastChange, LastError};
 use crate::decide::time::Moment;
 
@@ -22,6 +23,8 @@ pub(super) struct NameState {
     /// A listing that is on its way has been overtaken: it is not the last word.
     overtaken: bool,
     resync: Resync,
+    /// When the name was last read whole.
+    read_at: Moment,
     pub(super) in_flight: Option<Request>,
     pub(super) signals: Signals,
     /// What we want, per type, as of the last event.
@@ -31,7 +34,19 @@ pub(super) struct NameState {
     pub(super) pending_since: Option<Moment>,
     /// A batch for several types was refused: one type at a time, so that one cannot hold up the other.
     pub(super) split: bool,
+    departure: Departure,
     list: Attempts,
+}
+
+/// What a shutdown of the system means for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Departure {
+    /// There is none.
+    None,
+    /// The record sets stay as they are, whatever happens from now on.
+    Stays,
+    /// The record sets are to leave; whether the name has been read since that is so.
+    Leaves { looked: bool },
 }
 
 /// When the name is read again though nothing has happened.
@@ -64,14 +79,14 @@ pub(super) struct TypeState {
 
 /// Failures in a row of one kind of request.
 #[derive(Debug, Clone, Default)]
-struct Attempts {
-    failures: u32,
-    not_before: Moment,
-    last_error: Option<LastError>,
+pub(super) struct Attempts {
+    pub(super) failures: u32,
+    pub(super) not_before: Moment,
+    pub(super) last_error: Option<LastError>,
 }
 
 impl Attempts {
-    fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
+    pub(super) fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
         self.failures += 1;
         self.not_before = retry_at;
         self.last_error = Some(LastError { error: error.clone(), at: now, retry_at });
@@ -87,12 +102,14 @@ impl NameState {
             unconfirmed: false,
             overtaken: false,
             resync: Resync { due: now, held_due: now, newly_held_due: now },
+            read_at: Moment::default(),
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
             types: BTreeMap::new(),
             pending_since: None,
             split: false,
+            departure: Departure::None,
             list: Attempts::default(),
         }
     }
@@ -109,14 +126,14 @@ impl NameState {
             None if self.list.failures > 0 => self.list.not_before,
             None => routine,
         };
-        self.in_flight.is_none().then(|| wanted.max(self.list.not_before))
+        self.is_free().then(|| wanted.max(self.list.not_before))
     }
 
     /// When the next batch may be written; `None` when there is nothing to write, or nothing may be
     /// written before the name has been read.
     pub(super) fn apply_at(&self) -> Option<Moment> {
         let due = self.pending().map(|plan| self.not_before(plan.rtype)).min();
-        due.filter(|_| self.in_flight.is_none())
+        due.filter(|_| self.is_free())
     }
 
     /// The batch to write now, which then counts as on its way: every type that is due, or the one
@@ -147,6 +164,64 @@ impl NameState {
         self.overtaken = matches!(self.in_flight, Some(Request::List));
     }
 
+    /// The system stops: the record sets leave, or, where the record ignores that, stay as they are.
+    ///
+    /// There is little time, so everything is tried at once, however long it has been failing; and
+    /// what is in the way is looked at once more, as it may have gone since the name was read.
+    pub(super) fn depart(&mut self, leaves: bool, now: Moment) {
+        if !leaves {
+            self.departure = Departure::Stays;
+            return;
+        }
+        self.departure = Departure::Leaves { looked: false };
+        self.resync.held_due = now;
+        let changes = self.types.values_mut().map(|state| &mut state.change);
+        for attempts in changes.chain([&mut self.list]) {
+            attempts.failures = 0;
+            attempts.not_before = now;
+        }
+    }
+
+    /// Whether, as the system stops, there is nothing left to do: the record sets are gone, or a
+    /// guard forbids it and has been asked again, or they are to stay.
+    pub(super) fn has_departed(&self) -> bool {
+        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. }));
+        let looked = match self.departure {
+            Departure::None => return false,
+            Departure::Stays => return !is_writing,
+            Departure::Leaves { looked } => looked,
+        };
+        let is_done = |plan: &TypePlan| match &plan.intent {
+            Intent::Withdraw(_) => plan.in_sync,
+            Intent::Hold(Reason::KeepMin(_)) => looked && plan.changes.is_empty(),
+            Intent::Publish(_) | Intent::Hold(_) | Intent::Preserve(_) => false,
+        };
+        self.in_flight.is_none() && self.unread.is_empty() && self.plans.iter().all(is_done)
+    }
+
+    /// Whether a request may be sent for it.
+    fn is_free(&self) -> bool {
+        self.in_flight.is_none() && self.departure != Departure::Stays
+    }
+
+    /// Reads the name soon after `when`, if that has not been done.
+    pub(super) fn read_by(&mut self, when: Moment) {
+        if self.read_at < when {
+            self.resync.due = self.resync.due.min(when);
+            self.resync.held_due = self.resync.held_due.min(when);
+        }
+    }
+
+    /// Whether the name has been read since `since`, and nothing has become doubtful or is being written.
+    pub(super) fn is_read_since(&self, since: Moment) -> bool {
+        self.read_at >= since && self.unread.is_empty() && !matches!(self.in_flight, Some(Request::Apply { .. }))
+    }
+
+    /// Every record set at the name, as far as is known.
+    pub(super) fn record_sets(&self) -> impl Iterator<Item = &RecordSet> {
+        self.listing.known().into_iter().flat_map(|listing| listing.pools.values()).flat_map(BTreeMap::values)
+    }
+
     /// What the name is expected to hold, as far as that can be said; `None` when it cannot.
     pub(super) fn expected(&self) -> Option<&Listing> {
         self.listing.known().filter(|_| !self.unconfirmed)
@@ -160,12 +235,16 @@ impl NameState {
     }
 
     /// A listing came back whole; how many had failed before it.
-    pub(super) fn listed(&mut self, listing: Listing, resync: Resync) -> u32 {
+    pub(super) fn listed(&mut self, listing: Listing, resync: Resync, now: Moment) -> u32 {
+        self.read_at = now;
         self.listing = Observed::Known(listing);
         if !std::mem::take(&mut self.overtaken) {
             self.unread.clear();
         }
         self.unconfirmed = false;
+        if let Departure::Leaves { looked } = &mut self.departure {
+            *looked = true;
+        }
         self.resync = resync;
         std::mem::take(&mut self.list).failures
     }
