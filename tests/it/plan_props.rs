@@ -308,8 +308,6 @@ proptest! {
             }
             let listing = world::listing(sets);
             let plans = plan(&policy, record, plan::World {
-                said: nodedns::decide::annotation::Said::default(),
-                checks: &BTreeMap::new(),
                 addresses: Observed::Known(&snapshot),
                 absence_confirmed: &BTreeSet::new(),
                 fitness: &unfit,
