@@ -93,6 +93,12 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     for line in annotations(&status.kubernetes.annotations, now) {
         paragraph(&mut text, &line, 0, width);
     }
+    for probe in &status.probes {
+        if let Some(error) = &probe.error {
+            let since = probe.since.map(|since| format!(" for {}", distance(since, now))).unwrap_or_default();
+            paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
+        }
+    }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");
         paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);

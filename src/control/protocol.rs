@@ -85,6 +85,9 @@ pub struct Status {
     pub addresses: Vec<AddressStatus>,
     /// The connection to Kubernetes and what it says of the node.
     pub kubernetes: KubernetesStatus,
+    /// The local probes that records depend on.
+    #[serde(default)]
+    pub probes: Vec<ProbeStatus>,
 }
 
 /// One (record, type).
@@ -338,6 +341,31 @@ pub enum NodeCondition {
     /// There is no such Node object.
     Absent,
     /// Nothing yet, or nothing any more.
+    Unknown,
+}
+
+/// A local check of what the node serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// What is asked, e.g. `tcp 127.0.0.1:443`.
+    pub check: String,
+    /// What the attempts so far add up to.
+    pub outcome: ProbeOutcome,
+    /// Since when that has been the outcome; `null` while it is unknown.
+    pub since: Option<Timestamp>,
+    /// What goes wrong; `null` unless it fails.
+    pub error: Option<String>,
+}
+
+/// What a probe's attempts add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOutcome {
+    /// The node serves.
+    Passing,
+    /// It does not.
+    Failing,
+    /// Too few attempts yet.
     Unknown,
 }
 

@@ -6,14 +6,15 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    AddressStatus, AnnotationStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition,
-    RecordStatus, Routing, Status,
+    self, AddressStatus, AnnotationStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError,
+    NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
 use crate::decide::engine::AnnotationsInForce;
 use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::policy::RoutingRule;
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::provider;
 use crate::decide::reason;
 use crate::decide::record::RecordType;
@@ -92,6 +93,7 @@ pub fn status(
         records,
         addresses,
         kubernetes,
+        probes: Vec::new(),
     }
 }
 
@@ -210,6 +212,16 @@ impl From<&routing::Routing> for Routing {
             routing::Routing::Cidr { collection_id, location_name } => Routing::Cidr { collection_id, location_name },
         }
     }
+}
+
+/// One probe: what it has said last, and since when that has been its outcome.
+pub fn probe(probe: &Probe, said: Option<&(ProbeOutcome, Moment)>, time: WallTime) -> ProbeStatus {
+    let (outcome, error) = match said.map(|(outcome, _)| outcome) {
+        None => (protocol::ProbeOutcome::Unknown, None),
+        Some(ProbeOutcome::Passing) => (protocol::ProbeOutcome::Passing, None),
+        Some(ProbeOutcome::Failing(error)) => (protocol::ProbeOutcome::Failing, Some(error.clone())),
+    };
+    ProbeStatus { check: probe.check.to_string(), outcome, since: said.map(|(_, since)| time.at(*since)), error }
 }
 
 impl From<&RoutingRule> for Routing {

@@ -11,10 +11,13 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
 use crate::daemon::identity::Identity;
+use crate::daemon::probes::Probes;
+use crate::daemon::stop::Departure;
 use crate::daemon::view::View;
 use crate::daemon::{Daemon, Options};
 use crate::decide::engine::Engine;
 use crate::decide::policy::Policy;
+use crate::decide::probe;
 use crate::publish::AnyProvider;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
@@ -44,6 +47,9 @@ impl Daemon {
                 "the watcher of the Node"
             });
         }
+
+        let mut probes = Probes::new();
+        probes.want(probe::wanted(engine.policy()), &mut watchers);
 
         let view = View::new(&identity, &config, options.dry_run, now);
         let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
@@ -79,12 +85,14 @@ impl Daemon {
             address_requests,
             address_events,
             node_events,
+            probes,
             view,
             status,
             notifier: Notifier::default(),
             is_ready: false,
             alarm: Alarm::new().context("cannot make a timer")?,
             suspend: SuspendDetector::default(),
+            departure: Departure::default(),
         })
     }
 }

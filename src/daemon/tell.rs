@@ -12,6 +12,7 @@ impl Daemon {
         }
         self.publish_status();
         let line = view::summary(&self.status.borrow());
+        let line = if self.engine.is_stopping() { format!("the system is shutting down: {line}") } else { line };
         if self.is_ready {
             self.notifier.status(&line);
         } else if self.engine.addresses().is_known() {

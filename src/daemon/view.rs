@@ -1,6 +1,6 @@
 //! The daemon's state as others see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
 use crate::control::protocol::{Intent, KubernetesStatus, Status};
@@ -8,6 +8,7 @@ use crate::control::translate::{self, WallTime};
 use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
 use crate::decide::observed::Observed;
+use crate::decide::probe::{self, Probe, ProbeOutcome};
 use crate::decide::select::{self, AddressClass};
 use crate::decide::time::Moment;
 use crate::watch::clock;
@@ -23,6 +24,8 @@ pub(super) struct View {
     pub(super) reload_refused: Option<String>,
     /// How the Node's state is known, as last told.
     pub(super) kubernetes: NodeDetail,
+    /// What each probe has said last, and since when that has been its outcome.
+    probes: BTreeMap<Probe, (ProbeOutcome, Moment)>,
     time: std::cell::Cell<WallTime>,
 }
 
@@ -40,12 +43,23 @@ impl View {
             classes: classes(config),
             reload_refused: None,
             kubernetes: NodeDetail::default(),
+            probes: BTreeMap::new(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
     }
 
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.classes = classes(config);
+    }
+
+    /// A probe has something else to say.
+    pub(super) fn probe(&mut self, probe: &Probe, outcome: &Observed<ProbeOutcome>, now: Moment) {
+        let before = self.probes.remove(probe);
+        if let Observed::Known(outcome) = outcome {
+            let same = |before: &ProbeOutcome| std::mem::discriminant(before) == std::mem::discriminant(outcome);
+            let since = before.filter(|(before, _)| same(before)).map_or(now, |(_, since)| since);
+            self.probes.insert(probe.clone(), (outcome.clone(), since));
+        }
     }
 
     pub(super) fn status(&self, engine: &Engine) -> Status {
@@ -61,7 +75,9 @@ impl View {
         let status =
             translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
         let healthy = status.healthy && self.reload_refused.is_none();
-        Status { healthy, reload_refused: self.reload_refused.clone(), ..status }
+        let wanted = probe::wanted(engine.policy());
+        let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
+        Status { healthy, reload_refused: self.reload_refused.clone(), probes, ..status }
     }
 
     fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {

@@ -14,7 +14,7 @@ use std::fmt;
 use crate::decide::node::NodeObject;
 use crate::decide::policy::RoutingRule;
 use crate::decide::reason::{Intent, Reason};
-use crate::decide::routing::{Coordinates, Location, Routing};
+use crate::decide::routing::{Coordinates, Location, PolicyKind, Routing};
 
 /// The weight of weighted record sets.
 pub const WEIGHT: &str = "nodedns.io/weight";
@@ -117,7 +117,9 @@ pub struct Said<'a> {
 /// What is wanted instead when there is nothing to publish with: [`Intent::Hold`] where an
 /// annotation must be set, [`Intent::Preserve`] where it may be set and is not known.
 pub fn routing(rule: &RoutingRule, said: Said<'_>, own: Option<&Routing>) -> Result<Routing, Intent> {
-    let same = own.filter(|own| !said.known && own.kind() == rule.kind());
+    // Of the other policies annotations say nothing, so the file's word is always the last.
+    let annotated = matches!(rule.kind(), PolicyKind::Weighted | PolicyKind::GeoProximity);
+    let same = own.filter(|own| !said.known && annotated && own.kind() == rule.kind());
     if let Some(own) = same {
         return Ok(own.clone());
     }
@@ -295,6 +297,8 @@ mod tests {
         assert_eq!(routing(&file, never, None), Ok(Routing::Weighted(10)));
         // Of another policy: that is what a new configuration is to change.
         assert_eq!(routing(&geo("1,2", 0).into(), never, Some(&own)), Ok(geo("1,2", 0)));
+        let latency = |region: &str| Routing::Latency(region.into());
+        assert_eq!(routing(&latency("eu-west-1").into(), never, Some(&latency("eu-west-2"))), Ok(latency("eu-west-1")));
         assert_eq!(routing(&AUTO, unknown, Some(&own)), Ok(geo("5,6", 3)));
         assert_eq!(routing(&AUTO, never, Some(&geo("9,9", 1))), Ok(geo("9,9", 1)));
         assert_eq!(routing(&AUTO, never, Some(&own)), Err(Intent::Preserve(Reason::NodeUnknown)));

@@ -11,4 +11,7 @@ mod support;
 mod faults;
 mod host;
 mod lifecycle;
+mod probe;
 mod service;
+mod shutdown;
+mod systemd;

@@ -38,16 +38,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aws_", &["publish"]),
     ("clap", &["cli", "main"]),
     ("figment", &["config"]),
+    ("hyper_util", &["publish", "watch"]),
+    ("hyper", &["watch"]),
     ("k8s_openapi", &["watch"]),
     ("kube", &["watch"]),
     ("netlink_", &["watch"]),
     ("rtnetlink", &["watch"]),
+    ("rustls", &["watch"]),
     ("schemars", &["config"]),
     ("sd_notify", &["systemd"]),
     ("strsim", &["config"]),
+    ("tokio_rustls", &["watch"]),
     ("toml", &["config"]),
     ("tracing_", &["telemetry"]),
     ("x509_cert", &["watch"]),
+    ("zbus", &["systemd"]),
 ];
 
 /// Words that may stand only in these files (path prefixes below src/), and why.

@@ -17,7 +17,9 @@ mod control;
 mod journal;
 mod netns;
 mod node_watch;
+mod probe;
 mod provider;
+mod system_bus;
 
 // The repository's own invariants.
 mod generated;

@@ -11,6 +11,7 @@ mod addresses;
 mod annotations;
 mod answers;
 mod confirm;
+mod departure;
 mod name;
 mod notice;
 mod report;
@@ -153,7 +154,7 @@ impl Engine {
                 self.conditions.probes.remove(&probe);
             }
             Event::Drain(drain) => self.conditions.drain = drain,
-            Event::Stopping => self.conditions.stopping = true,
+            Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
                 self.listed(&target, result, now);

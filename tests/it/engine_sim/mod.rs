@@ -6,6 +6,8 @@
 mod damping;
 mod faults;
 mod policies;
+mod probes;
+mod stopping;
 mod timing;
 
 use std::time::Duration;
