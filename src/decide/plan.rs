@@ -129,7 +129,8 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
         Fitness::Fit => match routing {
-            Err(intent) => (intent, follow(record, rtype, own, &plan.desired)),
+            Err(reason @ Reason::NodeUnknown) => (Intent::Preserve(reason), follow(record, rtype, own, &plan.desired)),
+            Err(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
             Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
                 Some(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
                 None => publish(policy, record, rtype, own, &plan, routing),
