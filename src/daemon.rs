@@ -5,6 +5,7 @@
 //! error that ends the process, never silence. The watchdog is fed from the loop itself, so a stuck
 //! loop is restarted.
 
+mod drain;
 mod effects;
 mod identity;
 mod log;
@@ -33,6 +34,7 @@ use crate::telemetry;
 use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
 use crate::watch::node::NodeEvent;
+use drain::Drains;
 use identity::Identity;
 use probes::Probes;
 use signals::Signals;
@@ -90,6 +92,7 @@ struct Daemon {
     node_events: mpsc::UnboundedReceiver<NodeEvent>,
     probes: Probes,
     view: View,
+    drains: Drains,
     status: watch::Sender<Arc<Status>>,
     notifier: Notifier,
     is_ready: bool,
@@ -118,6 +121,7 @@ impl Daemon {
                     self.look_for_kubernetes();
                 }
                 Some(done) = self.writes.join_next() => self.engine.handle(finished(done)?, clock::now()),
+                news = self.drains.next() => self.drain_news(news)?,
                 Some(ended) = self.watchers.join_next() => return Err(anyhow!("{} has ended", ended?)),
                 result = self.alarm.until(deadline) => result.context("cannot wait")?,
                 () = tick(&mut watchdog) => self.notifier.watchdog(),

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::args::{Output, StatusArgs};
+use crate::cli::args::{ConfigFile, Output, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_width};
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    AnnotationStatus, ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
+    AnnotationStatus, ChangeStatus, DrainState, DrainStatus, HealthCheckState, HealthCheckStatus, Intent,
+    KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
 };
 use crate::watch::clock;
 
@@ -34,7 +35,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 /// When the daemon cannot be asked ([`client::Error`]), the configuration that was named cannot be
 /// read, or the output cannot be written.
 pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let socket = socket(args)?;
+    let socket = socket(args.socket.as_deref(), &args.config)?;
     let json = args.output == Output::Json;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if args.watch { runtime.block_on(follow(&socket, json, out)) } else { runtime.block_on(show(&socket, json, out)) }
@@ -42,13 +43,13 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 /// Where the daemon listens. Who may ask it may not be able to read its configuration, and it may
 /// well run on with what it has read before somebody broke the file.
-fn socket(args: &StatusArgs) -> Result<PathBuf, Problems> {
-    if let Some(socket) = &args.socket {
-        return Ok(socket.clone());
+pub(super) fn socket(named: Option<&Path>, config: &ConfigFile) -> Result<PathBuf, Problems> {
+    if let Some(socket) = named {
+        return Ok(socket.to_owned());
     }
-    match load(&sources(&args.config)) {
+    match load(&sources(config)) {
         Ok(loaded) => Ok(loaded.config.socket),
-        Err(_) if args.config.path.is_none() => Ok(DEFAULT_SOCKET.into()),
+        Err(_) if config.path.is_none() => Ok(DEFAULT_SOCKET.into()),
         Err(problems) => Err(problems),
     }
 }
@@ -99,6 +100,12 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
             paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
         }
     }
+    if status.drain.state == DrainState::Drained {
+        paragraph(&mut text, &drained(&status.drain), 0, width);
+    }
+    if let Some(warning) = &status.drain.warning {
+        paragraph(&mut text, &format!("drain: {warning}"), 0, width);
+    }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");
         paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);
@@ -124,6 +131,34 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
         }
     }
     text
+}
+
+/// Since when and until when the node is drained, by whom and why.
+pub(super) fn drained(drain: &DrainStatus) -> String {
+    let mut text = match drain.state {
+        DrainState::None => return "not drained".to_owned(),
+        DrainState::Unknown => return "drained or not, nobody knows".to_owned(),
+        DrainState::Drained if drain.force => "drained by force".to_owned(),
+        DrainState::Drained => "drained".to_owned(),
+    };
+    if let Some(since) = drain.since {
+        text += &format!(" since {}", seconds(since));
+    }
+    if let Some(until) = drain.until {
+        text += &format!(" until {}", seconds(until));
+    }
+    if let Some(uid) = drain.uid {
+        text += &format!(" by uid {uid}");
+    }
+    if let Some(reason) = &drain.reason {
+        text += &format!(": {reason}");
+    }
+    text
+}
+
+/// A time in whole seconds, as nobody reads more of it.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn headline(status: &Status, now: Timestamp) -> String {
@@ -269,6 +304,7 @@ fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
         }
         _ => {}
     }
+    notes.extend(record.health_check.as_ref().and_then(|check| health_check(check, record.intent, now)));
     if let Some(error) = &record.last_error {
         notes.push(failure(error, now));
         notes.extend(hint(&error.kind).map(|hint| format!("hint: {hint}")));
@@ -277,6 +313,22 @@ fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
         notes.push("the record set in Route 53 is not the one wanted; the change is on its way".to_owned());
     }
     notes
+}
+
+/// What there is to say of a health check that is not attached.
+fn health_check(check: &HealthCheckStatus, intent: Intent, now: Timestamp) -> Option<String> {
+    let meanwhile = if intent == Intent::Publish { "; the record set is published without it" } else { "" };
+    match (check.state, &check.last_error) {
+        (HealthCheckState::Attached, _) => None,
+        (HealthCheckState::Waiting, _) => Some(format!("the health check of {} is on its way", check.checks)),
+        (HealthCheckState::Impossible, _) => {
+            Some(format!("no health check: Route 53 checks only globally reachable addresses, not {}", check.checks))
+        }
+        (HealthCheckState::Failing, error) => {
+            let why = error.as_ref().map(|error| failure(error, now)).unwrap_or_default();
+            Some(format!("no health check of {}{meanwhile}: {why}", check.checks))
+        }
+    }
 }
 
 fn failure(error: &LastError, now: Timestamp) -> String {

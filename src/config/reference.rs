@@ -162,7 +162,7 @@ const DAMPING: [&str; 2] = [
      for changes a minute at the very most, and none for listing.",
 ];
 
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 4] = [
     ("NODEDNS_CONFIG", "The main file, unless `--config` names one."),
     (
         "NODEDNS_*",
@@ -171,6 +171,10 @@ const VARIABLES: [(&str, &str); 3] = [
          `NODEDNS_ADDRESSES__DENY=192.0.2.0/24,198.51.100.0/24`. Records cannot be given so.",
     ),
     ("RUNTIME_DIRECTORY", "Set by systemd: the directory of the control socket, unless `control.socket` names one."),
+    (
+        "STATE_DIRECTORY",
+        "Set by systemd: the directory of the drain's file, unless `control.state_directory` names one.",
+    ),
 ];
 
 /// A table of the file: its keys, in order.
@@ -405,7 +409,7 @@ mod tests {
     use crate::config::layer::Layer;
     use crate::config::merged::Merged;
     use crate::config::problem::Origin;
-    use crate::config::raw::{RawRecord, RawRouting};
+    use crate::config::raw::RawRecord;
 
     fn read(text: &str) -> RawConfig {
         let mut layer = Layer::file(std::path::Path::new("example"), text, 0).expect("TOML");
@@ -437,7 +441,7 @@ mod tests {
         let [record] = config.record.as_mut_slice() else { panic!("one record: {:?}", config.record) };
         assert_eq!(record.name.take().as_deref(), Some("edge.example.com"));
         assert!(record.zone_id.take().is_some() && record.zone.take().is_some());
-        assert!(record.health_check_id.take().is_some());
+        assert!(record.health_check_id.take().is_some() && record.health_check.take().is_some());
         assert_eq!(config, RawConfig { record: vec![RawRecord::default()], ..RawConfig::default() });
     }
 
@@ -451,12 +455,12 @@ mod tests {
                 let table: Map<String, Value> = examples.map(|(name, example)| (name, example.clone())).collect();
                 if !table.is_empty() {
                     let text = format!("[[record]]\n{} = {}\n", key.name, inline(&Value::Object(table)));
-                    assert_ne!(read(&text).record[0].routing, RawRouting::default());
+                    assert_ne!(read(&text).record, [RawRecord::default()]);
                     count += 1;
                 }
             }
         }
-        assert_eq!(count, 1, "routing");
+        assert_eq!(count, 2, "routing and health_check");
     }
 
     #[test]

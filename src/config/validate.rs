@@ -1,6 +1,7 @@
 //! What the types of the file cannot say: ranges, shapes, what goes with what, by Route 53's own
 //! rules wherever they can be applied offline.
 
+mod health_check;
 mod probe;
 mod record;
 mod signals;
@@ -39,6 +40,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         kubernetes: kubernetes(raw, &mut judge),
         route53: route53(raw, &mut judge),
         socket: socket(raw, &mut judge),
+        state_directory: state_directory(raw, &mut judge),
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
@@ -318,6 +320,15 @@ fn socket(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
         );
     }
     socket
+}
+
+fn state_directory(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
+    let directory = PathBuf::from(&raw.control.state_directory);
+    if !directory.is_absolute() {
+        let path = Path::default().key("control").key("state_directory");
+        judge.complain(&path, format!("{:?} is not an absolute path", raw.control.state_directory));
+    }
+    directory
 }
 
 /// A whole number within its bounds; out of them it is reported and the nearer bound goes on.

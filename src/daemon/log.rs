@@ -15,7 +15,11 @@ pub(super) fn notice(notice: &Notice) {
             // That something is not known is told, with its cause, by whoever failed to find it out.
             if matches!(
                 reason,
-                Reason::PoolUnknown | Reason::AddressesUnknown | Reason::NodeUnknown | Reason::AddressUnconfirmed
+                Reason::PoolUnknown
+                    | Reason::AddressesUnknown
+                    | Reason::NodeUnknown
+                    | Reason::DrainUnknown
+                    | Reason::AddressUnconfirmed
             ) {
                 tracing::debug!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {reason}");
             } else if *intent == "hold" {
@@ -59,6 +63,22 @@ pub(super) fn notice(notice: &Notice) {
         }
         Notice::AnnotationMistaken { mistake } => {
             tracing::warn!(annotation = mistake.key, value = mistake.value, "{mistake}");
+        }
+        Notice::DrainEnded => {
+            tracing::info!("the time of the drain is over; the node comes back");
+        }
+        Notice::HealthCheckCreated { target, rtype, id, spec } => {
+            let record = &target.name;
+            tracing::info!(%record, r#type = %rtype, health_check = id, checks = %spec, "{record} {rtype}: created health check {id} of {spec}");
+        }
+        Notice::HealthCheckDeleted { target, rtype, id } => {
+            let record = &target.name;
+            tracing::info!(%record, r#type = %rtype, health_check = id, "{record} {rtype}: deleted health check {id}, which nothing refers to any more");
+        }
+        Notice::HealthCheckDrift { target, rtype, id, gone } => {
+            let record = &target.name;
+            let what = if *gone { "deleted" } else { "edited" };
+            tracing::warn!(%record, r#type = %rtype, health_check = id, gone, "{record} {rtype}: somebody else {what} health check {id}; it is replaced");
         }
         Notice::Unmanaged { target } => {
             let record = &target.name;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
+use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
 use crate::daemon::probes::Probes;
 use crate::daemon::stop::Departure;
@@ -30,7 +31,9 @@ impl Daemon {
         let identity = Identity::find(&config)?;
         let policy = policy(&config, &identity, options.dry_run)?;
         let now = clock::now();
-        let engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        let mut engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        // Before it is asked for the first time: a node that is drained is never published for a moment.
+        let (drains, commands) = Drains::load(&config, options.dry_run, &mut engine, now);
         let provider = provider(&config, options.dry_run);
 
         let mut watchers = JoinSet::new();
@@ -52,9 +55,10 @@ impl Daemon {
         probes.want(probe::wanted(engine.policy()), &mut watchers);
 
         let view = View::new(&identity, &config, options.dry_run, now);
-        let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
+        let (status, receiver) = watch::channel(Arc::new(view.status(&engine, &drains)));
         match Server::bind(&config.socket) {
             Ok(server) => {
+                let server = server.with_commands(commands);
                 watchers.spawn(async move {
                     server.run(receiver, Limits::default()).await;
                     "the control socket"
@@ -87,6 +91,7 @@ impl Daemon {
             node_events,
             probes,
             view,
+            drains,
             status,
             notifier: Notifier::default(),
             is_ready: false,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
-use crate::control::protocol::{Intent, KubernetesStatus, Status};
+use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status};
 use crate::control::translate::{self, WallTime};
+use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
 use crate::decide::observed::Observed;
@@ -62,7 +63,7 @@ impl View {
         }
     }
 
-    pub(super) fn status(&self, engine: &Engine) -> Status {
+    pub(super) fn status(&self, engine: &Engine, drains: &Drains) -> Status {
         let time = self.time.get().follow(clock::now(), clock::wall());
         self.time.set(time);
         let mut addresses = Vec::new();
@@ -74,10 +75,11 @@ impl View {
         }
         let status =
             translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
-        let healthy = status.healthy && self.reload_refused.is_none();
+        let drain = drains.status(engine, time);
+        let healthy = status.healthy && self.reload_refused.is_none() && drain.warning.is_none();
         let wanted = probe::wanted(engine.policy());
         let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
-        Status { healthy, reload_refused: self.reload_refused.clone(), probes, ..status }
+        Status { healthy, reload_refused: self.reload_refused.clone(), probes, drain, ..status }
     }
 
     fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {
@@ -112,6 +114,9 @@ fn classes(config: &Config) -> BTreeSet<AddressClass> {
 pub(super) fn summary(status: &Status) -> String {
     let count = |intent| status.records.iter().filter(|record| record.intent == intent && record.in_sync).count();
     let mut line = format!("{} published, {} withdrawn", count(Intent::Publish), count(Intent::Withdraw));
+    if status.drain.state == DrainState::Drained {
+        line.push_str(", drained");
+    }
     let troubled: Vec<_> = status.records.iter().filter(|record| !record.healthy).collect();
     if let Some(first) = troubled.first() {
         let moves = matches!(first.intent, Intent::Publish | Intent::Withdraw);
@@ -121,6 +126,9 @@ pub(super) fn summary(status: &Status) -> String {
             None => &first.explanation,
         };
         line.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    }
+    if let Some(warning) = &status.drain.warning {
+        line.push_str(&format!("; drain: {warning}"));
     }
     if let Some(refused) = &status.reload_refused {
         line.push_str("; reload refused, the old configuration stays in force: ");

@@ -11,6 +11,7 @@ use nodedns::cli::args::{Cli, Command, ConfigArgs, ConfigCommand};
 use nodedns::cli::config::{run, run_sources};
 use nodedns::cli::exit::Exit;
 use nodedns::config::{Config, Flags, Loaded, LogLevel, Origin, Problems, Sources, Switch, load};
+use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::policy::{DEFAULT_TAINT_KEYS, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::probe::{HttpProbe, Probe, ProbeCheck};
 use nodedns::decide::record::{RecordType, ZoneRef};
@@ -93,6 +94,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
     assert_eq!(config.route53, nodedns::config::Route53Settings::default());
     assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns"));
 
     let policy = config.policy("node-1", true).expect("policy");
     assert_eq!(policy.owner.to_string(), "nodedns/v1/home/node-1");
@@ -108,7 +110,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((record.ttl, record.keep_min), (60, 1));
     let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
     assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 }.into());
-    assert_eq!(record.health_check_id, None);
+    assert_eq!(record.health_check, None);
     assert_eq!(record.probe, None);
     assert_eq!(record.taint_keys, DEFAULT_TAINT_KEYS.map(str::to_owned).into());
     assert_eq!(policy.node_selector, LabelSelector::default());
@@ -151,7 +153,7 @@ fn every_routing_policy_can_be_written() {
         Setup::new(&with_line("health_check_id = \"0f1e\"\nrouting = { policy = \"failover\", role = \"primary\" }"))
             .config();
     assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary).into());
-    assert_eq!(config.records[0].policy.health_check_id.as_deref(), Some("0f1e"));
+    assert_eq!(config.records[0].policy.health_check, Some(HealthCheck::Existing("0f1e".to_owned())));
 }
 
 #[test]
@@ -284,6 +286,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
         .variable("NODEDNS_CONFIG", "/nowhere")
         .variable("NODEDNS_FORBID_SKIP", "1")
         .variable("RUNTIME_DIRECTORY", "/run/nodedns-test:/run/other")
+        .variable("STATE_DIRECTORY", "/var/lib/nodedns-test:/var/lib/other")
         .variable("PATH", "/bin");
     let config = setup.config();
     let names: Vec<_> = config.records.iter().map(|record| record.name.as_str()).collect();
@@ -295,6 +298,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
     assert_eq!(config.kubernetes.enabled, Switch::Off);
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (0.5, 7));
     assert_eq!(config.socket, Path::new("/run/nodedns-test/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns-test"));
     let signals = &config.records[0].policy.signals;
     assert_eq!(signals[&Signal::NotReady].action, SignalAction::Ignore);
     assert_eq!(signals[&Signal::Cordoned].after, Duration::from_secs(5));
@@ -789,6 +793,11 @@ fn mistakes_outside_of_records_too() {
         ),
         ("cluster = \"c\"\n[control]\nsocket = \"x.sock\"", "3:10: control.socket: ", "is not an absolute path"),
         (
+            "cluster = \"c\"\n[control]\nstate_directory = \"x\"",
+            "3:19: control.state_directory: ",
+            "is not an absolute path",
+        ),
+        (
             "cluster = \"c\"\n[log]\nlevel = \"verbose\"",
             "3:9: log.level: ",
             "\"verbose\" is not one of \"error\", \"warn\"",
@@ -1065,6 +1074,7 @@ attempt_timeout = "30s"
 
 [control]
 socket = "/run/other.sock"
+state_directory = "/srv/nodedns"
 
 [log]
 level = "warn"

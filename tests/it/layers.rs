@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "config", "daemon"]),
-    ("daemon", &["watch", "publish", "control", "config", "decide", "systemd", "telemetry"]),
+    ("daemon", &["watch", "publish", "control", "config", "decide", "state", "systemd", "telemetry"]),
     (
         "cli",
         &[
@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("watch", &["config", "decide"]),
     ("publish", &["config", "decide"]),
     ("control", &["config", "decide"]),
+    ("state", &["decide"]),
     ("systemd", &["decide"]),
     ("telemetry", &["decide"]),
     ("config", &["decide"]),

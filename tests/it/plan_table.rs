@@ -1,11 +1,12 @@
 //! The decision table: every combination of what can be known, one row each, for an operator to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
 use nodedns::decide::annotation::{self, Annotations, Said};
 use nodedns::decide::fitness::Fitness;
+use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::node::NodeState;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
@@ -52,6 +53,8 @@ fn decide_with(
         fitness,
         said: Said { known: true, annotations: None },
         listing,
+        failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
@@ -211,7 +214,7 @@ fn static_addresses_need_no_host_addresses() {
 
 #[test]
 fn a_health_check_goes_with_the_record_set() {
-    let record = RecordPolicy { health_check_id: Some("hc-1".into()), ..a_record() };
+    let record = RecordPolicy { health_check: Some(HealthCheck::Existing("hc-1".into())), ..a_record() };
     let snapshot = world::snapshot(&[V4]);
     let plan = |listing: &Listing| {
         decide(record.clone(), Observed::Known(&snapshot), false, &Fitness::Fit, Observed::Known(listing))
@@ -248,6 +251,8 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         fitness: &Fitness::Fit,
         said: Said::default(),
         listing: Observed::Known(&listing),
+        failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);
@@ -305,6 +310,8 @@ fn annotations_go_before_the_file_and_what_is_there_before_what_is_unknown() {
                     fitness: &Fitness::Fit,
                     said: Said { known: *known, annotations: *annotations },
                     listing: Observed::Known(listing),
+                    failures: &BTreeMap::new(),
+                    checks: &BTreeMap::new(),
                 };
                 let plan = plan(&policy, &policy.records[0], world).remove(0);
                 let outcome = match &plan.intent {

@@ -8,7 +8,7 @@ use crate::decide::plan::TypePlan;
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::random::{BACKOFF_CAP, Random, backoff};
 use crate::decide::reason::{Intent, Reason};
-use crate::decide::record::{Change, Listing, RecordType};
+use crate::decide::record::{Change, Listing, RecordSet, RecordType};
 use crate::decide::report::{LastChange, LastError};
 use crate::decide::time::Moment;
 
@@ -23,6 +23,8 @@ pub(super) struct NameState {
     /// A listing that is on its way has been overtaken: it is not the last word.
     overtaken: bool,
     resync: Resync,
+    /// When the name was last read whole.
+    read_at: Moment,
     pub(super) in_flight: Option<Request>,
     pub(super) signals: Signals,
     /// What we want, per type, as of the last event.
@@ -54,6 +56,8 @@ pub(super) struct Resync {
     pub(super) due: Moment,
     /// While something in the pool keeps us from what we want: whoever mends that should not wait long.
     pub(super) held_due: Moment,
+    /// When something in the pool begins to keep us from what we want, no sooner than this.
+    pub(super) newly_held_due: Moment,
 }
 
 /// What is on its way.
@@ -75,14 +79,14 @@ pub(super) struct TypeState {
 
 /// Failures in a row of one kind of request.
 #[derive(Debug, Clone, Default)]
-struct Attempts {
-    failures: u32,
-    not_before: Moment,
-    last_error: Option<LastError>,
+pub(super) struct Attempts {
+    pub(super) failures: u32,
+    pub(super) not_before: Moment,
+    pub(super) last_error: Option<LastError>,
 }
 
 impl Attempts {
-    fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
+    pub(super) fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
         self.failures += 1;
         self.not_before = retry_at;
         self.last_error = Some(LastError { error: error.clone(), at: now, retry_at });
@@ -97,7 +101,8 @@ impl NameState {
             unread: BTreeSet::from(RecordType::ALL),
             unconfirmed: false,
             overtaken: false,
-            resync: Resync { due: now, held_due: now },
+            resync: Resync { due: now, held_due: now, newly_held_due: now },
+            read_at: Moment::default(),
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
@@ -115,7 +120,12 @@ impl NameState {
         let routine = if held { self.resync.held_due } else { self.resync.due };
         // Right before the next try, as what is swapped must be what is there.
         let unread = self.unread.iter().map(|rtype| self.not_before(*rtype)).min();
-        let wanted = unread.map_or(routine, |unread| unread.min(routine));
+        let wanted = match unread {
+            Some(unread) => unread.min(routine),
+            // Even when what it was for has passed, or its failure would be shown until the next resync.
+            None if self.list.failures > 0 => self.list.not_before,
+            None => routine,
+        };
         self.is_free().then(|| wanted.max(self.list.not_before))
     }
 
@@ -140,6 +150,12 @@ impl NameState {
         // Whoever writes goes to the back of the queue.
         self.pending_since = None;
         changes
+    }
+
+    /// The pool as remembered has begun to keep us from what we want. What has happened to it since
+    /// it was read may already have ended that, so it is read before that is believed for long.
+    pub(super) fn begins_to_be_held(&mut self) {
+        self.resync.held_due = self.resync.held_due.min(self.resync.newly_held_due);
     }
 
     /// Anything may have changed unseen: nothing is written before the name has been read from now on.
@@ -188,6 +204,24 @@ impl NameState {
         self.in_flight.is_none() && self.departure != Departure::Stays
     }
 
+    /// Reads the name soon after `when`, if that has not been done.
+    pub(super) fn read_by(&mut self, when: Moment) {
+        if self.read_at < when {
+            self.resync.due = self.resync.due.min(when);
+            self.resync.held_due = self.resync.held_due.min(when);
+        }
+    }
+
+    /// Whether the name has been read since `since`, and nothing has become doubtful or is being written.
+    pub(super) fn is_read_since(&self, since: Moment) -> bool {
+        self.read_at >= since && self.unread.is_empty() && !matches!(self.in_flight, Some(Request::Apply { .. }))
+    }
+
+    /// Every record set at the name, as far as is known.
+    pub(super) fn record_sets(&self) -> impl Iterator<Item = &RecordSet> {
+        self.listing.known().into_iter().flat_map(|listing| listing.pools.values()).flat_map(BTreeMap::values)
+    }
+
     /// What the name is expected to hold, as far as that can be said; `None` when it cannot.
     pub(super) fn expected(&self) -> Option<&Listing> {
         self.listing.known().filter(|_| !self.unconfirmed)
@@ -201,7 +235,8 @@ impl NameState {
     }
 
     /// A listing came back whole; how many had failed before it.
-    pub(super) fn listed(&mut self, listing: Listing, resync: Resync) -> u32 {
+    pub(super) fn listed(&mut self, listing: Listing, resync: Resync, now: Moment) -> u32 {
+        self.read_at = now;
         self.listing = Observed::Known(listing);
         if !std::mem::take(&mut self.overtaken) {
             self.unread.clear();
@@ -284,6 +319,11 @@ impl NameState {
         let waits = self.pending().next().is_some();
         self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
         forgotten
+    }
+
+    /// How many batches in a row have failed, per type.
+    pub(super) fn failures(&self) -> BTreeMap<RecordType, u32> {
+        self.types.iter().map(|(rtype, state)| (*rtype, state.change.failures)).collect()
     }
 
     /// The failure to show for one type: its own change's, else the listing's.

@@ -19,6 +19,7 @@ use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::time::Moment;
 
+use crate::support::check_service::CheckService;
 use crate::support::world::{OWN, name};
 
 /// How Route 53 treats one request.
@@ -79,6 +80,7 @@ pub(crate) struct World {
     pub(crate) zones: BTreeMap<Target, Listing>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) checks: CheckService,
     queue: BinaryHeap<Queued>,
     sequence: u64,
     host: Snapshot,
@@ -186,6 +188,7 @@ impl World {
             zones,
             sent: Vec::new(),
             notices: Vec::new(),
+            checks: CheckService::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             host: crate::support::world::snapshot(&[]),
@@ -197,6 +200,15 @@ impl World {
             changes: 0,
             working: Vec::new(),
         }
+    }
+
+    /// The process is killed, and what it was still to be told with it; another one starts.
+    pub(crate) fn restart(&mut self, policy: Policy, seed: u64) {
+        self.queue.retain(|queued| !matches!(queued.happening, Happening::Answer(_)));
+        self.working.clear();
+        self.told_addresses = Observed::Unknown;
+        self.told_node = Observed::Unknown;
+        self.engine = Engine::new(policy, seed, self.now);
     }
 
     pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
@@ -293,6 +305,10 @@ impl World {
                 }
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::HealthCheck(request) => {
+                    let (delay, answer) = self.checks.request(request, self.zones.values());
+                    self.answer(delay, Event::HealthCheck(answer));
+                }
                 Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
             }
         }
@@ -321,6 +337,7 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
+        self.checks.check_batch(&changes);
         // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");
@@ -379,7 +396,9 @@ impl World {
         };
         for rtype in RecordType::ALL.into_iter().filter(|rtype| withdraws(*rtype)) {
             let witnesses = others.iter().filter(|change| change.rtype == rtype).count() / 2;
-            assert!(witnesses >= 1, "S3: a withdrawal without a witness");
+            let record = self.engine.policy().records.iter().find(|record| record.name == target.name);
+            let keep_min = record.map_or(1, |record| record.keep_min as usize);
+            assert!(witnesses >= keep_min, "S3: a withdrawal with {witnesses} of {keep_min} witnesses");
         }
         assert!(self.told_addresses.is_known(), "S2: a change while the addresses are unknown");
         let record = self.engine.policy().records.iter().find(|record| record.name == target.name);
