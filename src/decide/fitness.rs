@@ -261,7 +261,7 @@ mod tests {
             routing: Routing::Weighted(10).into(),
             probe: None,
             taint_keys: BTreeSet::new(),
-            health_check_id: None,
+            health_check: None,
             signals: signals.clone(),
         }
     }

@@ -12,6 +12,7 @@ mod select;
 mod signal_table;
 
 // The edges, each against the real thing or a strict stand-in.
+mod check_kills;
 mod cli;
 mod config;
 mod control;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use nodedns::decide::address::Snapshot;
 use nodedns::decide::annotation::{self, Annotations, Said};
 use nodedns::decide::fitness::Fitness;
+use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::node::NodeState;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
@@ -53,6 +54,7 @@ fn decide_with(
         said: Said { known: true, annotations: None },
         listing,
         failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
@@ -212,7 +214,7 @@ fn static_addresses_need_no_host_addresses() {
 
 #[test]
 fn a_health_check_goes_with_the_record_set() {
-    let record = RecordPolicy { health_check_id: Some("hc-1".into()), ..a_record() };
+    let record = RecordPolicy { health_check: Some(HealthCheck::Existing("hc-1".into())), ..a_record() };
     let snapshot = world::snapshot(&[V4]);
     let plan = |listing: &Listing| {
         decide(record.clone(), Observed::Known(&snapshot), false, &Fitness::Fit, Observed::Known(listing))
@@ -250,6 +252,7 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         said: Said::default(),
         listing: Observed::Known(&listing),
         failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);
@@ -308,6 +311,7 @@ fn annotations_go_before_the_file_and_what_is_there_before_what_is_unknown() {
                     said: Said { known: *known, annotations: *annotations },
                     listing: Observed::Known(listing),
                     failures: &BTreeMap::new(),
+                    checks: &BTreeMap::new(),
                 };
                 let plan = plan(&policy, &policy.records[0], world).remove(0);
                 let outcome = match &plan.intent {

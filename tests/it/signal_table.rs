@@ -1,6 +1,6 @@
 //! What each signal does to a record: all of them, unknown, down and up, ignored and minded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -91,7 +91,8 @@ fn decide(record: RecordPolicy, fitness: &Fitness, listing: &Listing) -> TypePla
         fitness,
         said: Said { known: true, annotations: None },
         listing: Observed::Known(listing),
-        failures: &std::collections::BTreeMap::new(),
+        failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     plan(&policy, &policy.records[0], world).remove(0)
 }

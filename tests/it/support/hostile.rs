@@ -19,6 +19,7 @@ use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::time::Moment;
 
+use crate::support::check_service::CheckService;
 use crate::support::world::{OWN, name};
 
 /// How Route 53 treats one request.
@@ -79,6 +80,7 @@ pub(crate) struct World {
     pub(crate) zones: BTreeMap<Target, Listing>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) checks: CheckService,
     queue: BinaryHeap<Queued>,
     sequence: u64,
     host: Snapshot,
@@ -165,6 +167,7 @@ impl World {
             zones,
             sent: Vec::new(),
             notices: Vec::new(),
+            checks: CheckService::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             host: crate::support::world::snapshot(&[]),
@@ -176,6 +179,15 @@ impl World {
             changes: 0,
             working: Vec::new(),
         }
+    }
+
+    /// The process is killed, and what it was still to be told with it; another one starts.
+    pub(crate) fn restart(&mut self, policy: Policy, seed: u64) {
+        self.queue.retain(|queued| !matches!(queued.happening, Happening::Answer(_)));
+        self.working.clear();
+        self.told_addresses = Observed::Unknown;
+        self.told_node = Observed::Unknown;
+        self.engine = Engine::new(policy, seed, self.now);
     }
 
     pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
@@ -290,6 +302,10 @@ impl World {
                 }
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::HealthCheck(request) => {
+                    let (delay, answer) = self.checks.request(request, self.zones.values());
+                    self.answer(delay, Event::HealthCheck(answer));
+                }
                 Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
             }
         }
@@ -318,6 +334,7 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
+        self.checks.check_batch(&changes);
         // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");

@@ -69,7 +69,7 @@ pub(crate) fn record(name_text: &str, zone: &str) -> RecordPolicy {
         routing: Routing::Weighted(10).into(),
         probe: None,
         taint_keys: BTreeSet::new(),
-        health_check_id: None,
+        health_check: None,
         signals: BTreeMap::new(),
     }
 }
