@@ -5,6 +5,7 @@ pub mod args;
 pub mod config;
 pub mod exit;
 pub mod failure;
+pub mod health_checks;
 pub mod render;
 pub mod run;
 pub mod status;
