@@ -4,6 +4,7 @@ mod support;
 
 // The core: pure, in virtual time.
 mod engine_sim;
+mod plan_checks;
 mod plan_props;
 mod plan_table;
 mod registry;
@@ -14,6 +15,7 @@ mod check_kills;
 mod cli;
 mod config;
 mod control;
+mod health_checks_cli;
 mod journal;
 mod netns;
 mod node_watch;
