@@ -15,10 +15,11 @@
 //! | [`decide`] | what should be published, and why: plan, guard, engine | IO, clocks, logging, `async`, serde |
 //! | [`watch`] | what is true: addresses, the Node, time | decisions; settling; a way to write anything |
 //! | [`publish`] | makes it so: one trait, Route 53 and memory behind it | retries; an SDK's types in its interface |
-//! | [`control`] | talks to the running daemon over a unix socket | requests that change anything |
+//! | [`control`] | talks to the running daemon over a unix socket | decisions; a way to change anything but the drain |
 //! | [`config`] | what the operator wants, from files to policy | secrets; anything read from the network |
 //! | [`cli`] | the commands, one file each | the daemon's internals |
 //! | [`daemon`] | wires all of it to one loop | decisions |
+//! | [`state`] | what must survive a restart: the operator's drain | anything that can be found out again |
 //! | [`systemd`], [`telemetry`] | the service manager and the log | |
 //!
 //! `tests/it/layers.rs` enforces who may use whom.
@@ -28,6 +29,8 @@
 //!   changed or deleted. The one exception is a witness: deleted and created again, unchanged, in
 //!   one batch, so that Route 53 itself refuses a withdrawal that would empty a pool
 //!   ([`decide::guard`]).
+//! - Only health checks that carry this node's mark in their caller reference are deleted, and none
+//!   that a record set refers to. Publishing does not depend on them.
 //! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].
 //! - A listing is whole or an error. Nothing remote ends the process.
 //! - One loop owns all state; watchers and requests are tasks that only send.
@@ -39,6 +42,7 @@ pub mod control;
 pub mod daemon;
 pub mod decide;
 pub mod publish;
+pub mod state;
 pub mod systemd;
 pub mod telemetry;
 pub mod watch;

@@ -6,6 +6,7 @@
 
 mod health_check;
 mod record;
+mod signal;
 mod signals;
 mod word;
 
@@ -17,7 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use health_check::{CheckType, RawHealthCheck};
 pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
-pub use signals::{Action, RawRecordSignals, RawSignal, RawSignals};
+pub use signal::{Action, RawProbe, RawSignal, RawTainted};
+pub use signals::{RawRecordSignals, RawSignals};
 
 use crate::config::duration::Span;
 use word::words;
@@ -69,7 +71,8 @@ pub struct RawConfig {
     /// AWS variables, files and instance roles.
     pub route53: RawRoute53,
 
-    /// The socket through which `nodedns status` and the other commands talk to the daemon.
+    /// The socket through which `nodedns status` and the other commands talk to the daemon, and
+    /// where it keeps what they tell it.
     pub control: RawControl,
 
     /// What is logged, and how.
@@ -114,11 +117,18 @@ pub struct RawKubernetes {
     /// `false`. With `auto` the first that is there of systemd's credential `kubeconfig`, those of
     /// k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
     pub kubeconfig: String,
+
+    /// Only a Node whose labels match is eligible; others have the signal `excluded`. In the words
+    /// of `kubectl get nodes --selector`: `key = a`, `key != a`, `key in (a, b)`,
+    /// `key notin (a, b)`, `key`, `!key`, `key > 1`, `key < 1`, with commas between what must all
+    /// hold. Empty: every Node.
+    #[schemars(example = &"node-role.kubernetes.io/edge, region in (eu, us)")]
+    pub label_selector: String,
 }
 
 impl Default for RawKubernetes {
     fn default() -> Self {
-        RawKubernetes { enabled: Switch::Auto, kubeconfig: "auto".to_owned() }
+        RawKubernetes { enabled: Switch::Auto, kubeconfig: "auto".to_owned(), label_selector: String::new() }
     }
 }
 
@@ -212,11 +222,19 @@ pub struct RawControl {
     /// The path of the daemon's unix socket. Where systemd gives the daemon a runtime directory
     /// (`$RUNTIME_DIRECTORY`), the default is `nodedns.sock` in that.
     pub socket: String,
+
+    /// The directory in which the daemon keeps what must survive its restart: whether the node is
+    /// drained (`drain.json`). Made when there is something to keep. Where systemd gives the daemon
+    /// a state directory (`$STATE_DIRECTORY`), that is the default.
+    pub state_directory: String,
 }
 
 impl Default for RawControl {
     fn default() -> Self {
-        RawControl { socket: super::DEFAULT_SOCKET.to_owned() }
+        RawControl {
+            socket: super::DEFAULT_SOCKET.to_owned(),
+            state_directory: super::DEFAULT_STATE_DIRECTORY.to_owned(),
+        }
     }
 }
 

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::{self, Said};
 use crate::decide::fitness::Fitness;
 use crate::decide::guard;
 use crate::decide::health_check::{Attach, CheckSpec, HealthCheck};
 use crate::decide::observed::Observed;
 use crate::decide::owner::OwnerId;
-use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
 use crate::decide::pool;
 use crate::decide::reason::{Intent, Reason};
 use crate::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, Target, Value};
+use crate::decide::routing::Routing;
 use crate::decide::select::{self, Selection};
 
 /// What is known, as far as one record goes.
@@ -24,8 +26,12 @@ pub struct World<'a> {
     pub absence_confirmed: &'a BTreeSet<RecordType>,
     /// Whether the node is fit to be in DNS.
     pub fitness: &'a Fitness,
+    /// What the Node's annotations say of routing.
+    pub said: Said<'a>,
     /// What Route 53 has at the record's name.
     pub listing: Observed<&'a Listing>,
+    /// How many batches in a row have failed, per type.
+    pub failures: &'a BTreeMap<RecordType, u32>,
     /// What each type's record set is given for a managed health check; one that is not here waits for it.
     pub checks: &'a BTreeMap<RecordType, Attach>,
 }
@@ -39,6 +45,8 @@ pub struct TypePlan {
     pub intent: Intent,
     /// The addresses we would publish, were nothing in the way.
     pub desired: Vec<IpAddr>,
+    /// The routing to publish with; the rule itself while that gives none.
+    pub routing: RoutingRule,
     /// The TTL to publish with: the weighted pool's, where others already have one.
     pub ttl: u32,
     /// The managed health check that our record set is to have, while there is or is to be one.
@@ -88,6 +96,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         rtype,
         intent: Intent::Preserve(Reason::PoolUnknown),
         desired,
+        routing: record.routing.clone(),
         ttl: record.ttl,
         check: None,
         changes: Vec::new(),
@@ -103,6 +112,10 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     let pool = listing.pool(rtype).unwrap_or(&empty);
     let own = own_set(Some(pool), &policy.owner);
     plan.ttl = pool::ttl(pool, &policy.owner.set_identifier(), record);
+    let routing = annotation::routing(&record.routing, world.said, own.map(|own| &own.routing));
+    if let Ok(routing) = &routing {
+        plan.routing = RoutingRule::Fixed(routing.clone());
+    }
 
     let Some(selection) = selection else {
         plan.intent = Intent::Preserve(Reason::AddressesUnknown);
@@ -113,7 +126,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
 
     let attach = attach(record, world.checks.get(&rtype));
     let follow = |own| follow(record, rtype, own, &plan.desired, &attach);
-    let absence = |reason| match withdraw(policy, record, rtype, pool, own, reason) {
+    let absence = |reason| match withdraw(policy, record, rtype, world, pool, own, reason) {
         (Intent::Hold(guard), _) => (Intent::Hold(guard), follow(own)),
         withdrawn => withdrawn,
     };
@@ -128,9 +141,12 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
             (Intent::Hold(Reason::AddressUnconfirmed), Vec::new())
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
-        Fitness::Fit => match pool::conflict(listing, pool, &policy.owner.set_identifier(), record) {
-            Some(reason) => (Intent::Hold(reason), follow(own)),
-            None => publish(policy, record, rtype, own, &plan, &attach),
+        Fitness::Fit => match routing {
+            Err(intent) => (intent, follow(own)),
+            Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
+                Some(reason) => (Intent::Hold(reason), follow(own)),
+                None => publish(policy, record, own, &plan, routing, &attach),
+            },
         },
     };
     match &intent {
@@ -170,14 +186,14 @@ pub fn own_set<'a>(pool: Option<&'a Pool>, owner: &OwnerId) -> Option<&'a Record
 fn publish(
     policy: &Policy,
     record: &RecordPolicy,
-    rtype: RecordType,
     own: Option<&RecordSet>,
     plan: &TypePlan,
+    routing: Routing,
     attach: &Attach,
 ) -> (Intent, Vec<Change>) {
     let set = RecordSet {
         set_identifier: Some(policy.owner.set_identifier()),
-        routing: record.routing.clone(),
+        routing,
         target: Target::Values { ttl: plan.ttl, values: plan.desired.iter().copied().map(Value::from).collect() },
         health_check_id: match attach {
             Attach::Check(id) => Some(id.clone()),
@@ -185,7 +201,8 @@ fn publish(
             Attach::Wait => own.and_then(|own| own.health_check_id.clone()),
         },
     };
-    let change = |action, set: &RecordSet| Change { action, name: record.name.clone(), rtype, set: set.clone() };
+    let change =
+        |action, set: &RecordSet| Change { action, name: record.name.clone(), rtype: plan.rtype, set: set.clone() };
     let changes = match own {
         _ if *attach == Attach::Wait => Vec::new(),
         Some(own) if *own == set => Vec::new(),
@@ -202,12 +219,14 @@ fn withdraw(
     policy: &Policy,
     record: &RecordPolicy,
     rtype: RecordType,
+    world: World<'_>,
     pool: &Pool,
     own: Option<&RecordSet>,
     reason: Reason,
 ) -> (Intent, Vec<Change>) {
     let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
-    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min) {
+    let failures = world.failures.get(&rtype).copied().unwrap_or(0);
+    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min, failures) {
         Ok(changes) => (Intent::Withdraw(reason), changes),
         Err(guard) => (Intent::Hold(guard), Vec::new()),
     }

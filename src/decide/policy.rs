@@ -1,6 +1,7 @@
 //! What the operator wants, in this module's words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::probe::Probe;
 use crate::decide::record::{RecordType, ZoneRef};
-use crate::decide::routing::Routing;
+use crate::decide::routing::{PolicyKind, Routing};
 use crate::decide::select::{AddressClass, AddressRules};
 use crate::decide::selector::LabelSelector;
 
@@ -60,8 +61,8 @@ pub struct RecordPolicy {
     pub ttl: u32,
     /// No withdrawal leaves the pool with fewer record sets than this.
     pub keep_min: u32,
-    /// The routing policy of the own record set.
-    pub routing: Routing,
+    /// Where the routing of the own record set is taken from.
+    pub routing: RoutingRule,
     /// A check of what the node serves, for the signal [`Signal::ProbeFailed`].
     pub probe: Option<Probe>,
     /// The keys of the taints that count, for the signal [`Signal::Tainted`].
@@ -70,6 +71,46 @@ pub struct RecordPolicy {
     pub health_check: Option<HealthCheck>,
     /// What each signal does to this record.
     pub signals: BTreeMap<Signal, SignalPolicy>,
+}
+
+/// Where the routing of a record set is taken from. Annotations of the Node may go before it, see
+/// [`annotation::routing`](crate::decide::annotation::routing).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutingRule {
+    /// This one.
+    Fixed(Routing),
+    /// Geoproximity; where the node is says an annotation of the Node alone.
+    CoordinatesOfTheNode {
+        /// -99 to 99.
+        bias: i8,
+    },
+}
+
+impl RoutingRule {
+    /// The policy without its parameters.
+    pub fn kind(&self) -> PolicyKind {
+        match self {
+            RoutingRule::Fixed(routing) => routing.kind(),
+            RoutingRule::CoordinatesOfTheNode { .. } => PolicyKind::GeoProximity,
+        }
+    }
+}
+
+impl From<Routing> for RoutingRule {
+    fn from(routing: Routing) -> Self {
+        RoutingRule::Fixed(routing)
+    }
+}
+
+impl fmt::Display for RoutingRule {
+    /// One short phrase, e.g. `geoproximity auto`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoutingRule::Fixed(routing) => routing.fmt(f),
+            RoutingRule::CoordinatesOfTheNode { bias: 0 } => write!(f, "geoproximity auto"),
+            RoutingRule::CoordinatesOfTheNode { bias } => write!(f, "geoproximity auto bias {bias}"),
+        }
+    }
 }
 
 /// Something that can make a node unfit to be in DNS.
@@ -154,6 +195,12 @@ impl Signal {
         }
     }
 }
+
+/// The keys of the taints that count when the configuration does not say: that of a node which the
+/// cluster autoscaler is about to remove, and that of one which an operator has declared shut down.
+/// The taints `not-ready`, `unreachable` and `unschedulable` are not among them: the cluster sets
+/// those by what the Node object says itself, and later.
+pub const DEFAULT_TAINT_KEYS: [&str; 2] = ["ToBeDeletedByClusterAutoscaler", "node.kubernetes.io/out-of-service"];
 
 /// What a signal does, and how patiently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

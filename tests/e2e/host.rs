@@ -108,6 +108,7 @@ requests_per_second = 50
 
 [control]
 socket = "{}"
+state_directory = "{}"
 
 [[record]]
 name = "edge.example.com"
@@ -120,7 +121,8 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 "#,
             path("kubeconfig"),
             self.sim.endpoint(),
-            path("nodedns.sock")
+            path("nodedns.sock"),
+            path("state")
         )
     }
 

@@ -8,7 +8,11 @@
 #[expect(dead_code, reason = "shared with the other test binary, which uses the rest")]
 mod support;
 
+mod drain;
 mod faults;
 mod host;
 mod lifecycle;
+mod probe;
 mod service;
+mod shutdown;
+mod systemd;

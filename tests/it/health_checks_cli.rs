@@ -1,18 +1,24 @@
-//! `nodedns health-checks`: the program itself, against the simulator.
+//! `nodedns health-checks`, the program itself, against the simulator; and what `status` says of health checks.
 
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
 
 use aws_sdk_route53::config::Credentials;
+use nodedns::cli::status;
+use nodedns::control::protocol::Status;
 use nodedns::decide::health_check::{CheckProbe, CheckSpec, ManagedCheck, NewCheck, Place, Reference, tags};
+use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::OwnerId;
+use nodedns::decide::provider::{ErrorKind, ProviderError};
 use nodedns::decide::record::RecordType;
+use nodedns::decide::report::{CheckReport, CheckState, LastError, Report};
 use nodedns::publish::Provider;
 use nodedns::publish::route53::{Route53, Settings};
 use route53_sim::{Count, Fault, Operation, RecordSet, Sim};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::control::{healthy_record, noon, status_of};
 use crate::support::world;
 
 const ZONE: &str = "Z0123456789ABC";
@@ -205,4 +211,65 @@ fn what_cannot_be_read_deletes_nothing_and_says_what_to_do() {
     setup.sim.inject(Operation::ListHealthChecks, Fault::Status(503), Count::Always);
     assert_eq!(setup.run(&["list"]).0, Some(69));
     assert_eq!(setup.run(&["gc", "--grace", "0s"]).0, Some(64));
+}
+
+/// The status of a record whose health check is in this state.
+fn status_with(state: CheckState, id: Option<&str>) -> Status {
+    let mut record = healthy_record("edge.example.com", RecordType::A, "185.12.64.1");
+    let check = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
+    let at = record.since;
+    let error = ProviderError {
+        kind: ErrorKind::Refused,
+        code: Some("TooManyHealthChecks".to_owned()),
+        message: "You have reached the limit of 200 health checks.".to_owned(),
+    };
+    record.health_check = Some(CheckReport {
+        state,
+        wanted: CheckSpec { address: "185.12.64.1".parse().expect("an address"), check },
+        error: (state == CheckState::Failing).then_some(LastError { error, at, retry_at: at }),
+    });
+    if let Observed::Known(Some(set)) = &mut record.actual {
+        set.health_check_id = id.map(str::to_owned);
+    }
+    status_of(&Report { records: vec![record] })
+}
+
+#[test]
+fn the_status_says_how_far_the_health_check_is() {
+    let check = "tcp://185.12.64.1:443";
+    for (state, id, word, note) in [
+        (CheckState::Attached, Some("0f1e"), "attached", None),
+        (CheckState::Waiting, None, "waiting", Some(format!("the health check of {check} is on its way"))),
+        (
+            CheckState::Failing,
+            None,
+            "failing",
+            Some(format!(
+                "no health check of {check}; the record set is published without it: error 3h ago: \
+                 TooManyHealthChecks: You have reached the limit of 200 health checks."
+            )),
+        ),
+        (
+            CheckState::Impossible,
+            None,
+            "impossible",
+            Some(format!("no health check: Route 53 checks only globally reachable addresses, not {check}")),
+        ),
+    ] {
+        let status = status_with(state, id);
+        assert_eq!(status.healthy, state == CheckState::Attached, "{word}");
+        let json = serde_json::to_value(&status.records[0]).expect("plain data");
+        assert_eq!((json["health_check"]["state"].as_str(), json["health_check_id"].as_str()), (Some(word), id));
+        assert_eq!(json["health_check"]["checks"].as_str(), Some(check));
+        assert_eq!(json["health_check"]["last_error"].is_null(), state != CheckState::Failing);
+        assert_eq!(
+            serde_json::from_value::<Status>(serde_json::to_value(&status).expect("data")).expect("ours"),
+            status
+        );
+        let text = status::render(&status, noon(), None);
+        match note {
+            Some(note) => assert!(text.contains(&note), "{word}: {text}"),
+            None => assert!(!text.contains("health check"), "{text}"),
+        }
+    }
 }

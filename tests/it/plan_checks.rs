@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nodedns::decide::annotation::Said;
 use nodedns::decide::fitness::Fitness;
 use nodedns::decide::health_check::{Attach, CheckProbe, CheckSpec, HealthCheck, ManagedCheck};
 use nodedns::decide::observed::Observed;
@@ -34,6 +35,8 @@ fn decide(addresses: &[&str], fitness: &Fitness, sets: Vec<RecordSet>, attach: O
         absence_confirmed: &BTreeSet::from(RecordType::ALL),
         fitness,
         listing: Observed::Known(&listing),
+        said: Said::default(),
+        failures: &BTreeMap::new(),
         checks: &attach.map(|attach| BTreeMap::from([(RecordType::A, attach)])).unwrap_or_default(),
     };
     plan(&policy, &policy.records[0], world).remove(0)

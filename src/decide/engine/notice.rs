@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::decide::annotation::Mistake;
 use crate::decide::engine::Target;
 use crate::decide::health_check::CheckSpec;
 use crate::decide::provider::{ChangeId, ProviderError};
@@ -83,6 +84,13 @@ pub enum Notice {
         /// How many tries had failed.
         failures: u32,
     },
+    /// An annotation of the Node says what cannot be.
+    AnnotationMistaken {
+        /// Which, what, and what counts instead.
+        mistake: Mistake,
+    },
+    /// The time that the operator gave a drain is over.
+    DrainEnded,
     /// A health check was created for our record set.
     HealthCheckCreated {
         /// The name and its zone.

@@ -1,6 +1,6 @@
 //! What the engine says of itself.
 
-use crate::decide::engine::{Engine, target_of};
+use crate::decide::engine::{Engine, drain, target_of};
 use crate::decide::observed::Observed;
 use crate::decide::plan::{TypePlan, own_set};
 use crate::decide::policy::RecordPolicy;
@@ -26,7 +26,7 @@ impl Engine {
                 zone: record.zone.clone(),
                 zone_id: name.listing.known().map(|listing| listing.zone_id.clone()),
                 set_identifier: self.policy.owner.set_identifier(),
-                routing: record.routing.clone(),
+                routing: plan.routing.clone(),
                 ttl: plan.ttl,
                 ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
                 intent: plan.intent.clone(),
@@ -34,6 +34,7 @@ impl Engine {
                 desired: plan.desired.clone(),
                 actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
                 others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
+                follows_drain: drain::is_followed_by(record),
                 health_check: self.checks.report(&target_of(record), plan.rtype, present),
                 in_sync: plan.in_sync && name.is_read(plan.rtype),
                 last_change: state.and_then(|state| state.last_change.clone()),

@@ -366,7 +366,7 @@ fn an_address_that_nobody_can_check_is_published_without() {
 /// Route 53 refuses a primary without a health check, so it is not even tried.
 #[test]
 fn a_primary_is_never_published_without() {
-    let record = RecordPolicy { routing: Routing::Failover(FailoverRole::Primary), ..checked() };
+    let record = RecordPolicy { routing: Routing::Failover(FailoverRole::Primary).into(), ..checked() };
     let mut world = World::new(world::policy(vec![record]), vec![(ZONE, EDGE, Listing::default())], 1);
     world.after(Duration::ZERO, texts(&[V4]));
     world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));

@@ -4,8 +4,12 @@
 //! would be found again by accident.
 
 mod checks;
+mod damping;
+mod drain;
 mod faults;
 mod policies;
+mod probes;
+mod stopping;
 mod timing;
 
 use std::time::Duration;

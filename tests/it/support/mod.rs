@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub(crate) mod api_server;
+pub(crate) mod bus;
 pub(crate) mod check_service;
 pub(crate) mod hostile;
 pub(crate) mod netns;
