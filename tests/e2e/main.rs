@@ -15,4 +15,5 @@ mod lifecycle;
 mod probe;
 mod service;
 mod shutdown;
+mod survivors;
 mod systemd;

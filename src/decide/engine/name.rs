@@ -64,7 +64,12 @@ pub(super) struct Resync {
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     List,
-    Apply { types: BTreeSet<RecordType>, changes: Vec<Change> },
+    Apply {
+        types: BTreeSet<RecordType>,
+        changes: Vec<Change>,
+    },
+    /// The removal of dead siblings' record sets.
+    Remove(Vec<Change>),
 }
 
 /// What the engine remembers of one (name, type).
