@@ -18,6 +18,9 @@ mod netns;
 mod node_watch;
 mod provider;
 
+// The whole, in trouble.
+mod matrix;
+
 // The repository's own invariants.
 mod generated;
 mod layers;

@@ -57,6 +57,13 @@ pub enum Count {
         /// Out of how many.
         calls: u32,
     },
+    /// Some of the next ones pass first: so the second page of a listing can be met and the first not.
+    After {
+        /// How many pass.
+        passes: u32,
+        /// How many fail after them.
+        faults: u32,
+    },
     /// Every one.
     Always,
 }
@@ -135,6 +142,7 @@ impl Injection {
         match self.count {
             Count::Always => false,
             Count::Next(calls) | Count::Of { calls, .. } => self.seen >= calls,
+            Count::After { passes, faults } => self.seen >= passes.saturating_add(faults),
         }
     }
 
@@ -144,6 +152,7 @@ impl Injection {
         self.seen = self.seen.saturating_add(1);
         match self.count {
             Count::Always | Count::Next(_) => true,
+            Count::After { passes, .. } => index >= passes,
             Count::Of { faults, calls } => {
                 let (index, faults, calls) = (u64::from(index), u64::from(faults), u64::from(calls));
                 index * faults % calls < faults
@@ -209,6 +218,8 @@ mod tests {
         let struck = pattern(&mut faults, 10);
         assert_eq!(struck, [true, false, false, true, false, false, false, false, false, false]);
         assert_eq!(faults.waiting().len(), 1);
+        faults.add(Injection::new(Target::any(), Fault::Reset, Count::After { passes: 2, faults: 1 }));
+        assert_eq!(pattern(&mut faults, 5), [false, false, true, false, false]);
     }
 
     #[test]
