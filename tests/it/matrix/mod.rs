@@ -6,5 +6,6 @@
 //! is right within one backoff step (L3). `cargo test --test it matrix -- --nocapture` shows the
 //! tables; `NODEDNS_FAULT_SEEDS=20` runs every cell of Route 53 with so many different backoffs.
 
+mod api_server;
 mod route53;
 mod table;

@@ -54,9 +54,15 @@ impl Pki {
         self.issue(&format!("system:node:{node}"), Duration::from_secs(86_400))
     }
 
-    /// A server on 127.0.0.1 that asks for a client certificate of this authority.
-    pub(super) fn server_config(&self) -> Arc<ServerConfig> {
+    /// A server on 127.0.0.1 that asks for a client certificate of this authority. Its own is valid
+    /// around the present, by a clock that is `skew` seconds ahead of ours.
+    pub(super) fn server_config(&self, skew: i64) -> Arc<ServerConfig> {
+        const HOUR: Duration = Duration::from_secs(3600);
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let theirs = Duration::from_secs(now.as_secs().saturating_add_signed(skew));
+        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (theirs - HOUR);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + (theirs + HOUR);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
