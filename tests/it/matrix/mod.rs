@@ -7,5 +7,6 @@
 //! tables; `NODEDNS_FAULT_SEEDS=20` runs every cell of Route 53 with so many different backoffs.
 
 mod api_server;
+mod netlink;
 mod route53;
 mod table;

@@ -62,7 +62,7 @@ impl Table {
         for column in &self.columns {
             let _ = write!(text, "{column:>12}");
         }
-        let _ = writeln!(text, "{:>9}{:>12}", "strikes", "right after");
+        let _ = writeln!(text, "{:>9}{:>12}", "met", "right within");
         for (fault, row) in &self.rows {
             let _ = write!(text, "{fault:<36}");
             for column in &self.columns {
@@ -72,7 +72,11 @@ impl Table {
             let _ = writeln!(text, "{:>9}{:>10.1} s", row.strikes, row.slowest.as_secs_f64());
         }
         let strikes: u64 = self.rows.iter().map(|(_, row)| row.strikes).sum();
-        let _ = writeln!(text, "{} cells, {strikes} strikes, all right in the end, nothing lost", self.count());
+        let _ = writeln!(
+            text,
+            "{} cells, {strikes} requests met a fault, all right in the end, nothing lost",
+            self.count()
+        );
         for (why, count) in &self.left_out {
             let _ = writeln!(text, "left out, {count} cells: {why}");
         }
