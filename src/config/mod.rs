@@ -27,6 +27,7 @@ pub mod raw;
 pub mod reference;
 mod remedy;
 mod routing;
+mod selector;
 mod show;
 mod validate;
 mod write;

@@ -5,6 +5,7 @@
 //! `validate`, where every mistake is found, not only the first.
 
 mod record;
+mod signal;
 mod signals;
 mod word;
 
@@ -15,7 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
-pub use signals::{Action, RawRecordSignals, RawSignal, RawSignals};
+pub use signal::{Action, RawProbe, RawSignal, RawTainted};
+pub use signals::{RawRecordSignals, RawSignals};
 
 use crate::config::duration::Span;
 use word::words;
@@ -112,11 +114,18 @@ pub struct RawKubernetes {
     /// `false`. With `auto` the first that is there of systemd's credential `kubeconfig`, those of
     /// k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
     pub kubeconfig: String,
+
+    /// Only a Node whose labels match is eligible; others have the signal `excluded`. In the words
+    /// of `kubectl get nodes --selector`: `key = a`, `key != a`, `key in (a, b)`,
+    /// `key notin (a, b)`, `key`, `!key`, `key > 1`, `key < 1`, with commas between what must all
+    /// hold. Empty: every Node.
+    #[schemars(example = &"node-role.kubernetes.io/edge, region in (eu, us)")]
+    pub label_selector: String,
 }
 
 impl Default for RawKubernetes {
     fn default() -> Self {
-        RawKubernetes { enabled: Switch::Auto, kubeconfig: "auto".to_owned() }
+        RawKubernetes { enabled: Switch::Auto, kubeconfig: "auto".to_owned(), label_selector: String::new() }
     }
 }
 

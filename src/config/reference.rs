@@ -175,9 +175,20 @@ fn key(name: &str, property: &Value) -> Key {
         description: description(property),
         default: property.get("default").cloned(),
         example: property.get("examples").and_then(|examples| examples.get(0)).cloned(),
-        keys: properties(property).map(|(name, property)| key(name, property)).collect(),
+        keys: inner(property).map(|(name, property)| key(name, property)).collect(),
     }
 }
+
+/// The keys of an inline table. Where a word may stand for the table, only those that the text of
+/// its section does not explain for all such tables.
+fn inner(property: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let choices = property.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let of_choices = choices.flat_map(properties).filter(|(name, _)| !EXPLAINED_ONCE.contains(&name.as_str()));
+    properties(property).chain(of_choices)
+}
+
+/// The keys that every signal has; the text of `[signals]` explains them.
+const EXPLAINED_ONCE: [&str; 3] = ["action", "after", "recover_after"];
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()

@@ -1,7 +1,9 @@
 //! What the types of the file cannot say: ranges, shapes, what goes with what, by Route 53's own
 //! rules wherever they can be applied offline.
 
+mod probe;
 mod record;
+mod signals;
 
 use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -14,7 +16,7 @@ use crate::config::merged::Merged;
 use crate::config::path::Path;
 use crate::config::problem::{Origin, Problem};
 use crate::config::raw::RawConfig;
-use crate::config::{Config, KubernetesSettings, LogSettings, Route53Settings, Span, routing};
+use crate::config::{Config, KubernetesSettings, LogSettings, Route53Settings, Span, routing, selector};
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::Timing;
 use crate::decide::select::AddressRules;
@@ -40,7 +42,10 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
-        records: record::records(raw, &mut judge, &cluster),
+        records: {
+            signals::judge_global(&raw.signals, &mut judge);
+            record::records(raw, &mut judge, &cluster)
+        },
         cluster,
     };
     (config, judge.problems)
@@ -62,6 +67,16 @@ impl Judge<'_> {
     /// Reports a problem and what to do about it.
     pub(super) fn advise(&mut self, path: &Path, message: impl Into<String>, hint: impl Into<String>) {
         self.report(path, message.into(), Some(hint.into()));
+    }
+
+    /// Reports a problem that may have been found before, in another table over the same one.
+    pub(super) fn complain_once(&mut self, path: &Path, message: String) {
+        let (origin, written) = self.origin(path);
+        let known =
+            |problem: &Problem| problem.source == origin && problem.path == written && problem.message == message;
+        if !self.problems.iter().any(known) {
+            self.complain(path, message);
+        }
     }
 
     /// Reports that something is nowhere to be found.
@@ -141,7 +156,16 @@ fn timing(raw: &RawConfig, judge: &mut Judge<'_>) -> Timing {
 }
 
 fn kubernetes(raw: &RawConfig, judge: &mut Judge<'_>) -> KubernetesSettings {
-    let path = Path::default().key("kubernetes").key("kubeconfig");
+    let table = Path::default().key("kubernetes");
+    let node_selector = selector::parse(&raw.kubernetes.label_selector).unwrap_or_else(|why| {
+        judge.advise(
+            &table.key("label_selector"),
+            format!("not a label selector: {why}"),
+            "write it as for 'kubectl get nodes --selector', for example \"region in (eu, us), !example.com/private\"",
+        );
+        LabelSelector::default()
+    });
+    let path = table.key("kubeconfig");
     let kubeconfig = match raw.kubernetes.kubeconfig.as_str() {
         "auto" => None,
         "" => {
@@ -159,7 +183,7 @@ fn kubernetes(raw: &RawConfig, judge: &mut Judge<'_>) -> KubernetesSettings {
             Some(PathBuf::from(file))
         }
     };
-    KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig, node_selector: LabelSelector::default() }
+    KubernetesSettings { enabled: raw.kubernetes.enabled, kubeconfig, node_selector }
 }
 
 fn addresses(raw: &RawConfig, judge: &mut Judge<'_>) -> AddressRules {

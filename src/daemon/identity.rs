@@ -1,6 +1,6 @@
 //! Which node this is, and where its state is learned from. Found once, at start.
 
-use crate::config::{Config, Origin, Problem, Problems, Switch};
+use crate::config::{Config, KubernetesSettings, Origin, Problem, Problems, Switch};
 use crate::watch::node::identity::{FoundNodeName, NodeName, find_node_name};
 use crate::watch::node::kubeconfig::{Environment, KubeconfigError, KubeconfigSource, find_kubeconfig};
 use crate::watch::node::{NodeWatchSettings, Timing};
@@ -77,10 +77,13 @@ impl Identity {
 /// What a running daemon cannot change about itself: a reload that asks for it is refused whole,
 /// rather than followed in part.
 pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
+    // Which Nodes are eligible is a matter of deciding, not of watching.
+    let kubernetes =
+        KubernetesSettings { node_selector: new.kubernetes.node_selector.clone(), ..old.kubernetes.clone() };
     let fixed = [
         ("cluster", old.cluster == new.cluster, "every record set would change its owner"),
         ("node", old.node == new.node, "every record set would change its owner"),
-        ("kubernetes", old.kubernetes == new.kubernetes, "the Node is watched from the start"),
+        ("kubernetes", kubernetes == new.kubernetes, "the Node is watched from the start"),
         ("route53", old.route53 == new.route53, "what is on its way would be answered by somebody else"),
         ("control", old.socket == new.socket, "the socket is made at the start"),
         ("log", old.log == new.log, "logging is set up at the start"),

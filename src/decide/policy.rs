@@ -154,6 +154,12 @@ impl Signal {
     }
 }
 
+/// The keys of the taints that count when the configuration does not say: that of a node which the
+/// cluster autoscaler is about to remove, and that of one which an operator has declared shut down.
+/// The taints `not-ready`, `unreachable` and `unschedulable` are not among them: the cluster sets
+/// those by what the Node object says itself, and later.
+pub const DEFAULT_TAINT_KEYS: [&str; 2] = ["ToBeDeletedByClusterAutoscaler", "node.kubernetes.io/out-of-service"];
+
 /// What a signal does, and how patiently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignalPolicy {

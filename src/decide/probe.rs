@@ -3,6 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// [`Probe::interval`] when the configuration does not say.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// [`Probe::timeout`] when the configuration does not say.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+/// [`Probe::failures`] when the configuration does not say.
+pub const DEFAULT_FAILURES: u32 = 3;
+
 /// A check of what the node serves, made again and again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Probe {

@@ -11,10 +11,12 @@ use nodedns::cli::args::{Cli, Command, ConfigArgs, ConfigCommand};
 use nodedns::cli::config::{run, run_sources};
 use nodedns::cli::exit::Exit;
 use nodedns::config::{Config, Flags, Loaded, LogLevel, Origin, Problems, Sources, Switch, load};
-use nodedns::decide::policy::{Signal, SignalAction, SignalPolicy};
+use nodedns::decide::policy::{DEFAULT_TAINT_KEYS, Signal, SignalAction, SignalPolicy};
+use nodedns::decide::probe::{HttpProbe, Probe, ProbeCheck};
 use nodedns::decide::record::{RecordType, ZoneRef};
 use nodedns::decide::routing::{Coordinates, FailoverRole, Location, Routing};
 use nodedns::decide::select::AddressClass;
+use nodedns::decide::selector::{LabelSelector, Requirement};
 
 use clap::Parser;
 use tempfile::TempDir;
@@ -107,6 +109,9 @@ fn the_smallest_file_is_a_whole_configuration() {
     let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
     assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 });
     assert_eq!(record.health_check_id, None);
+    assert_eq!(record.probe, None);
+    assert_eq!(record.taint_keys, DEFAULT_TAINT_KEYS.map(str::to_owned).into());
+    assert_eq!(policy.node_selector, LabelSelector::default());
     for signal in Signal::ALL {
         assert_eq!(record.signals.get(&signal), Some(&signal.default_policy()));
     }
@@ -186,6 +191,75 @@ signals = { not_ready = "ignore", cordoned = { action = "withdraw", recover_afte
     assert_eq!(signal(1, Signal::NotReady), policy(SignalAction::Ignore, 30, 10));
     assert_eq!(signal(1, Signal::Cordoned), policy(SignalAction::Withdraw, 0, 60));
     assert_eq!(signal(1, Signal::ApiUnreachable), policy(SignalAction::Ignore, 0, 10));
+}
+
+#[test]
+fn a_probe_is_inherited_key_by_key_and_its_check_as_a_whole() {
+    let text = r#"
+cluster = "home"
+[signals]
+probe = { http = "https://127.0.0.1:8443/healthz?full", host = "edge.example.com", contains = "ok", interval = "1m" }
+tainted = { keys = ["example.com/drain"], after = "5s" }
+[[record]]
+name = "a.example.com"
+[[record]]
+name = "b.example.com"
+signals = { probe = { tcp = "[::1]:443", failures = 1 }, tainted = { keys = ["x"] } }
+[[record]]
+name = "c.example.com"
+signals = { probe = "ignore", tainted = "ignore" }
+[[record]]
+name = "d.example.com"
+signals = { probe = { host = "d.example.com", timeout = "10s" } }
+[[record]]
+name = "e.example.com"
+signals = { probe = { http = "http://[::1]:81" } }
+"#;
+    let config = Setup::new(text).config();
+    let probe = |record: usize| config.records[record].policy.probe.clone();
+    let http = HttpProbe {
+        tls: true,
+        address: "127.0.0.1:8443".parse().expect("an address"),
+        host: "edge.example.com".into(),
+        path: "/healthz?full".into(),
+        contains: Some("ok".into()),
+    };
+    let (minute, two_seconds) = (Duration::from_secs(60), Duration::from_secs(2));
+    let asking =
+        |http: HttpProbe, timeout| Probe { check: ProbeCheck::Http(http), interval: minute, timeout, failures: 3 };
+    assert_eq!(probe(0), Some(asking(http.clone(), two_seconds)));
+    let tcp = ProbeCheck::Tcp("[::1]:443".parse().expect("an address"));
+    assert_eq!(probe(1), Some(Probe { check: tcp, interval: minute, timeout: two_seconds, failures: 1 }));
+    assert_eq!(probe(2), None);
+    assert_eq!(probe(3), Some(asking(HttpProbe { host: "d.example.com".into(), ..http }, Duration::from_secs(10))));
+    let bare = HttpProbe {
+        tls: false,
+        address: "[::1]:81".parse().expect("an address"),
+        host: "[::1]:81".into(),
+        path: "/".into(),
+        contains: None,
+    };
+    assert_eq!(probe(4), Some(asking(bare, two_seconds)));
+    let keys = |record: usize| config.records[record].policy.taint_keys.iter().cloned().collect::<Vec<_>>();
+    assert_eq!((keys(0), keys(1), keys(2)), (vec!["example.com/drain".into()], vec!["x".into()], keys(0)));
+    let tainted = |record: usize| config.records[record].policy.signals[&Signal::Tainted];
+    assert_eq!((tainted(1).after, tainted(1).action), (Duration::from_secs(5), SignalAction::Withdraw));
+    assert_eq!(tainted(2).action, SignalAction::Ignore);
+}
+
+#[test]
+fn what_is_wrong_with_a_shared_probe_is_said_once() {
+    let text = r#"
+cluster = "home"
+[signals]
+probe = { tcp = "127.0.0.1:443", host = "a.example.com", timeout = "1m" }
+[[record]]
+name = "a.example.com"
+[[record]]
+name = "b.example.com"
+"#;
+    let problems = Setup::new(text).problems();
+    assert_eq!(problems.lines().count(), 2, "{problems}");
 }
 
 #[test]
@@ -488,11 +562,97 @@ fn each_mistake_is_refused_for_its_reason_at_its_place() {
             "signals = { probe_failed = \"ignore\" }",
             13,
             "signals.probe_failed",
-            "known here: not_ready, cordoned, api_unreachable",
+            "known here: not_ready, cordoned, deleting, excluded, tainted, probe, drained, stopping, api_unreachable",
         ),
         ("signals = { cordoned = { after = 5 } }", 34, "signals.cordoned.after", "a length of time with its unit"),
         ("signals = { cordoned = { aftr = \"5s\" } }", 26, "signals.cordoned.aftr", "hint: did you mean 'after'?"),
         ("signals = { cordoned = { after = \"25h\" } }", 34, "signals.cordoned.after", "is not between 0s and 24h"),
+        ("signals = { probe = true }", 21, "signals.probe", "or a table like { tcp = \"127.0.0.1:443\" }, found true"),
+        ("signals = { probe = \"withdraw\" }", 21, "signals.probe", "there is nothing to probe\n  hint: add tcp ="),
+        ("signals = { probe = { interval = \"9s\" } }", 21, "signals.probe", "there is nothing to probe"),
+        ("signals = { probe = { tcp = 443 } }", 29, "signals.probe.tcp", "expected a string, found the number 443"),
+        (
+            "signals = { probe = { tcp = \"443\" } }",
+            29,
+            "signals.probe.tcp",
+            "has no address\n  hint: write address and port",
+        ),
+        ("signals = { probe = { tcp = \"127.0.0.1\" } }", 29, "signals.probe.tcp", "has no port"),
+        ("signals = { probe = { tcp = \"127.0.0.1:0\" } }", 29, "signals.probe.tcp", "has no port to connect to"),
+        ("signals = { probe = { tcp = \"0.0.0.0:443\" } }", 29, "signals.probe.tcp", "no address to connect to"),
+        ("signals = { probe = { tcp = \"localhost:443\" } }", 29, "signals.probe.tcp", "is not an address with a port"),
+        (
+            "signals = { probe = { tcp = \"[::1]:443\", http = \"http://[::1]/\" } }",
+            21,
+            "signals.probe",
+            "takes exactly one of 'tcp' and 'http'",
+        ),
+        (
+            "signals = { probe = { tcp = \"[::1]:443\", contains = \"ok\" } }",
+            53,
+            "signals.probe.contains",
+            "belongs to 'http'; the check is 'tcp'",
+        ),
+        (
+            "signals = { probe = { http = \"https://localhost/healthz\" } }",
+            30,
+            "signals.probe.http",
+            "has a name where an address is wanted\n  hint: write it like",
+        ),
+        (
+            "signals = { probe = { http = \"ftp://127.0.0.1/\" } }",
+            30,
+            "signals.probe.http",
+            "not a URL of http or https",
+        ),
+        ("signals = { probe = { http = \"127.0.0.1\" } }", 30, "signals.probe.http", "is not a URL of http or https"),
+        ("signals = { probe = { http = \"http://[::]/\" } }", 30, "signals.probe.http", "no address to connect to"),
+        ("signals = { probe = { http = \"http://127.0.0.1:0/\" } }", 30, "signals.probe.http", "no port to connect to"),
+        ("signals = { probe = { http = \"http://127.0.0.1:x/\" } }", 30, "signals.probe.http", "no port to connect to"),
+        ("signals = { probe = { http = \"http://127.0.0.1/#a\" } }", 30, "signals.probe.http", "has a fragment"),
+        (
+            "signals = { probe = { http = \"http://u:hunter2@127.0.0.1/\" } }",
+            30,
+            "signals.probe.http",
+            "user and password",
+        ),
+        (
+            "signals = { probe = { http = \"http://127.0.0.1/\", host = \"a b\" } }",
+            58,
+            "signals.probe.host",
+            "cannot stand in the name of a host",
+        ),
+        (
+            "signals = { probe = { http = \"http://127.0.0.1/\", host = \"*.example.com\" } }",
+            58,
+            "signals.probe.host",
+            "a wildcard cannot be asked for",
+        ),
+        (
+            "signals = { probe = { http = \"http://127.0.0.1/\", contains = \"\" } }",
+            62,
+            "signals.probe.contains",
+            "0 bytes are not between 1 and 255",
+        ),
+        (
+            "signals = { probe = { tcp = \"[::1]:443\", failures = 0 } }",
+            53,
+            "signals.probe.failures",
+            "0 is not between 1 and 100",
+        ),
+        (
+            "signals = { probe = { tcp = \"[::1]:443\", interval = \"500ms\" } }",
+            53,
+            "signals.probe.interval",
+            "500ms is not between 1s and 1h",
+        ),
+        ("signals = { probe = { tpc = \"[::1]:443\" } }", 23, "signals.probe.tpc", "hint: did you mean 'tcp'?"),
+        (
+            "signals = { tainted = { keys = [\"-\"] } }",
+            33,
+            "signals.tainted.keys[0]",
+            "\"-\" is not a key: the name must be",
+        ),
         ("aws_secret_access_key = \"hunter2\"", 1, "aws_secret_access_key", "AWS credentials do not belong"),
     ] {
         let text = Setup::new(&with_line(line)).problems();
@@ -534,9 +694,35 @@ fn mistakes_outside_of_records_too() {
             "must be \"auto\" or the path",
         ),
         (
-            "cluster = \"c\"\n[kubernetes]\nlabel_selector = \"\"",
-            "3:1: kubernetes.label_selector: ",
-            "known here: enabled",
+            "cluster = \"c\"\n[kubernetes]\nlabel_selecter = \"\"",
+            "3:1: kubernetes.label_selecter: ",
+            "hint: did you mean 'label_selector'?",
+        ),
+        (
+            "cluster = \"c\"\n[kubernetes]\nlabel_selector = \"a in (b\"",
+            "3:18: kubernetes.label_selector: ",
+            "not a label selector: ends where ')' was expected\n  hint: write it as for 'kubectl",
+        ),
+        (
+            "cluster = \"c\"\n[signals]\ntainted = { keys = [\"a=b:NoSchedule\"] }",
+            "3:21: signals.tainted.keys[0]: ",
+            "hint: the key alone is asked for",
+        ),
+        ("cluster = \"c\"\n[signals]\ntainted = { keys = [] }", "3:20: signals.tainted.keys: ", "tainted = \"ignore\""),
+        (
+            "cluster = \"c\"\n[signals]\ndeleting = { after = \"25h\" }",
+            "3:22: signals.deleting.after: ",
+            "is not between 0s and 24h",
+        ),
+        (
+            "cluster = \"c\"\n[signals]\nprobe = { tcp = \"127.0.0.1:443\", timeout = \"6s\" }",
+            "3:44: signals.probe.timeout: ",
+            "timeout = \"6s\" is longer than interval = \"5s\"",
+        ),
+        (
+            "cluster = \"c\"\n[signals]\nprobe = { tcp = \"127.0.0.1:443\", interval = \"1s\" }",
+            "3:45: signals.probe.interval: ",
+            "timeout = \"2s\" is longer than interval = \"1s\"",
         ),
         ("cluster = \"c\"\n[adresses]\n", "2:2: adresses: ", "hint: did you mean 'addresses'?"),
         (
@@ -841,6 +1027,7 @@ resync = "1h30m"
 [kubernetes]
 enabled = true
 kubeconfig = "/etc/kubeconfig"
+label_selector = "region in (eu,us), !private"
 
 [addresses]
 include_interfaces = ["en*", "bond?"]
@@ -853,6 +1040,12 @@ temporary = true
 [signals]
 not_ready = { after = "5s" }
 cordoned = "ignore"
+deleting = { after = "1s" }
+excluded = { after = "2s" }
+tainted = { after = "3s", keys = ["a", "example.com/b"] }
+probe = { tcp = "127.0.0.1:443", interval = "20s", timeout = "3s", failures = 2 }
+drained = { recover_after = "4s" }
+stopping = "ignore"
 api_unreachable = { action = "withdraw", after = "1h", recover_after = "1m" }
 
 [route53]
@@ -881,7 +1074,7 @@ addresses = "all"
 static_addresses = ["2001:db8::7"]
 health_check_id = "0f1e2d3c"
 routing = { policy = "geoproximity", coordinates = "50.11,8.68", bias = 10 }
-signals = { cordoned = { after = "1s" } }
+signals = { cordoned = { after = "1s" }, probe = { http = "http://127.0.0.1/", host = "e.example.com", contains = "x" } }
 
 [[record]]
 name = "{node}.a-b_c.example.com"
@@ -903,6 +1096,20 @@ fn everything_that_can_be_said_arrives() {
     assert_eq!((record.class, record.all_addresses, record.keep_min, record.ttl), (AddressClass::Any, true, 0, 30));
     assert_eq!(record.static_addresses, BTreeSet::from(["2001:db8::7".parse::<IpAddr>().expect("address")]));
     assert_eq!(record.types, BTreeSet::from([RecordType::Aaaa]));
+    let after = |signal| record.signals[&signal].after.as_secs();
+    assert_eq!([Signal::Deleting, Signal::Excluded, Signal::Tainted].map(after), [1, 2, 3]);
+    assert_eq!(record.signals[&Signal::Drained].recover_after, Duration::from_secs(4));
+    assert_eq!(record.signals[&Signal::Stopping].action, SignalAction::Ignore);
+    assert_eq!(record.taint_keys, ["a", "example.com/b"].map(str::to_owned).into());
+    let Some(Probe { check: ProbeCheck::Http(http), interval, timeout, failures }) = &record.probe else {
+        panic!("{:?}", record.probe)
+    };
+    assert_eq!((http.host.as_str(), http.contains.as_deref(), http.path.as_str()), ("e.example.com", Some("x"), "/"));
+    assert_eq!((interval.as_secs(), timeout.as_secs(), *failures), (20, 3, 2));
+    let Some(Probe { check: ProbeCheck::Tcp(_), .. }) = config.records[1].policy.probe else { panic!("inherited") };
+    let values = ["eu", "us"].map(str::to_owned).into();
+    let selector = vec![Requirement::In("region".into(), values), Requirement::DoesNotExist("private".into())];
+    assert_eq!(config.policy("n", true).expect("policy").node_selector, LabelSelector(selector));
     let cordoned = record.signals[&Signal::Cordoned];
     assert_eq!((cordoned.action, cordoned.after), (SignalAction::Ignore, Duration::from_secs(1)));
 }

@@ -1,16 +1,15 @@
 //! A `[[record]]`: what must hold of each and among them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use super::{DAY, Judge, number};
+use super::{Judge, number, signals};
 use crate::config::path::Path;
-use crate::config::raw::{self, RawConfig, RawRecord, RawSignal, RecordType as RawType};
+use crate::config::raw::{self, RawConfig, RawRecord, RecordType as RawType};
 use crate::config::{ONE_FOR_EACH_NAME, RecordTemplate, expand, host_name, may_be_one_zone, routing};
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
-use crate::decide::policy::{RecordPolicy, Signal, SignalPolicy};
+use crate::decide::policy::RecordPolicy;
 use crate::decide::record::{RecordType, ZoneRef};
 use crate::decide::routing::{FailoverRole, Routing};
 use crate::decide::select::AddressClass;
@@ -66,7 +65,7 @@ fn record(
     let most = routing.as_ref().map_or(100, |routing| routing.kind().pool_limit());
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let keep_min = number(table.keep_min, 0, most, &path.key("keep_min"), judge);
-    let signals = signals(raw, table, path, judge);
+    let signals = signals::of_record(&raw.signals, &table.signals, &path.key("signals"), judge);
     let (source, key) = judge.origin(&path.key("name"));
     let (name, sample) = name?;
     Some(RecordTemplate {
@@ -86,10 +85,10 @@ fn record(
             ttl,
             keep_min,
             routing: routing?,
-            probe: None,
-            taint_keys: BTreeSet::new(),
+            probe: signals.probe,
+            taint_keys: signals.taint_keys,
             health_check_id,
-            signals,
+            signals: signals.policies,
         },
         source,
         path: key,
@@ -260,37 +259,4 @@ fn health_check_id(table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> Opt
         );
     }
     Some(id.clone())
-}
-
-fn signals(raw: &RawConfig, table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> BTreeMap<Signal, SignalPolicy> {
-    let mut signals = BTreeMap::new();
-    for signal in Signal::ALL {
-        let Some(global) = raw.signals.get(signal) else { continue };
-        bounded(global, &Path::default().key("signals").key(signal.as_str()), judge);
-        let entry = match table.signals.get(signal) {
-            Some(own) => {
-                bounded(own, &path.key("signals").key(signal.as_str()), judge);
-                own.over(global)
-            }
-            None => global.clone(),
-        };
-        let default = signal.default_policy();
-        signals.insert(
-            signal,
-            SignalPolicy {
-                action: entry.action.map_or(default.action, Into::into),
-                after: entry.after.map_or(default.after, |span| span.0),
-                recover_after: entry.recover_after.map_or(default.recover_after, |span| span.0),
-            },
-        );
-    }
-    signals
-}
-
-fn bounded(signal: &RawSignal, path: &Path, judge: &mut Judge<'_>) {
-    for (key, span) in [("after", signal.after), ("recover_after", signal.recover_after)] {
-        if let Some(span) = span {
-            judge.within(&path.key(key), span, Duration::ZERO, DAY);
-        }
-    }
 }
