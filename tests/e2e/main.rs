@@ -11,4 +11,5 @@ mod support;
 mod faults;
 mod host;
 mod lifecycle;
+mod machine;
 mod service;
