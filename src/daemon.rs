@@ -5,12 +5,15 @@
 //! error that ends the process, never silence. The watchdog is fed from the loop itself, so a stuck
 //! loop is restarted.
 
+mod drain;
 mod effects;
 mod identity;
 mod log;
+mod probes;
 mod reload;
 mod setup;
 mod signals;
+mod stop;
 mod tell;
 mod view;
 
@@ -20,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::config::{self, Config, LogFormat, Sources};
 use crate::control::protocol::Status;
@@ -31,8 +34,11 @@ use crate::telemetry;
 use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
 use crate::watch::node::NodeEvent;
+use drain::Drains;
 use identity::Identity;
-use signals::{Signals, Wish};
+use probes::Probes;
+use signals::Signals;
+use stop::Departure;
 use view::View;
 
 /// Is shown every new state.
@@ -49,11 +55,8 @@ pub struct Options {
     pub on_status: Option<OnStatus>,
 }
 
-/// How long the requests on their way may take to finish once the daemon has been asked to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Runs until SIGTERM or SIGINT. Record sets stay as they are: a restart or an upgrade is no reason
-/// to leave DNS.
+/// Runs until SIGTERM or SIGINT. When the whole system shuts down, record sets are withdrawn first;
+/// otherwise they stay as they are: a restart or an upgrade is no reason to leave DNS.
 ///
 /// # Errors
 /// [`config::Problems`] for a bad configuration, before anything is touched. Otherwise only what makes the
@@ -87,18 +90,21 @@ struct Daemon {
     address_requests: mpsc::UnboundedSender<()>,
     address_events: mpsc::UnboundedReceiver<AddressEvent>,
     node_events: mpsc::UnboundedReceiver<NodeEvent>,
+    probes: Probes,
     view: View,
+    drains: Drains,
     status: watch::Sender<Arc<Status>>,
     notifier: Notifier,
     is_ready: bool,
     alarm: Alarm,
     suspend: SuspendDetector,
+    departure: Departure,
 }
 
 impl Daemon {
     async fn run(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut watchdog = systemd::watchdog_interval().map(watchdog_ticks);
-        loop {
+        while !self.may_end() {
             while let Some(effect) = self.engine.poll(clock::now()) {
                 self.carry_out(effect);
             }
@@ -109,25 +115,25 @@ impl Daemon {
             tokio::select! {
                 Some(event) = self.address_events.recv() => self.addresses(event),
                 Some(event) = self.node_events.recv() => self.node(event),
+                Some(event) = self.probes.events.recv() => self.probe(event),
                 Some(done) = self.reads.join_next() => {
                     self.engine.handle(finished(done)?, clock::now());
                     self.look_for_kubernetes();
                 }
                 Some(done) = self.writes.join_next() => self.engine.handle(finished(done)?, clock::now()),
+                news = self.drains.next() => self.drain_news(news)?,
                 Some(ended) = self.watchers.join_next() => return Err(anyhow!("{} has ended", ended?)),
                 result = self.alarm.until(deadline) => result.context("cannot wait")?,
                 () = tick(&mut watchdog) => self.notifier.watchdog(),
-                wish = signals.next() => match wish {
-                    Wish::Reload => self.reload(),
-                    Wish::Stop => break,
-                },
+                wish = signals.next() => self.wish(wish),
+                news = self.departure.news() => self.depart(news),
             }
             if self.suspend.check().is_some() {
                 tracing::info!("the machine was suspended; looking at everything again");
                 self.engine.handle(Event::Recheck, clock::now());
             }
         }
-        self.stop().await;
+        self.stop(signals).await;
         Ok(())
     }
 
@@ -142,24 +148,6 @@ impl Daemon {
     fn node(&mut self, event: NodeEvent) {
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
-    }
-
-    /// Only what writes is waited for: a reading that is cut short leaves nothing behind.
-    async fn stop(mut self) {
-        self.notifier.stopping("stopping; record sets stay as they are");
-        tracing::info!("stopping; record sets stay as they are");
-        let finish = async {
-            while let Some(done) = self.writes.join_next().await {
-                if let Ok(event) = done {
-                    self.engine.handle(event, clock::now());
-                }
-            }
-        };
-        let finished = timeout(STOP_PATIENCE, finish).await;
-        self.engine.take_notices().iter().for_each(log::notice);
-        if finished.is_err() {
-            tracing::warn!("a change was still on its way; what became of it is looked up at the next start");
-        }
     }
 }
 

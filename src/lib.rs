@@ -15,10 +15,11 @@
 //! | [`decide`] | what should be published, and why: plan, guard, engine | IO, clocks, logging, `async`, serde |
 //! | [`watch`] | what is true: addresses, the Node, time | decisions; settling; a way to write anything |
 //! | [`publish`] | makes it so: one trait, Route 53 and memory behind it | retries; an SDK's types in its interface |
-//! | [`control`] | talks to the running daemon over a unix socket | requests that change anything |
+//! | [`control`] | talks to the running daemon over a unix socket | decisions; a way to change anything but the drain |
 //! | [`config`] | what the operator wants, from files to policy | secrets; anything read from the network |
 //! | [`cli`] | the commands, one file each | the daemon's internals |
 //! | [`daemon`] | wires all of it to one loop | decisions |
+//! | [`state`] | what must survive a restart: the operator's drain | anything that can be found out again |
 //! | [`systemd`], [`telemetry`] | the service manager and the log | |
 //!
 //! `tests/it/layers.rs` enforces who may use whom.
@@ -39,6 +40,7 @@ pub mod control;
 pub mod daemon;
 pub mod decide;
 pub mod publish;
+pub mod state;
 pub mod systemd;
 pub mod telemetry;
 pub mod watch;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nodedns::cli::args::{Cli, Command};
 use nodedns::cli::exit::Exit;
-use nodedns::cli::{addresses, config, failure, run, status};
+use nodedns::cli::{addresses, config, drain, failure, run, status};
 use nodedns::daemon;
 
 fn main() -> ExitCode {
@@ -30,6 +30,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Command::Status(args) => status::run(&args, out),
+        Command::Drain(args) => drain::drain(&args, out, err),
+        Command::Resume(args) => drain::resume(&args, out, err),
         Command::Addresses(args) => addresses::run(&args, out),
         Command::Config(args) => Ok(config::run(&args, out, err)),
     }

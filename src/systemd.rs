@@ -1,6 +1,9 @@
-//! What the service manager is told: sd_notify(3), sd_watchdog_enabled(3).
+//! What the service manager is told: sd_notify(3), sd_watchdog_enabled(3); and the one thing that it
+//! is asked, in [`manager`].
 //!
-//! Everything here does nothing when the process was not started by a service manager that listens.
+//! Telling does nothing when the process was not started by a service manager that listens.
+
+pub mod manager;
 
 use std::cell::RefCell;
 use std::time::Duration;

@@ -28,6 +28,8 @@ complete -c nodedns -n "__fish_nodedns_needs_command" -s h -l help -d 'Print hel
 complete -c nodedns -n "__fish_nodedns_needs_command" -s V -l version -d 'Print version'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "run" -d 'Run the daemon: watch, decide and publish until stopped'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "status" -d 'Show what the daemon publishes, and why'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "drain" -d 'Take this node out of DNS, for maintenance'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "resume" -d 'Let this node back into DNS'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "addresses" -d 'Show every address of this host, and why it is or is not published'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "config" -d 'Check, show or write the configuration'
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
@@ -48,6 +50,23 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand status" -l socket -d 'Th
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s w -l watch -d 'Keep showing it as it changes, until interrupted'
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l for -d 'End the drain by itself after this time, like 30m or 2h' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l reason -d 'Why, for whoever looks at the status or the log' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l force -d 'Override keep_min: even the last record set of a name goes'
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s w -l wait -d 'Wait until every record is where it should be, on every name server of Route 53'
+complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s w -l wait -d 'Wait until every record is where it should be, on every name server of Route 53'
+complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -l class -d 'Judge for this address class [default: those of the configured records]' -r -f -a "global\t'Globally reachable, by the IANA registries'

@@ -2,8 +2,12 @@
 #![expect(rustdoc::broken_intra_doc_links, reason = "in a help text [[record]] is TOML and no link")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Span;
+use crate::control::protocol::SECONDS_MAX;
 
 /// What follows the options in a help text: examples, then the exit codes.
 macro_rules! after_help {
@@ -77,6 +81,31 @@ pub enum Command {
     ))]
     Status(StatusArgs),
 
+    /// Take this node out of DNS, for maintenance
+    ///
+    /// Withdraws every record set of this node, until 'nodedns resume' or for as long as --for says.
+    /// It holds across restarts of the daemon and of the machine, whatever Kubernetes says of the
+    /// node. Draining again replaces what was asked for before. Records whose signal 'drained' is
+    /// ignored stay. No record set leaves that is among the last keep_min of its name, unless
+    /// --force is given.
+    ///
+    /// Says for every record what becomes of it. Exits with 2 when one is held by keep_min, when the
+    /// drain could not be saved and so would not hold across a restart, or when --wait has waited in
+    /// vain. For root and the daemon's own user.
+    #[command(after_long_help = after_help!(
+        "nodedns drain --wait && systemctl reboot",
+        "nodedns drain --for 30m --reason 'kernel upgrade'",
+        "nodedns drain --wait --output json"
+    ))]
+    Drain(DrainArgs),
+
+    /// Let this node back into DNS
+    ///
+    /// Ends a drain. What else keeps the node out, such as a cordon, still does. Says for every record
+    /// what becomes of it. For root and the daemon's own user.
+    #[command(after_long_help = after_help!("nodedns resume", "nodedns resume --wait --timeout 2m"))]
+    Resume(ResumeArgs),
+
     /// Show every address of this host, and why it is or is not published
     ///
     /// Reads the host's addresses as the daemon does and applies the [addresses] table and the
@@ -148,6 +177,70 @@ pub struct StatusArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take the text for the command's own")]
     pub config: ConfigFile,
+}
+
+/// The arguments of `nodedns drain`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DrainArgs {
+    /// End the drain by itself after this time, like 30m or 2h
+    ///
+    /// Counted from now, also while the machine sleeps. Across a restart of the daemon it ends when
+    /// the clock shows the time that it would have shown.
+    #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
+    pub lasts: Option<Duration>,
+
+    /// Override keep_min: even the last record set of a name goes
+    #[arg(long)]
+    pub force: bool,
+
+    /// Why, for whoever looks at the status or the log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub change: ChangeArgs,
+}
+
+/// The arguments of `nodedns resume`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub change: ChangeArgs,
+}
+
+/// What the commands that change the daemon's mind have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ChangeArgs {
+    /// Wait until every record is where it should be, on every name server of Route 53
+    #[arg(long, short)]
+    pub wait: bool,
+
+    /// How long to wait at most; the daemon goes on after that
+    #[arg(long, value_name = "TIME", value_parser = lasts, default_value = "10m", requires = "wait")]
+    pub timeout: Duration,
+
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+
+    /// The daemon's control socket [default: control.socket of the configuration]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
+}
+
+/// A length of time as the configuration file writes it, of a second at least.
+fn lasts(text: &str) -> Result<Duration, String> {
+    let Span(lasts) = Span::parse(text).map_err(|why| format!("{why}; write it like 90s, 30m or 2h"))?;
+    match lasts >= Duration::from_secs(1) && lasts <= Duration::from_secs(SECONDS_MAX) {
+        true => Ok(lasts),
+        false => Err("it must be between one second and 365 days".to_owned()),
+    }
 }
 
 /// The arguments of `nodedns addresses`.
@@ -278,14 +371,27 @@ mod tests {
             let args = std::iter::once("nodedns").chain(args.iter().copied());
             Cli::try_parse_from(args).map_or_else(|error| Exit::of_usage(&error), |_| Exit::Ok)
         };
-        for args in
-            [&["run", "--dryrun"][..], &["stat"], &[], &["run", "--zone-id", "Z1"], &["run", "--log-level", "x"]]
-        {
+        for args in [
+            &["run", "--dryrun"][..],
+            &["stat"],
+            &[],
+            &["run", "--zone-id", "Z1"],
+            &["run", "--log-level", "x"],
+            &["drain", "--for", "30"],
+            &["drain", "--for", "0s"],
+            &["drain", "--for", "366d"],
+            &["resume", "--timeout", "1m"],
+        ] {
             assert_eq!(exit(args), Exit::Usage, "{args:?}");
         }
-        for args in
-            [&["--help"][..], &["--version"], &["config", "check", "-h"], &["run", "--name", "a.b", "--zone-id", "Z1"]]
-        {
+        for args in [
+            &["--help"][..],
+            &["--version"],
+            &["config", "check", "-h"],
+            &["run", "--name", "a.b", "--zone-id", "Z1"],
+            &["drain", "--for", "1h30m", "--wait", "--timeout", "90s"],
+            &["resume"],
+        ] {
             assert_eq!(exit(args), Exit::Ok, "{args:?}");
         }
     }

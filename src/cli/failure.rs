@@ -6,6 +6,7 @@ use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
 use crate::cli::render::OutputError;
 use crate::config::Problems;
+use crate::control::protocol::NOT_PERMITTED;
 use crate::control::{BindError, client};
 
 /// Writes what went wrong, what caused it and what to do about it.
@@ -31,7 +32,11 @@ pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
 fn exit(error: &anyhow::Error) -> Exit {
     match find::<client::Error>(error) {
         Some(client::Error::Denied(_)) => return Exit::NotPermitted,
-        Some(client::Error::Version { .. } | client::Error::Malformed(_)) => return Exit::Failed,
+        Some(client::Error::Refused(refusal)) if refusal.code == NOT_PERMITTED => return Exit::NotPermitted,
+        Some(client::Error::Refused(refusal)) if refusal.code == "bad_request" => return Exit::Failed,
+        Some(client::Error::Version { .. } | client::Error::Malformed(_) | client::Error::Unexpected) => {
+            return Exit::Failed;
+        }
         Some(_) => return Exit::Unavailable,
         None => {}
     }

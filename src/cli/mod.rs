@@ -3,8 +3,10 @@
 pub mod addresses;
 pub mod args;
 pub mod config;
+pub mod drain;
 pub mod exit;
 pub mod failure;
+pub mod outcome;
 pub mod render;
 pub mod run;
 pub mod status;

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::args::{Output, StatusArgs};
+use crate::cli::args::{ConfigFile, Output, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_width};
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    ChangeStatus, Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
+    AnnotationStatus, ChangeStatus, DrainState, DrainStatus, Intent, KubernetesStatus, LastError, NodeCondition,
+    RecordStatus, Status,
 };
 use crate::watch::clock;
 
@@ -34,7 +35,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 /// When the daemon cannot be asked ([`client::Error`]), the configuration that was named cannot be
 /// read, or the output cannot be written.
 pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let socket = socket(args)?;
+    let socket = socket(args.socket.as_deref(), &args.config)?;
     let json = args.output == Output::Json;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if args.watch { runtime.block_on(follow(&socket, json, out)) } else { runtime.block_on(show(&socket, json, out)) }
@@ -42,13 +43,13 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 /// Where the daemon listens. Who may ask it may not be able to read its configuration, and it may
 /// well run on with what it has read before somebody broke the file.
-fn socket(args: &StatusArgs) -> Result<PathBuf, Problems> {
-    if let Some(socket) = &args.socket {
-        return Ok(socket.clone());
+pub(super) fn socket(named: Option<&Path>, config: &ConfigFile) -> Result<PathBuf, Problems> {
+    if let Some(socket) = named {
+        return Ok(socket.to_owned());
     }
-    match load(&sources(&args.config)) {
+    match load(&sources(config)) {
         Ok(loaded) => Ok(loaded.config.socket),
-        Err(_) if args.config.path.is_none() => Ok(DEFAULT_SOCKET.into()),
+        Err(_) if config.path.is_none() => Ok(DEFAULT_SOCKET.into()),
         Err(problems) => Err(problems),
     }
 }
@@ -90,6 +91,21 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let mut text = String::new();
     paragraph(&mut text, &headline(status, now), 0, width);
     paragraph(&mut text, &kubernetes(&status.kubernetes, now), 0, width);
+    for line in annotations(&status.kubernetes.annotations, now) {
+        paragraph(&mut text, &line, 0, width);
+    }
+    for probe in &status.probes {
+        if let Some(error) = &probe.error {
+            let since = probe.since.map(|since| format!(" for {}", distance(since, now))).unwrap_or_default();
+            paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
+        }
+    }
+    if status.drain.state == DrainState::Drained {
+        paragraph(&mut text, &drained(&status.drain), 0, width);
+    }
+    if let Some(warning) = &status.drain.warning {
+        paragraph(&mut text, &format!("drain: {warning}"), 0, width);
+    }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");
         paragraph(&mut text, &format!("reload refused, the old configuration stays in force: {refused}"), 0, width);
@@ -115,6 +131,34 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
         }
     }
     text
+}
+
+/// Since when and until when the node is drained, by whom and why.
+pub(super) fn drained(drain: &DrainStatus) -> String {
+    let mut text = match drain.state {
+        DrainState::None => return "not drained".to_owned(),
+        DrainState::Unknown => return "drained or not, nobody knows".to_owned(),
+        DrainState::Drained if drain.force => "drained by force".to_owned(),
+        DrainState::Drained => "drained".to_owned(),
+    };
+    if let Some(since) = drain.since {
+        text += &format!(" since {}", seconds(since));
+    }
+    if let Some(until) = drain.until {
+        text += &format!(" until {}", seconds(until));
+    }
+    if let Some(uid) = drain.uid {
+        text += &format!(" by uid {uid}");
+    }
+    if let Some(reason) = &drain.reason {
+        text += &format!(": {reason}");
+    }
+    text
+}
+
+/// A time in whole seconds, as nobody reads more of it.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn headline(status: &Status, now: Timestamp) -> String {
@@ -151,6 +195,12 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
     if kubernetes.unschedulable == Some(true) {
         text += ", cordoned";
     }
+    if kubernetes.deleting == Some(true) {
+        text += ", being deleted";
+    }
+    if let Some(taints) = kubernetes.taints.as_ref().filter(|taints| !taints.is_empty()) {
+        text += &format!(", tainted {}", taints.join(" "));
+    }
     if !kubernetes.connected {
         text += &format!("; no answer from {}", kubernetes.server.as_deref().unwrap_or("the API server"));
         if let Some(at) = kubernetes.last_contact {
@@ -161,6 +211,30 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
         }
     }
     text
+}
+
+/// What the Node's annotations have changed, and what is wrong with them.
+fn annotations(annotations: &AnnotationStatus, now: Timestamp) -> Vec<String> {
+    let parts: Vec<String> = [
+        annotations.weight.map(|weight| format!("weight {weight}")),
+        annotations.coordinates.as_ref().map(|point| format!("coordinates {point}")),
+        annotations.bias.map(|bias| format!("bias {bias}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut lines = Vec::new();
+    if !parts.is_empty() {
+        lines.push(format!("annotations of the Node: {}", parts.join(", ")));
+    }
+    if let Some(due) = annotations.change_due.filter(|due| due.duration_since(now).is_positive()) {
+        lines.push(format!(
+            "annotations of the Node have changed; that takes effect in {} if they stay so",
+            distance(due, now)
+        ));
+    }
+    lines.extend(annotations.mistakes.iter().cloned());
+    lines
 }
 
 fn records(records: &[RecordStatus], now: Timestamp, separator: char) -> String {

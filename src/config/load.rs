@@ -108,6 +108,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     if let Some(directory) = variable(sources, "RUNTIME_DIRECTORY") {
         layers.insert(0, runtime_directory(directory));
     }
+    if let Some(directories) = variable(sources, "STATE_DIRECTORY") {
+        layers.insert(0, state_directory(directories));
+    }
     if files.is_empty() || sources.allow_nothing {
         // Without any file there is no cluster either, and what needs none writes nothing that could be mixed up.
         layers.insert(0, Layer::text(Origin::Default, &["cluster"], "default"));
@@ -206,6 +209,12 @@ fn runtime_directory(directories: &str) -> Layer {
     let first = directories.split(':').next().unwrap_or(directories);
     let socket = format!("{}/nodedns.sock", first.trim_end_matches('/'));
     Layer::text(Origin::Variable("RUNTIME_DIRECTORY".to_owned()), &["control", "socket"], &socket)
+}
+
+/// systemd's state directory (StateDirectory=; the first of several), likewise.
+fn state_directory(directories: &str) -> Layer {
+    let first = directories.split(':').next().unwrap_or(directories);
+    Layer::text(Origin::Variable("STATE_DIRECTORY".to_owned()), &["control", "state_directory"], first)
 }
 
 /// `NODEDNS_ROUTE53__REGION` is `route53.region`.

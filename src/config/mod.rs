@@ -49,6 +49,9 @@ use crate::decide::selector::LabelSelector;
 /// Where the daemon's socket is when nothing says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/nodedns/nodedns.sock";
 
+/// Where the daemon keeps what must survive a restart when nothing says otherwise.
+pub const DEFAULT_STATE_DIRECTORY: &str = "/var/lib/nodedns";
+
 /// A configuration without a mistake that can be found offline. Only the node's name is missing,
 /// which may have to be looked up: see [`Config::policy`].
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +66,8 @@ pub struct Config {
     pub route53: Route53Settings,
     /// The path of the daemon's control socket.
     pub socket: PathBuf,
+    /// The directory of what must survive a restart of the daemon.
+    pub state_directory: PathBuf,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Which of the host's addresses may be published at all.

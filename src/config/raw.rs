@@ -69,7 +69,8 @@ pub struct RawConfig {
     /// AWS variables, files and instance roles.
     pub route53: RawRoute53,
 
-    /// The socket through which `nodedns status` and the other commands talk to the daemon.
+    /// The socket through which `nodedns status` and the other commands talk to the daemon, and
+    /// where it keeps what they tell it.
     pub control: RawControl,
 
     /// What is logged, and how.
@@ -219,11 +220,19 @@ pub struct RawControl {
     /// The path of the daemon's unix socket. Where systemd gives the daemon a runtime directory
     /// (`$RUNTIME_DIRECTORY`), the default is `nodedns.sock` in that.
     pub socket: String,
+
+    /// The directory in which the daemon keeps what must survive its restart: whether the node is
+    /// drained (`drain.json`). Made when there is something to keep. Where systemd gives the daemon
+    /// a state directory (`$STATE_DIRECTORY`), that is the default.
+    pub state_directory: String,
 }
 
 impl Default for RawControl {
     fn default() -> Self {
-        RawControl { socket: super::DEFAULT_SOCKET.to_owned() }
+        RawControl {
+            socket: super::DEFAULT_SOCKET.to_owned(),
+            state_directory: super::DEFAULT_STATE_DIRECTORY.to_owned(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::config::DEFAULT_PATH;
 use crate::config::raw::RawConfig;
 use crate::config::write::inline;
+use crate::decide::annotation;
 
 /// The JSON schema, pretty-printed.
 pub fn schema() -> String {
@@ -85,6 +86,17 @@ pub fn manual() -> String {
             entry(&mut page, key);
         }
     }
+    heading(&mut page, "ANNOTATIONS");
+    for part in ANNOTATIONS_INTRODUCTION {
+        paragraph(&mut page, part);
+    }
+    for (name, text) in ANNOTATIONS {
+        page.push_str(&format!(".TP\n.B {}\n{}\n", escape(name), prose(text)));
+    }
+    heading(&mut page, "DAMPING");
+    for part in DAMPING {
+        paragraph(&mut page, part);
+    }
     heading(&mut page, "ENVIRONMENT");
     for (name, text) in VARIABLES {
         page.push_str(&format!(".TP\n.B {}\n{}\n", escape(name), prose(text)));
@@ -109,7 +121,48 @@ const INTRODUCTION: [&str; 4] = [
 
 const SMALLEST: &str = "cluster = \"home\"\n\n[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n";
 
-const VARIABLES: [(&str, &str); 3] = [
+const ANNOTATIONS_INTRODUCTION: [&str; 3] = [
+    "What differs from node to node can be said by the Node itself: \
+     `kubectl annotate node n1 nodedns.io/weight=50`. An annotation goes before what the file says, in every record whose \
+     routing has such a parameter, and is read as strictly as the file. Where its value cannot be, the file's counts, \
+     and `nodedns status` and the log say so.",
+    "While the API server does not answer, a record set that is there keeps the routing that it has; a new one gets what \
+     the annotations said last.",
+    "An annotation that changes takes effect once it has been the same for `settle`, and later the more often it has \
+     changed, see DAMPING.",
+];
+
+const ANNOTATIONS: [(&str, &str); 5] = [
+    (annotation::WEIGHT, "The `weight` of `weighted` records, 0 to 255."),
+    (
+        annotation::COORDINATES,
+        "Where the node is, for `geoproximity` records: `latitude,longitude` in degrees with up to two decimals, spaces \
+         around the numbers allowed. Also in place of `region` and `local_zone_group`. With `coordinates = \"auto\"` in \
+         the file it must be there: without it the record is held, and nothing is published anew.",
+    ),
+    (
+        annotation::COORDINATES_OF_KUBE_NODE_DNS,
+        "The same, for those who move from kube-node-dns. Counts where the one above is not there. More than two decimals \
+         are refused here too, as Route 53 has always refused them.",
+    ),
+    (annotation::BIAS, "The `bias` of `geoproximity` records, -99 to 99."),
+    (
+        annotation::EXCLUDE,
+        "Whether the node has the signal `excluded`. What is neither true nor false counts as true, as it does in the label \
+         `node.kubernetes.io/exclude-from-external-load-balancers`.",
+    ),
+];
+
+const DAMPING: [&str; 2] = [
+    "A node whose signals come and go is withdrawn at once each time, but comes back later each time: for the second \
+     withdrawal within ten minutes `recover_after`, or a second if that is less, counts twice, for the third four times, \
+     up to five minutes. After ten quiet minutes it is as at first. `nodedns status` shows the reason `damped` meanwhile.",
+    "However signals flap, and with whatever `after` and `recover_after`, a record is withdrawn at most 6 times and brought \
+     back at most 6 times in any minute; annotations that flap change it at most another 6 times. That is 18 requests \
+     for changes a minute at the very most, and none for listing.",
+];
+
+const VARIABLES: [(&str, &str); 4] = [
     ("NODEDNS_CONFIG", "The main file, unless `--config` names one."),
     (
         "NODEDNS_*",
@@ -118,6 +171,10 @@ const VARIABLES: [(&str, &str); 3] = [
          `NODEDNS_ADDRESSES__DENY=192.0.2.0/24,198.51.100.0/24`. Records cannot be given so.",
     ),
     ("RUNTIME_DIRECTORY", "Set by systemd: the directory of the control socket, unless `control.socket` names one."),
+    (
+        "STATE_DIRECTORY",
+        "Set by systemd: the directory of the drain's file, unless `control.state_directory` names one.",
+    ),
 ];
 
 /// A table of the file: its keys, in order.
@@ -163,7 +220,12 @@ fn sections() -> Vec<Section> {
             name: name.clone(),
             kind,
             description: description(property),
-            keys: properties(table).map(|(name, property)| key(name, property)).collect(),
+            keys: match kind {
+                SectionKind::Table => properties(table).map(|(name, property)| key_of_table(name, property)).collect(),
+                SectionKind::Root | SectionKind::Array => {
+                    properties(table).map(|(name, property)| key(name, property)).collect()
+                }
+            },
         });
     }
     std::iter::once(root).chain(tables).collect()
@@ -175,8 +237,13 @@ fn key(name: &str, property: &Value) -> Key {
         description: description(property),
         default: property.get("default").cloned(),
         example: property.get("examples").and_then(|examples| examples.get(0)).cloned(),
-        keys: inner(property).map(|(name, property)| key(name, property)).collect(),
+        keys: properties(property).map(|(name, property)| key(name, property)).collect(),
     }
+}
+
+/// A key of a table of its own, where also that is explained which a word may stand for.
+fn key_of_table(name: &str, property: &Value) -> Key {
+    Key { keys: inner(property).map(|(name, property)| key(name, property)).collect(), ..key(name, property) }
 }
 
 /// The keys of an inline table. Where a word may stand for the table, only those that the text of

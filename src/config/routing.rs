@@ -3,6 +3,7 @@
 use crate::config::path::Path;
 use crate::config::raw::{DEFAULT_WEIGHT, PolicyName, RawRouting, Role};
 use crate::config::validate::{Judge, number};
+use crate::decide::policy::RoutingRule;
 use crate::decide::routing::{Coordinates, FailoverRole, Location, Origin, Routing};
 
 /// Continent codes. Source: Route 53 API reference, GeoLocation.
@@ -11,9 +12,29 @@ const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 /// Countries that Route 53 divides. Source: Route 53 API reference, GeoLocation.
 const DIVIDED_COUNTRIES: [&str; 2] = ["US", "UA"];
 
-/// The routing policy; `None` when the table does not make one, which is then reported.
-pub(super) fn routing(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) -> Option<Routing> {
+/// In place of coordinates: as an annotation of the Node says.
+const AUTO: &str = "auto";
+
+/// The routing policy; `None` when the table does not make one, which is then reported. `watched`
+/// is whether the Node may be.
+pub(super) fn routing(table: &RawRouting, watched: bool, path: &Path, judge: &mut Judge<'_>) -> Option<RoutingRule> {
     foreign_keys(table, path, judge);
+    let auto = table.coordinates.as_deref() == Some(AUTO);
+    if auto && table.policy == PolicyName::Geoproximity && table.region.is_none() && table.local_zone_group.is_none() {
+        if !watched {
+            judge.advise(
+                &path.key("coordinates"),
+                "\"auto\" is taken from an annotation of the Node, but Kubernetes is switched off",
+                "write latitude, then longitude, like \"50.11,8.68\"",
+            );
+        }
+        let bias = number(table.bias.unwrap_or(0), -99, 99, &path.key("bias"), judge);
+        return Some(RoutingRule::CoordinatesOfTheNode { bias });
+    }
+    fixed(table, path, judge).map(RoutingRule::Fixed)
+}
+
+fn fixed(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) -> Option<Routing> {
     match table.policy {
         PolicyName::Weighted => {
             let weight = table.weight.unwrap_or(DEFAULT_WEIGHT);
@@ -100,7 +121,7 @@ fn location(table: &RawRouting, path: &Path, judge: &mut Judge<'_>) -> Option<Lo
                 judge.advise(
                     &path.key("coordinates"),
                     error.to_string(),
-                    "write latitude, then longitude, like \"50.11,8.68\"",
+                    "write latitude, then longitude, like \"50.11,8.68\"; \"auto\" takes them from an annotation of the Node",
                 );
                 None
             }

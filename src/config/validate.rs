@@ -39,6 +39,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         kubernetes: kubernetes(raw, &mut judge),
         route53: route53(raw, &mut judge),
         socket: socket(raw, &mut judge),
+        state_directory: state_directory(raw, &mut judge),
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
@@ -318,6 +319,15 @@ fn socket(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
         );
     }
     socket
+}
+
+fn state_directory(raw: &RawConfig, judge: &mut Judge<'_>) -> PathBuf {
+    let directory = PathBuf::from(&raw.control.state_directory);
+    if !directory.is_absolute() {
+        let path = Path::default().key("control").key("state_directory");
+        judge.complain(&path, format!("{:?} is not an absolute path", raw.control.state_directory));
+    }
+    directory
 }
 
 /// A whole number within its bounds; out of them it is reported and the nearer bound goes on.

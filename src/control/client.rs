@@ -9,7 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::control::protocol::{Answer, Message, Refusal, Reply, Request, Status, VERSION};
+use crate::control::protocol::{
+    Answer, DrainAnswer, DrainRequest, Message, NOT_PERMITTED, Refusal, Reply, Request, Status, VERSION,
+};
 
 /// The longest answer that is read, in bytes: a hundred times what a large configuration makes.
 const ANSWER_MAX: u64 = 16 << 20;
@@ -41,6 +43,9 @@ pub enum Error {
     /// The answer makes no sense.
     #[error("the daemon's answer is not understood")]
     Malformed(#[source] serde_json::Error),
+    /// The answer is to another question.
+    #[error("the daemon has answered something else than what it was asked")]
+    Unexpected,
     /// The connection has failed otherwise.
     #[error("cannot talk to the daemon at {path}")]
     Io {
@@ -61,10 +66,12 @@ impl Error {
             Error::Denied(_) => {
                 Some("run this as root, or join the group: 'usermod -aG nodedns <user>', then log in anew")
             }
-            Error::Version { .. } | Error::Malformed(_) => {
+            Error::Refused(refusal) if refusal.code == NOT_PERMITTED => Some("run this as root, e.g. with sudo"),
+            Error::Refused(refusal) if refusal.code != "bad_request" => None,
+            Error::Version { .. } | Error::Malformed(_) | Error::Unexpected | Error::Refused(_) => {
                 Some("the daemon may still run the version from before an upgrade: 'systemctl restart nodedns'")
             }
-            Error::Refused(_) | Error::Io { .. } => None,
+            Error::Io { .. } => None,
         }
     }
 }
@@ -76,6 +83,31 @@ impl Error {
 pub async fn status(socket: &Path, patience: Duration) -> Result<Status, Error> {
     let mut connection = Connection::open(socket, Request::Status, patience).await?;
     connection.first(patience).await
+}
+
+/// Drains the node, in place of an earlier drain.
+///
+/// # Errors
+/// [`Error`] says why it is not drained. [`Error::Refused`] with the code
+/// [`UNFINISHED`](crate::control::protocol::UNFINISHED) says that it is, but perhaps not saved.
+pub async fn drain(socket: &Path, request: DrainRequest, patience: Duration) -> Result<DrainAnswer, Error> {
+    change(socket, Request::Drain(request), patience).await
+}
+
+/// Ends a drain.
+///
+/// # Errors
+/// As [`drain`].
+pub async fn resume(socket: &Path, patience: Duration) -> Result<DrainAnswer, Error> {
+    change(socket, Request::Resume, patience).await
+}
+
+async fn change(socket: &Path, request: Request, patience: Duration) -> Result<DrainAnswer, Error> {
+    let mut connection = Connection::open(socket, request, patience).await?;
+    match timeout(patience, connection.answer()).await.unwrap_or(Err(Error::Timeout(patience)))? {
+        Answer::Drain(answer) => Ok(answer),
+        Answer::Status(_) | Answer::Error(_) => Err(Error::Unexpected),
+    }
 }
 
 /// Asks for the status now and whenever it changes.
@@ -143,6 +175,14 @@ impl Connection {
     }
 
     async fn next(&mut self) -> Result<Status, Error> {
+        match self.answer().await? {
+            Answer::Status(status) => Ok(status),
+            Answer::Drain(_) | Answer::Error(_) => Err(Error::Unexpected),
+        }
+    }
+
+    /// The next answer that is not a refusal.
+    async fn answer(&mut self) -> Result<Answer, Error> {
         let room = ANSWER_MAX.saturating_sub(self.line.len() as u64);
         (&mut self.stream).take(room).read_until(b'\n', &mut self.line).await.map_err(|source| {
             match source.kind() {
@@ -159,7 +199,7 @@ impl Connection {
 }
 
 /// The version first: a later protocol may look different altogether.
-fn parse(line: &[u8]) -> Result<Status, Error> {
+fn parse(line: &[u8]) -> Result<Answer, Error> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
@@ -169,8 +209,8 @@ fn parse(line: &[u8]) -> Result<Status, Error> {
         return Err(Error::Version { theirs });
     }
     match serde_json::from_slice::<Reply>(line).map_err(Error::Malformed)?.answer {
-        Answer::Status(status) => Ok(status),
         Answer::Error(refusal) => Err(Error::Refused(refusal)),
+        answer => Ok(answer),
     }
 }
 

@@ -6,6 +6,7 @@
 //! the other.
 
 pub mod client;
+pub mod command;
 pub mod protocol;
 pub mod server;
 pub mod translate;

@@ -3,17 +3,23 @@
 //! Keys are only ever added, and readers skip keys that they do not know. A change that an older
 //! client would misread raises [`VERSION`].
 
+mod drain;
+
 use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use drain::{
+    DrainAnswer, DrainRequest, DrainState, DrainStatus, NOT_PERMITTED, REASON_MAX, SECONDS_MAX, UNFINISHED,
+};
+
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
 
 /// What a client sends: `{"v":1,"request":"status"}`. Without `v` it is taken for version 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The version that the client speaks.
     #[serde(default = "first_version")]
@@ -22,14 +28,18 @@ pub struct Message {
     pub request: Request,
 }
 
-/// What a client can ask. All of it only reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a client can ask. A daemon that does not know a request answers `bad_request`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     /// The status, once.
     Status,
     /// The status now and again whenever it changes, until the client hangs up.
     Watch,
+    /// Takes the node out of DNS, in place of an earlier drain. For root and the daemon's own user.
+    Drain(DrainRequest),
+    /// Ends a drain. For root and the daemon's own user.
+    Resume,
 }
 
 /// What the daemon answers: `{"v":1,"status":{…}}` or `{"v":1,"error":{…}}`.
@@ -48,6 +58,8 @@ pub struct Reply<S = Status> {
 pub enum Answer<S = Status> {
     /// How everything is.
     Status(S),
+    /// What came of a drain or a resume.
+    Drain(DrainAnswer),
     /// Why there is no answer.
     Error(Refusal),
 }
@@ -55,7 +67,7 @@ pub enum Answer<S = Status> {
 /// Why the daemon does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// For programs: `bad_request`, `unsupported_version` or `too_many_clients`.
+    /// For programs: `bad_request`, `unsupported_version`, `too_many_clients`, `not_permitted` or `unfinished`.
     pub code: String,
     /// For people.
     pub message: String,
@@ -79,12 +91,18 @@ pub struct Status {
     /// Why the last reload was refused; `null` when it was not. The old configuration stays in force.
     #[serde(default)]
     pub reload_refused: Option<String>,
+    /// Whether the operator has drained the node.
+    #[serde(default)]
+    pub drain: DrainStatus,
     /// Every record and type, in the order of the configuration, A before AAAA.
     pub records: Vec<RecordStatus>,
     /// Every address of the host, for every class that a record asks for.
     pub addresses: Vec<AddressStatus>,
     /// The connection to Kubernetes and what it says of the node.
     pub kubernetes: KubernetesStatus,
+    /// The local probes that records depend on.
+    #[serde(default)]
+    pub probes: Vec<ProbeStatus>,
 }
 
 /// One (record, type).
@@ -101,7 +119,8 @@ pub struct RecordStatus {
     pub zone: String,
     /// The set identifier of the own record set.
     pub set_identifier: String,
-    /// The configured routing policy.
+    /// The routing policy that is or would be published; `coordinates` is `auto` as long as the
+    /// annotation that is to say them does not.
     pub routing: Routing,
     /// The TTL in seconds that is or would be published.
     pub ttl: u32,
@@ -122,6 +141,9 @@ pub struct RecordStatus {
     pub actual: Option<Vec<IpAddr>>,
     /// How many other record sets the pool holds; `null` when unknown.
     pub others: Option<usize>,
+    /// Whether a drain withdraws it: `drained` is not ignored by this record.
+    #[serde(default = "yes")]
+    pub follows_drain: bool,
     /// Whether Route 53 has what is wanted.
     pub in_sync: bool,
     /// Whether nobody needs to look at this record.
@@ -295,10 +317,35 @@ pub struct KubernetesStatus {
     pub ready_reason: Option<String>,
     /// Whether the node is cordoned; `null` when unknown.
     pub unschedulable: Option<bool>,
+    /// Whether the Node is being deleted; `null` when unknown.
+    #[serde(default)]
+    pub deleting: Option<bool>,
+    /// The Node's taints as `key:effect`; `null` when unknown.
+    #[serde(default)]
+    pub taints: Option<Vec<String>>,
+    /// What the Node's annotations say of routing.
+    #[serde(default)]
+    pub annotations: AnnotationStatus,
     /// Why the API server does not answer.
     pub error: Option<String>,
     /// When it last answered.
     pub last_contact: Option<Timestamp>,
+}
+
+/// What the Node's annotations say of routing, and what is wrong with them. They are those in force:
+/// while the Node is unknown, those it had last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnotationStatus {
+    /// The weight of weighted record sets, in place of the configuration's.
+    pub weight: Option<u8>,
+    /// Where geoproximity record sets say that the node is, in place of the configuration's.
+    pub coordinates: Option<String>,
+    /// The bias of geoproximity record sets, in place of the configuration's.
+    pub bias: Option<i8>,
+    /// What was said and cannot be, a sentence for each.
+    pub mistakes: Vec<String>,
+    /// The annotations have changed; when that takes effect, if they stay as they are.
+    pub change_due: Option<Timestamp>,
 }
 
 /// What Kubernetes says of the node.
@@ -315,8 +362,37 @@ pub enum NodeCondition {
     Unknown,
 }
 
+/// A local check of what the node serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// What is asked, e.g. `tcp 127.0.0.1:443`.
+    pub check: String,
+    /// What the attempts so far add up to.
+    pub outcome: ProbeOutcome,
+    /// Since when that has been the outcome; `null` while it is unknown.
+    pub since: Option<Timestamp>,
+    /// What goes wrong; `null` unless it fails.
+    pub error: Option<String>,
+}
+
+/// What a probe's attempts add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOutcome {
+    /// The node serves.
+    Passing,
+    /// It does not.
+    Failing,
+    /// Too few attempts yet.
+    Unknown,
+}
+
 const fn first_version() -> u32 {
     1
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -329,6 +405,12 @@ mod tests {
         assert_eq!(parse(r#"{"v":1,"request":"status"}"#), Some(Message { v: 1, request: Request::Status }));
         assert_eq!(parse(r#"{"request":"watch"}"#), Some(Message { v: 1, request: Request::Watch }));
         assert_eq!(parse(r#"{"v":7,"request":"watch","more":[]}"#), Some(Message { v: 7, request: Request::Watch }));
+        assert_eq!(parse(r#"{"request":"resume"}"#), Some(Message { v: 1, request: Request::Resume }));
+        let drain = DrainRequest { for_seconds: Some(1800), ..DrainRequest::default() };
+        assert_eq!(
+            parse(r#"{"v":1,"request":{"drain":{"for_seconds":1800,"later":true}}}"#),
+            Some(Message { v: 1, request: Request::Drain(drain) })
+        );
         assert_eq!(parse(r#"{"request":"delete"}"#), None);
     }
 

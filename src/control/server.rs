@@ -20,9 +20,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::control::protocol::{Answer, Message, Refusal, Reply, Request, Status, VERSION};
+use crate::control::command::{Change, Commands};
+use crate::control::protocol::{Answer, Message, NOT_PERMITTED, Refusal, Reply, Request, Status, VERSION};
 
-/// The longest request, in bytes. Ours have about thirty.
+/// The longest request, in bytes. Ours have about thirty, and a reason may have a thousand.
 const REQUEST_MAX: u64 = 4096;
 
 /// What clients may take of the daemon.
@@ -82,6 +83,7 @@ pub enum BindError {
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
+    commands: Option<Commands>,
     /// Held for as long as the server lives. The kernel lets go of it when the process dies,
     /// however it dies, so whoever gets the lock knows that a socket it finds is nobody's.
     _lock: File,
@@ -129,7 +131,14 @@ impl Server {
         let listener = UnixListener::bind(&fresh).map_err(io)?;
         fs::set_permissions(&fresh, Permissions::from_mode(0o660)).map_err(io)?;
         fs::rename(&fresh, path).map_err(io)?;
-        Ok(Server { listener, path: path.to_owned(), _lock: lock })
+        Ok(Server { listener, path: path.to_owned(), commands: None, _lock: lock })
+    }
+
+    /// The same, for clients who may also change something.
+    #[must_use]
+    pub fn with_commands(mut self, commands: Commands) -> Self {
+        self.commands = Some(commands);
+        self
     }
 
     /// Answers clients until the sender of `status` is gone. May be dropped at any time, which hangs
@@ -167,9 +176,9 @@ impl Server {
             }
             match place {
                 Ok(place) => {
-                    let status = status.clone();
+                    let (status, commands) = (status.clone(), self.commands.clone());
                     clients.spawn(async move {
-                        if let Err(error) = serve(stream, status, limits.patience).await {
+                        if let Err(error) = serve(stream, peer, status, commands, limits.patience).await {
                             tracing::debug!(%error, ?peer, "a client of the control socket was dropped");
                         }
                         drop(place);
@@ -192,7 +201,8 @@ impl Drop for Server {
 
 /// The process at the other end, by what the kernel says of it and not by what it says of itself.
 ///
-/// The socket's mode decides who may look. This is for telling apart root and the daemon's own user.
+/// The socket's mode decides who may look. This is for telling apart root and the daemon's own user,
+/// who alone may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Peer {
     uid: u32,
@@ -212,7 +222,13 @@ impl Peer {
 }
 
 /// One request and its answer.
-async fn serve(mut stream: UnixStream, status: watch::Receiver<Arc<Status>>, patience: Duration) -> io::Result<()> {
+async fn serve(
+    mut stream: UnixStream,
+    peer: Peer,
+    status: watch::Receiver<Arc<Status>>,
+    commands: Option<Commands>,
+    patience: Duration,
+) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read);
     let request = match timeout(patience, receive(&mut read)).await?? {
@@ -226,6 +242,28 @@ async fn serve(mut stream: UnixStream, status: watch::Receiver<Arc<Status>>, pat
             gone = read.read_u8() => gone.map(|_| ()).or_else(end_is_fine),
             sent = stream_status(&mut write, status, patience) => sent,
         },
+        Request::Drain(request) => {
+            let answer = change(Change::Drain(request), peer, commands, patience).await;
+            send(&mut write, answer, patience).await
+        }
+        Request::Resume => send(&mut write, change(Change::Resume, peer, commands, patience).await, patience).await,
+    }
+}
+
+/// Has a change made for those who may.
+async fn change(change: Change, peer: Peer, commands: Option<Commands>, patience: Duration) -> Answer<&'static Status> {
+    let Some(commands) = commands.filter(|_| peer.is_privileged()) else {
+        let message = format!("only root and the daemon's own user may change anything, and you are uid {}", peer.uid);
+        return Answer::Error(refusal(NOT_PERMITTED, message));
+    };
+    if let Change::Drain(request) = &change
+        && let Err(wrong) = request.check()
+    {
+        return Answer::Error(refusal("bad_request", wrong));
+    }
+    match commands.carry_out(change, peer.uid, patience).await {
+        Ok(answer) => Answer::Drain(answer),
+        Err(refusal) => Answer::Error(refusal),
     }
 }
 

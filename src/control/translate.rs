@@ -6,12 +6,15 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    AddressStatus, ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, RecordStatus, Routing,
-    Status,
+    self, AddressStatus, AnnotationStatus, ChangeStatus, DrainStatus, Intent, KubernetesStatus, LastChange, LastError,
+    NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
+use crate::decide::engine::AnnotationsInForce;
 use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
+use crate::decide::policy::RoutingRule;
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::provider;
 use crate::decide::reason;
 use crate::decide::record::RecordType;
@@ -87,9 +90,11 @@ pub fn status(
         dry_run: identity.dry_run,
         since: time.at(identity.since),
         reload_refused: None,
+        drain: DrainStatus::default(),
         records,
         addresses,
         kubernetes,
+        probes: Vec::new(),
     }
 }
 
@@ -131,6 +136,9 @@ impl KubernetesStatus {
             state: NodeCondition::Unknown,
             ready_reason: None,
             unschedulable: None,
+            deleting: None,
+            taints: None,
+            annotations: AnnotationStatus::default(),
             error: None,
             last_contact: None,
         }
@@ -139,18 +147,37 @@ impl KubernetesStatus {
     /// The same, with what the API server says of the node.
     #[must_use]
     pub fn with_node(self, node: &Observed<NodeState>) -> Self {
-        let (state, ready_reason, unschedulable) = match node {
-            Observed::Unknown => (NodeCondition::Unknown, None, None),
-            Observed::Known(NodeState::Absent) => (NodeCondition::Absent, None, None),
-            Observed::Known(NodeState::Present(node)) => {
-                let (state, why) = match &node.ready {
-                    Readiness::Ready => (NodeCondition::Ready, None),
-                    Readiness::NotReady(why) => (NodeCondition::NotReady, why.clone()),
-                };
-                (state, why, Some(node.unschedulable))
-            }
+        let node = match node {
+            Observed::Unknown => return KubernetesStatus { state: NodeCondition::Unknown, ..self },
+            Observed::Known(NodeState::Absent) => return KubernetesStatus { state: NodeCondition::Absent, ..self },
+            Observed::Known(NodeState::Present(node)) => node,
         };
-        KubernetesStatus { state, ready_reason, unschedulable, ..self }
+        let (state, ready_reason) = match &node.ready {
+            Readiness::Ready => (NodeCondition::Ready, None),
+            Readiness::NotReady(why) => (NodeCondition::NotReady, why.clone()),
+        };
+        KubernetesStatus {
+            state,
+            ready_reason,
+            unschedulable: Some(node.unschedulable),
+            deleting: Some(node.deleting),
+            taints: Some(node.taints.iter().map(|(key, effect)| format!("{key}:{effect}")).collect()),
+            ..self
+        }
+    }
+
+    /// The same, with what the annotations say.
+    #[must_use]
+    pub fn with_annotations(self, in_force: AnnotationsInForce<'_>, time: WallTime) -> Self {
+        let said = in_force.annotations.cloned().unwrap_or_default();
+        let annotations = AnnotationStatus {
+            weight: said.weight,
+            coordinates: said.coordinates.map(|point| point.to_string()),
+            bias: said.bias,
+            mistakes: said.mistakes.iter().map(ToString::to_string).collect(),
+            change_due: in_force.others_due.map(|due| time.at(due)),
+        };
+        KubernetesStatus { annotations, ..self }
     }
 }
 
@@ -188,6 +215,30 @@ impl From<&routing::Routing> for Routing {
     }
 }
 
+/// One probe: what it has said last, and since when that has been its outcome.
+pub fn probe(probe: &Probe, said: Option<&(ProbeOutcome, Moment)>, time: WallTime) -> ProbeStatus {
+    let (outcome, error) = match said.map(|(outcome, _)| outcome) {
+        None => (protocol::ProbeOutcome::Unknown, None),
+        Some(ProbeOutcome::Passing) => (protocol::ProbeOutcome::Passing, None),
+        Some(ProbeOutcome::Failing(error)) => (protocol::ProbeOutcome::Failing, Some(error.clone())),
+    };
+    ProbeStatus { check: probe.check.to_string(), outcome, since: said.map(|(_, since)| time.at(*since)), error }
+}
+
+impl From<&RoutingRule> for Routing {
+    fn from(rule: &RoutingRule) -> Self {
+        match rule {
+            RoutingRule::Fixed(routing) => routing.into(),
+            RoutingRule::CoordinatesOfTheNode { bias } => Routing::GeoProximity {
+                coordinates: Some("auto".to_owned()),
+                region: None,
+                local_zone_group: None,
+                bias: *bias,
+            },
+        }
+    }
+}
+
 fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
     let reason = report.intent.reason();
     RecordStatus {
@@ -219,6 +270,7 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             .known()
             .map(|set| set.as_ref().map(|set| set.addresses().into_iter().collect()).unwrap_or_default()),
         others: report.others,
+        follows_drain: report.follows_drain,
         in_sync: report.in_sync,
         healthy: report.is_healthy(),
         last_change: report.last_change.as_ref().map(|change| LastChange {

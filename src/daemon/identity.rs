@@ -85,7 +85,11 @@ pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
         ("node", old.node == new.node, "every record set would change its owner"),
         ("kubernetes", kubernetes == new.kubernetes, "the Node is watched from the start"),
         ("route53", old.route53 == new.route53, "what is on its way would be answered by somebody else"),
-        ("control", old.socket == new.socket, "the socket is made at the start"),
+        (
+            "control",
+            (&old.socket, &old.state_directory) == (&new.socket, &new.state_directory),
+            "the socket is made and the state read at the start",
+        ),
         ("log", old.log == new.log, "logging is set up at the start"),
     ];
     let problems: Vec<Problem> = fixed

@@ -15,7 +15,11 @@ pub(super) fn notice(notice: &Notice) {
             // That something is not known is told, with its cause, by whoever failed to find it out.
             if matches!(
                 reason,
-                Reason::PoolUnknown | Reason::AddressesUnknown | Reason::NodeUnknown | Reason::AddressUnconfirmed
+                Reason::PoolUnknown
+                    | Reason::AddressesUnknown
+                    | Reason::NodeUnknown
+                    | Reason::DrainUnknown
+                    | Reason::AddressUnconfirmed
             ) {
                 tracing::debug!(%record, r#type = %rtype, %zone, intent, reason = reason.as_str(), addresses, "{record} {rtype}: {reason}");
             } else if *intent == "hold" {
@@ -56,6 +60,12 @@ pub(super) fn notice(notice: &Notice) {
         Notice::Recovered { target, failures } => {
             let record = &target.name;
             tracing::info!(%record, failures, "{record}: works again after {failures} failed tries");
+        }
+        Notice::AnnotationMistaken { mistake } => {
+            tracing::warn!(annotation = mistake.key, value = mistake.value, "{mistake}");
+        }
+        Notice::DrainEnded => {
+            tracing::info!("the time of the drain is over; the node comes back");
         }
         Notice::Unmanaged { target } => {
             let record = &target.name;

@@ -3,6 +3,7 @@
 use crate::config::{self, Problems};
 use crate::daemon::{Daemon, identity, log, setup, view};
 use crate::decide::engine::Event;
+use crate::decide::probe;
 use crate::watch::clock;
 
 impl Daemon {
@@ -30,6 +31,7 @@ impl Daemon {
         self.config = config;
         self.engine.reconfigure(policy, now);
         self.engine.handle(Event::Recheck, now);
+        self.probes.want(probe::wanted(self.engine.policy()), &mut self.watchers);
         tracing::info!(records = self.engine.policy().records.len(), "configuration reloaded");
         Ok(())
     }

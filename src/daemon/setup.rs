@@ -10,11 +10,15 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
+use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
+use crate::daemon::probes::Probes;
+use crate::daemon::stop::Departure;
 use crate::daemon::view::View;
 use crate::daemon::{Daemon, Options};
 use crate::decide::engine::Engine;
 use crate::decide::policy::Policy;
+use crate::decide::probe;
 use crate::publish::AnyProvider;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
@@ -27,7 +31,9 @@ impl Daemon {
         let identity = Identity::find(&config)?;
         let policy = policy(&config, &identity, options.dry_run)?;
         let now = clock::now();
-        let engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        let mut engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
+        // Before it is asked for the first time: a node that is drained is never published for a moment.
+        let (drains, commands) = Drains::load(&config, options.dry_run, &mut engine, now);
         let provider = provider(&config, options.dry_run);
 
         let mut watchers = JoinSet::new();
@@ -45,10 +51,14 @@ impl Daemon {
             });
         }
 
+        let mut probes = Probes::new();
+        probes.want(probe::wanted(engine.policy()), &mut watchers);
+
         let view = View::new(&identity, &config, options.dry_run, now);
-        let (status, receiver) = watch::channel(Arc::new(view.status(&engine)));
+        let (status, receiver) = watch::channel(Arc::new(view.status(&engine, &drains)));
         match Server::bind(&config.socket) {
             Ok(server) => {
+                let server = server.with_commands(commands);
                 watchers.spawn(async move {
                     server.run(receiver, Limits::default()).await;
                     "the control socket"
@@ -79,12 +89,15 @@ impl Daemon {
             address_requests,
             address_events,
             node_events,
+            probes,
             view,
+            drains,
             status,
             notifier: Notifier::default(),
             is_ready: false,
             alarm: Alarm::new().context("cannot make a timer")?,
             suspend: SuspendDetector::default(),
+            departure: Departure::default(),
         })
     }
 }

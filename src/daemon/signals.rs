@@ -6,8 +6,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What is asked of the daemon.
 pub(super) enum Wish {
-    /// SIGTERM or SIGINT.
-    Stop,
+    /// SIGTERM, which is how a service manager stops a service, and how it stops everything at a shutdown.
+    Terminate,
+    /// SIGINT, which is somebody at a terminal.
+    Interrupt,
     /// SIGHUP.
     Reload,
 }
@@ -31,8 +33,8 @@ impl Signals {
     /// The next wish. May be dropped half way.
     pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.terminate.recv() => Wish::Terminate,
+            _ = self.interrupt.recv() => Wish::Interrupt,
             _ = self.hangup.recv() => Wish::Reload,
         }
     }

@@ -9,9 +9,11 @@ impl Daemon {
     pub(super) fn tell(&mut self) {
         for notice in self.engine.take_notices() {
             log::notice(&notice);
+            self.drains.follow(&notice);
         }
         self.publish_status();
         let line = view::summary(&self.status.borrow());
+        let line = if self.engine.is_stopping() { format!("the system is shutting down: {line}") } else { line };
         if self.is_ready {
             self.notifier.status(&line);
         } else if self.engine.addresses().is_known() {
@@ -21,7 +23,7 @@ impl Daemon {
     }
 
     pub(super) fn publish_status(&mut self) {
-        let status = self.view.status(&self.engine);
+        let status = self.view.status(&self.engine, &self.drains);
         if **self.status.borrow() != status {
             if let Some(on_status) = &mut self.options.on_status {
                 on_status(&status);

@@ -1,13 +1,15 @@
 //! The daemon's state as others see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
-use crate::control::protocol::{Intent, KubernetesStatus, Status};
+use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status};
 use crate::control::translate::{self, WallTime};
+use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
 use crate::decide::observed::Observed;
+use crate::decide::probe::{self, Probe, ProbeOutcome};
 use crate::decide::select::{self, AddressClass};
 use crate::decide::time::Moment;
 use crate::watch::clock;
@@ -23,6 +25,8 @@ pub(super) struct View {
     pub(super) reload_refused: Option<String>,
     /// How the Node's state is known, as last told.
     pub(super) kubernetes: NodeDetail,
+    /// What each probe has said last, and since when that has been its outcome.
+    probes: BTreeMap<Probe, (ProbeOutcome, Moment)>,
     time: std::cell::Cell<WallTime>,
 }
 
@@ -40,6 +44,7 @@ impl View {
             classes: classes(config),
             reload_refused: None,
             kubernetes: NodeDetail::default(),
+            probes: BTreeMap::new(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
     }
@@ -48,7 +53,17 @@ impl View {
         self.classes = classes(config);
     }
 
-    pub(super) fn status(&self, engine: &Engine) -> Status {
+    /// A probe has something else to say.
+    pub(super) fn probe(&mut self, probe: &Probe, outcome: &Observed<ProbeOutcome>, now: Moment) {
+        let before = self.probes.remove(probe);
+        if let Observed::Known(outcome) = outcome {
+            let same = |before: &ProbeOutcome| std::mem::discriminant(before) == std::mem::discriminant(outcome);
+            let since = before.filter(|(before, _)| same(before)).map_or(now, |(_, since)| since);
+            self.probes.insert(probe.clone(), (outcome.clone(), since));
+        }
+    }
+
+    pub(super) fn status(&self, engine: &Engine, drains: &Drains) -> Status {
         let time = self.time.get().follow(clock::now(), clock::wall());
         self.time.set(time);
         let mut addresses = Vec::new();
@@ -58,12 +73,16 @@ impl View {
                 addresses.extend(translate::addresses(&assessments, *class));
             }
         }
-        let status = translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine), time);
-        let healthy = status.healthy && self.reload_refused.is_none();
-        Status { healthy, reload_refused: self.reload_refused.clone(), ..status }
+        let status =
+            translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
+        let drain = drains.status(engine, time);
+        let healthy = status.healthy && self.reload_refused.is_none() && drain.warning.is_none();
+        let wanted = probe::wanted(engine.policy());
+        let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
+        Status { healthy, reload_refused: self.reload_refused.clone(), probes, drain, ..status }
     }
 
-    fn kubernetes(&self, engine: &Engine) -> KubernetesStatus {
+    fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {
         if !self.watches_node {
             return KubernetesStatus { error: self.kubernetes.error.clone(), ..KubernetesStatus::disabled() };
         }
@@ -78,7 +97,8 @@ impl View {
             error: detail.error.clone(),
             last_contact: detail.last_contact,
             ..KubernetesStatus::disabled()
-        };
+        }
+        .with_annotations(engine.annotations(), time);
         match engine.node() {
             Observed::Unknown => status.with_node(&Observed::Unknown),
             Observed::Known(state) => status.with_node(&Observed::Known(state.clone())),
@@ -94,6 +114,9 @@ fn classes(config: &Config) -> BTreeSet<AddressClass> {
 pub(super) fn summary(status: &Status) -> String {
     let count = |intent| status.records.iter().filter(|record| record.intent == intent && record.in_sync).count();
     let mut line = format!("{} published, {} withdrawn", count(Intent::Publish), count(Intent::Withdraw));
+    if status.drain.state == DrainState::Drained {
+        line.push_str(", drained");
+    }
     let troubled: Vec<_> = status.records.iter().filter(|record| !record.healthy).collect();
     if let Some(first) = troubled.first() {
         let moves = matches!(first.intent, Intent::Publish | Intent::Withdraw);
@@ -103,6 +126,9 @@ pub(super) fn summary(status: &Status) -> String {
             None => &first.explanation,
         };
         line.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    }
+    if let Some(warning) = &status.drain.warning {
+        line.push_str(&format!("; drain: {warning}"));
     }
     if let Some(refused) = &status.reload_refused {
         line.push_str("; reload refused, the old configuration stays in force: ");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::decide::annotation;
+use crate::decide::damping::Flaps;
 use crate::decide::drain::Drain;
 use crate::decide::node::{NodeObject, NodeState, Readiness};
 use crate::decide::observed::Observed;
@@ -57,20 +59,28 @@ pub struct Rules<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     dampers: BTreeMap<Signal, Damper>,
+    /// How often the node has become unfit of late, by whichever signal.
+    flaps: Flaps,
 }
 
 impl Signals {
     /// Takes in what is known `now`.
     pub fn update(&mut self, rules: Rules<'_>, conditions: &Conditions, now: Moment) {
+        let was_unfit = self.is_unfit(rules);
         for signal in Signal::ALL {
             let reading = read(signal, rules, conditions, now);
-            self.dampers.entry(signal).or_default().update(reading, policy_of(rules, signal), now);
+            let policy = self.damped(policy_of(rules, signal));
+            self.dampers.entry(signal).or_default().update(reading, policy, now);
+        }
+        if !was_unfit && self.is_unfit(rules) {
+            self.flaps.count(now);
         }
     }
 
     /// When time alone changes the outcome next.
     pub fn deadline(&self, rules: Rules<'_>) -> Option<Moment> {
-        self.dampers.iter().filter_map(|(signal, damper)| damper.deadline(policy_of(rules, *signal))).min()
+        let deadline = |(signal, damper): (&Signal, &Damper)| damper.deadline(self.damped(policy_of(rules, *signal)));
+        self.dampers.iter().filter_map(deadline).min()
     }
 
     /// What the signals add up to.
@@ -84,7 +94,7 @@ impl Signals {
         // anything. That the API is unreachable is itself something we know.
         for signal in counting().filter(is_known) {
             if let Some(reason) = damper(signal).and_then(|damper| damper.standing(signal)) {
-                return Fitness::Unfit(reason);
+                return Fitness::Unfit(self.explain(reason, policy_of(rules, signal)));
             }
         }
         if let Some(signal) = counting().find(|signal| !is_known(signal)) {
@@ -93,6 +103,32 @@ impl Signals {
         match counting().find(|signal| damper(*signal).is_some_and(Damper::is_undecided)) {
             Some(signal) => Fitness::Unknown(Reason::Pending(signal)),
             None => Fitness::Fit,
+        }
+    }
+}
+
+impl Signals {
+    /// Whether a signal counts that may withdraw the record.
+    fn is_unfit(&self, rules: Rules<'_>) -> bool {
+        let counts = |(signal, damper): (&Signal, &Damper)| {
+            damper.counts == Some(true) && policy_of(rules, *signal).action == SignalAction::Withdraw
+        };
+        self.dampers.iter().any(counts)
+    }
+
+    /// The policy with the patience that the record's history asks for. Leaving, the safe
+    /// direction, never waits for that.
+    fn damped(&self, policy: SignalPolicy) -> SignalPolicy {
+        SignalPolicy { recover_after: self.flaps.wait(policy.recover_after), ..policy }
+    }
+
+    fn explain(&self, reason: Reason, policy: SignalPolicy) -> Reason {
+        let wait = self.flaps.wait(policy.recover_after);
+        match reason {
+            Reason::Recovering(signal) if wait > policy.recover_after => {
+                Reason::Damped { signal, times: self.flaps.times(), wait }
+            }
+            reason => reason,
         }
     }
 }
@@ -162,7 +198,10 @@ fn of_the_node(signal: Signal, rules: Rules<'_>, node: &NodeObject) -> Option<Re
             Readiness::NotReady(why) => Some(Reason::NotReady(why.clone())),
         },
         Signal::Cordoned => node.unschedulable.then_some(Reason::Cordoned),
-        Signal::Excluded => (!rules.node_selector.matches(&node.labels)).then_some(Reason::NotSelected),
+        Signal::Excluded => match annotation::excludes(node) {
+            Some(key) => Some(Reason::Excluded(key.to_owned())),
+            None => (!rules.node_selector.matches(&node.labels)).then_some(Reason::NotSelected),
+        },
         Signal::Tainted => {
             let taint = node.taints.iter().find(|(key, _)| rules.record.taint_keys.contains(key));
             taint.map(|(key, _)| Reason::Tainted(key.clone()))
@@ -277,7 +316,7 @@ mod tests {
             static_addresses: BTreeSet::new(),
             ttl: 60,
             keep_min: 1,
-            routing: Routing::Weighted(10),
+            routing: Routing::Weighted(10).into(),
             probe: None,
             taint_keys: BTreeSet::new(),
             health_check_id: None,

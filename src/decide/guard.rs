@@ -12,6 +12,10 @@ use crate::decide::record::{Action, Change, Pool, RecordSet, RecordType, Target}
 /// every field still matches, so the service itself refuses the withdrawal when a witness has left
 /// in the meantime. However many nodes withdraw at one moment, the pool keeps `keep_min` record sets.
 ///
+/// A witness may also be one that Route 53 does not take again as it is, for example because its
+/// health check has been deleted. So who has failed more than once in a row (`failures`), although
+/// it decided anew, leans on others each time.
+///
 /// # Errors
 /// [`Reason::KeepMin`] when the pool, as listed, has too few others.
 pub fn withdrawal(
@@ -21,22 +25,29 @@ pub fn withdrawal(
     own: &RecordSet,
     owner: &OwnerId,
     keep_min: u32,
+    failures: u32,
 ) -> Result<Vec<Change>, Reason> {
     let change = |action, set: &RecordSet| Change { action, name: name.clone(), rtype, set: set.clone() };
     let wanted = usize::try_from(keep_min).unwrap_or(usize::MAX);
-    let witnesses = witnesses(pool, own, owner, wanted).ok_or(Reason::KeepMin(keep_min))?;
+    let mut candidates = candidates(pool, own, owner);
+    if candidates.len() < wanted {
+        return Err(Reason::KeepMin(keep_min));
+    }
+    let turn = usize::try_from(failures.saturating_sub(1)).unwrap_or(0);
+    let turn = turn.checked_rem(candidates.len()).unwrap_or(0);
+    candidates.rotate_left(turn);
     let mut batch = vec![change(Action::Delete, own)];
-    for witness in witnesses {
+    for witness in candidates.into_iter().take(wanted) {
         batch.push(change(Action::Delete, witness));
         batch.push(change(Action::Create, witness));
     }
     Ok(batch)
 }
 
-/// `wanted` record sets other than `own`: siblings of the same cluster first, and among equals the
-/// ones that follow `own` in the pool's order, so that nodes which withdraw together lean on
-/// different witnesses.
-fn witnesses<'a>(pool: &'a Pool, own: &RecordSet, owner: &OwnerId, wanted: usize) -> Option<Vec<&'a RecordSet>> {
+/// The record sets other than `own` that may be witnesses: siblings of the same cluster first, and
+/// among equals the ones that follow `own` in the pool's order, so that nodes which withdraw
+/// together lean on different witnesses.
+fn candidates<'a>(pool: &'a Pool, own: &RecordSet, owner: &OwnerId) -> Vec<&'a RecordSet> {
     let is_sibling = |identifier: &Option<SetIdentifier>| {
         identifier.as_ref().and_then(OwnerId::parse).is_some_and(|other| other.cluster() == owner.cluster())
     };
@@ -48,7 +59,7 @@ fn witnesses<'a>(pool: &'a Pool, own: &RecordSet, owner: &OwnerId, wanted: usize
         })
         .collect();
     candidates.sort_by_key(|(identifier, _)| (!is_sibling(identifier), **identifier < own.set_identifier));
-    (candidates.len() >= wanted).then(|| candidates.into_iter().take(wanted).map(|(_, set)| set).collect())
+    candidates.into_iter().map(|(_, set)| set).collect()
 }
 
 #[cfg(test)]
@@ -72,12 +83,16 @@ mod tests {
     }
 
     fn batch(others: &[&str], keep_min: u32) -> Result<Vec<(Action, String)>, Reason> {
+        batch_after(0, others, keep_min)
+    }
+
+    fn batch_after(failures: u32, others: &[&str], keep_min: u32) -> Result<Vec<(Action, String)>, Reason> {
         let owner = OwnerId::new("home", "m").expect("valid");
         let own = set("nodedns/v1/home/m");
         let mut pool = pool(others);
         pool.insert(own.set_identifier.clone(), own.clone());
         let name = DnsName::parse("edge.example.com").expect("valid");
-        withdrawal(&name, RecordType::A, &pool, &own, &owner, keep_min).map(|changes| {
+        withdrawal(&name, RecordType::A, &pool, &own, &owner, keep_min, failures).map(|changes| {
             changes.into_iter().map(|c| (c.action, c.set.set_identifier.map(|id| id.0).unwrap_or_default())).collect()
         })
     }
@@ -94,13 +109,27 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_failing_leans_on_others() {
+        let others = ["nodedns/v1/home/x", "nodedns/v1/home/z", "other"];
+        let witnesses = |failures, keep_min: usize| -> Vec<String> {
+            let minimum = u32::try_from(keep_min).expect("small");
+            let changes = batch_after(failures, &others, minimum).expect("enough others");
+            changes.into_iter().skip(1).step_by(2).map(|(_, identifier)| identifier).collect()
+        };
+        let [x, z, other] = others;
+        assert_eq!([0, 1, 2, 3, 4].map(|failures| witnesses(failures, 1)), [[x], [x], [z], [other], [x]]);
+        assert_eq!([0, 1, 2, 3].map(|failures| witnesses(failures, 2)), [[x, z], [x, z], [z, other], [other, x]]);
+        assert_eq!(witnesses(7, 0), [""; 0]);
+    }
+
+    #[test]
     fn what_no_batch_can_create_is_no_witness() {
         let owner = OwnerId::new("home", "m").expect("valid");
         let own = set("nodedns/v1/home/m");
         let made = RecordSet { target: Target::TrafficPolicyInstance("tpi-1".into()), ..set("made") };
         let pool: Pool = [own.clone(), made].into_iter().map(|set| (set.set_identifier.clone(), set)).collect();
         let name = DnsName::parse("edge.example.com").expect("valid");
-        assert_eq!(withdrawal(&name, RecordType::A, &pool, &own, &owner, 1), Err(Reason::KeepMin(1)));
+        assert_eq!(withdrawal(&name, RecordType::A, &pool, &own, &owner, 1, 0), Err(Reason::KeepMin(1)));
     }
 
     #[test]

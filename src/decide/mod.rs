@@ -5,6 +5,8 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod annotation;
+pub mod damping;
 pub mod drain;
 pub mod engine;
 pub mod fitness;

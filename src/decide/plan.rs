@@ -1,17 +1,19 @@
 //! World × policy → what we want, and the changes that bring it about. No time, no state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::{self, Said};
 use crate::decide::fitness::Fitness;
 use crate::decide::guard;
 use crate::decide::observed::Observed;
 use crate::decide::owner::OwnerId;
-use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
 use crate::decide::pool;
 use crate::decide::reason::{Intent, Reason};
 use crate::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, Target, Value};
+use crate::decide::routing::Routing;
 use crate::decide::select::{self, Selection};
 
 /// What is known, as far as one record goes.
@@ -23,8 +25,12 @@ pub struct World<'a> {
     pub absence_confirmed: &'a BTreeSet<RecordType>,
     /// Whether the node is fit to be in DNS.
     pub fitness: &'a Fitness,
+    /// What the Node's annotations say of routing.
+    pub said: Said<'a>,
     /// What Route 53 has at the record's name.
     pub listing: Observed<&'a Listing>,
+    /// How many batches in a row have failed, per type.
+    pub failures: &'a BTreeMap<RecordType, u32>,
 }
 
 /// What we want for one (record, type), and how to get there.
@@ -36,6 +42,8 @@ pub struct TypePlan {
     pub intent: Intent,
     /// The addresses we would publish, were nothing in the way.
     pub desired: Vec<IpAddr>,
+    /// The routing to publish with; the rule itself while that gives none.
+    pub routing: RoutingRule,
     /// The TTL to publish with: the weighted pool's, where others already have one.
     pub ttl: u32,
     /// The changes, in order; empty when there is nothing to do or nothing that may be done.
@@ -83,6 +91,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         rtype,
         intent: Intent::Preserve(Reason::PoolUnknown),
         desired,
+        routing: record.routing.clone(),
         ttl: record.ttl,
         changes: Vec::new(),
         in_sync: false,
@@ -97,6 +106,10 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     let pool = listing.pool(rtype).unwrap_or(&empty);
     let own = own_set(Some(pool), &policy.owner);
     plan.ttl = pool::ttl(pool, &policy.owner.set_identifier(), record);
+    let routing = annotation::routing(&record.routing, world.said, own.map(|own| &own.routing));
+    if let Ok(routing) = &routing {
+        plan.routing = RoutingRule::Fixed(routing.clone());
+    }
 
     let Some(selection) = selection else {
         plan.intent = Intent::Preserve(Reason::AddressesUnknown);
@@ -105,7 +118,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     plan.in_sync =
         own.map(RecordSet::addresses) == (!plan.desired.is_empty()).then(|| plan.desired.iter().copied().collect());
 
-    let absence = |reason| withdraw(policy, record, rtype, pool, own, &plan.desired, reason);
+    let absence = |reason| withdraw(policy, record, world, pool, own, &plan, reason);
     let (intent, changes) = match world.fitness {
         Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
@@ -117,9 +130,12 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
             (Intent::Hold(Reason::AddressUnconfirmed), Vec::new())
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
-        Fitness::Fit => match pool::conflict(listing, pool, &policy.owner.set_identifier(), record) {
-            Some(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
-            None => publish(policy, record, rtype, own, &plan),
+        Fitness::Fit => match routing {
+            Err(intent) => (intent, follow(record, rtype, own, &plan.desired)),
+            Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
+                Some(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
+                None => publish(policy, record, rtype, own, &plan, routing),
+            },
         },
     };
     match &intent {
@@ -141,10 +157,11 @@ fn publish(
     rtype: RecordType,
     own: Option<&RecordSet>,
     plan: &TypePlan,
+    routing: Routing,
 ) -> (Intent, Vec<Change>) {
     let set = RecordSet {
         set_identifier: Some(policy.owner.set_identifier()),
-        routing: record.routing.clone(),
+        routing,
         target: Target::Values { ttl: plan.ttl, values: plan.desired.iter().copied().map(Value::from).collect() },
         health_check_id: record.health_check_id.clone(),
     };
@@ -163,16 +180,17 @@ fn publish(
 fn withdraw(
     policy: &Policy,
     record: &RecordPolicy,
-    rtype: RecordType,
+    world: World<'_>,
     pool: &Pool,
     own: Option<&RecordSet>,
-    desired: &[IpAddr],
+    plan: &TypePlan,
     reason: Reason,
 ) -> (Intent, Vec<Change>) {
     let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
-    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min) {
+    let failures = world.failures.get(&plan.rtype).copied().unwrap_or(0);
+    match guard::withdrawal(&record.name, plan.rtype, pool, own, &policy.owner, record.keep_min, failures) {
         Ok(changes) => (Intent::Withdraw(reason), changes),
-        Err(guard) => (Intent::Hold(guard), follow(record, rtype, Some(own), desired)),
+        Err(guard) => (Intent::Hold(guard), follow(record, plan.rtype, Some(own), &plan.desired)),
     }
 }
 

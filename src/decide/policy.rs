@@ -1,6 +1,7 @@
 //! What the operator wants, in this module's words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::probe::Probe;
 use crate::decide::record::{RecordType, ZoneRef};
-use crate::decide::routing::Routing;
+use crate::decide::routing::{PolicyKind, Routing};
 use crate::decide::select::{AddressClass, AddressRules};
 use crate::decide::selector::LabelSelector;
 
@@ -59,8 +60,8 @@ pub struct RecordPolicy {
     pub ttl: u32,
     /// No withdrawal leaves the pool with fewer record sets than this.
     pub keep_min: u32,
-    /// The routing policy of the own record set.
-    pub routing: Routing,
+    /// Where the routing of the own record set is taken from.
+    pub routing: RoutingRule,
     /// A check of what the node serves, for the signal [`Signal::ProbeFailed`].
     pub probe: Option<Probe>,
     /// The keys of the taints that count, for the signal [`Signal::Tainted`].
@@ -69,6 +70,46 @@ pub struct RecordPolicy {
     pub health_check_id: Option<String>,
     /// What each signal does to this record.
     pub signals: BTreeMap<Signal, SignalPolicy>,
+}
+
+/// Where the routing of a record set is taken from. Annotations of the Node may go before it, see
+/// [`annotation::routing`](crate::decide::annotation::routing).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoutingRule {
+    /// This one.
+    Fixed(Routing),
+    /// Geoproximity; where the node is says an annotation of the Node alone.
+    CoordinatesOfTheNode {
+        /// -99 to 99.
+        bias: i8,
+    },
+}
+
+impl RoutingRule {
+    /// The policy without its parameters.
+    pub fn kind(&self) -> PolicyKind {
+        match self {
+            RoutingRule::Fixed(routing) => routing.kind(),
+            RoutingRule::CoordinatesOfTheNode { .. } => PolicyKind::GeoProximity,
+        }
+    }
+}
+
+impl From<Routing> for RoutingRule {
+    fn from(routing: Routing) -> Self {
+        RoutingRule::Fixed(routing)
+    }
+}
+
+impl fmt::Display for RoutingRule {
+    /// One short phrase, e.g. `geoproximity auto`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoutingRule::Fixed(routing) => routing.fmt(f),
+            RoutingRule::CoordinatesOfTheNode { bias: 0 } => write!(f, "geoproximity auto"),
+            RoutingRule::CoordinatesOfTheNode { bias } => write!(f, "geoproximity auto bias {bias}"),
+        }
+    }
 }
 
 /// Something that can make a node unfit to be in DNS.

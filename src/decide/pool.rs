@@ -23,19 +23,19 @@ pub fn ttl(pool: &Pool, own: &SetIdentifier, record: &RecordPolicy) -> u32 {
 }
 
 /// Why Route 53 would refuse our record set beside what the name holds; `None` when nothing is in the way.
-pub fn conflict(listing: &Listing, pool: &Pool, own: &SetIdentifier, record: &RecordPolicy) -> Option<Reason> {
+pub fn conflict(listing: &Listing, pool: &Pool, own: &SetIdentifier, routing: &Routing) -> Option<Reason> {
     if listing.has_cname {
         return Some(Reason::CnameConflict);
     }
-    let wanted = record.routing.kind();
+    let wanted = routing.kind();
     for other in others(pool, own) {
         match other.routing.kind() {
             PolicyKind::Simple => return Some(Reason::SimpleConflict),
             found if found != wanted => return Some(Reason::PolicyConflict { found, wanted }),
             _ => {}
         }
-        if is_exclusive(&record.routing) && other.routing == record.routing {
-            return Some(Reason::LocationTaken(record.routing.to_string()));
+        if is_exclusive(routing) && other.routing == *routing {
+            return Some(Reason::LocationTaken(routing.to_string()));
         }
     }
     let limit = wanted.pool_limit();

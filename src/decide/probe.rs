@@ -1,7 +1,11 @@
 //! Local checks of what the node serves.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::decide::policy::{Policy, Signal, SignalAction};
 
 /// [`Probe::interval`] when the configuration does not say.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
@@ -32,6 +36,30 @@ pub enum ProbeCheck {
     Http(HttpProbe),
 }
 
+impl ProbeCheck {
+    /// Where to connect to.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            ProbeCheck::Tcp(address) => *address,
+            ProbeCheck::Http(http) => http.address,
+        }
+    }
+}
+
+impl fmt::Display for ProbeCheck {
+    /// `tcp 127.0.0.1:443`, or `https://127.0.0.1:443/healthz` and the host where that is another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProbeCheck::Tcp(address) => write!(f, "tcp {address}"),
+            ProbeCheck::Http(HttpProbe { tls, address, host, path, contains: _ }) => {
+                write!(f, "{}://{address}{path}", if *tls { "https" } else { "http" })?;
+                let same = *host == address.to_string() || *host == address.ip().to_string();
+                if same { Ok(()) } else { write!(f, " as {host}") }
+            }
+        }
+    }
+}
+
 /// An HTTP or HTTPS request. The certificate is not verified, as Route 53's own health checks do
 /// not: what is asked is whether the node serves, and the name it serves is not the address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,4 +83,13 @@ pub enum ProbeOutcome {
     Passing,
     /// As many attempts in a row as it takes have failed; what went wrong with the last one.
     Failing(String),
+}
+
+/// The probes that something depends on: one that a record ignores decides nothing there.
+pub fn wanted(policy: &Policy) -> BTreeSet<Probe> {
+    let counting = policy.records.iter().filter(|record| {
+        let signal = record.signals.get(&Signal::ProbeFailed).copied();
+        signal.unwrap_or_else(|| Signal::ProbeFailed.default_policy()).action == SignalAction::Withdraw
+    });
+    counting.filter_map(|record| record.probe.clone()).collect()
 }

@@ -1,7 +1,9 @@
 //! Intents and the reasons for them.
 
 use std::fmt;
+use std::time::Duration;
 
+use crate::decide::annotation::COORDINATES;
 use crate::decide::policy::Signal;
 use crate::decide::record::RecordSet;
 use crate::decide::routing::PolicyKind;
@@ -85,6 +87,15 @@ pub enum Reason {
     ApiUnreachable,
     /// The signal is gone, but not yet for as long as `recover_after` asks.
     Recovering(Signal),
+    /// The signal is gone, but has come and gone too often for its `recover_after` to be enough.
+    Damped {
+        /// The signal.
+        signal: Signal,
+        /// How often the node had become unfit within ten minutes when it last did.
+        times: u32,
+        /// How long the signal must be gone.
+        wait: Duration,
+    },
     /// The record is no longer configured for this type.
     TypeNotConfigured,
 
@@ -109,6 +120,8 @@ pub enum Reason {
     PoolFull(usize),
     /// Leaving would make the pool smaller than `keep_min`.
     KeepMin(u32),
+    /// The annotation that is to say where the node is does not; what is wrong with it, where it is there.
+    CoordinatesMissing(Option<String>),
 }
 
 impl Reason {
@@ -135,6 +148,7 @@ impl Reason {
             Reason::Stopping => "stopping",
             Reason::ApiUnreachable => "api_unreachable",
             Reason::Recovering(_) => "recovering",
+            Reason::Damped { .. } => "damped",
             Reason::TypeNotConfigured => "type_not_configured",
             Reason::AddressUnconfirmed => "address_unconfirmed",
             Reason::AddressesFiltered => "addresses_filtered",
@@ -144,6 +158,7 @@ impl Reason {
             Reason::LocationTaken(_) => "location_taken",
             Reason::PoolFull(_) => "pool_full",
             Reason::KeepMin(_) => "keep_min",
+            Reason::CoordinatesMissing(_) => "coordinates_missing",
         }
     }
 }
@@ -178,6 +193,8 @@ impl Reason {
             | Reason::Stopping
             | Reason::ApiUnreachable
             | Reason::Recovering(_)
+            | Reason::Damped { .. }
+            | Reason::CoordinatesMissing(_)
             | Reason::TypeNotConfigured
             | Reason::AddressUnconfirmed
             | Reason::AddressesFiltered => false,
@@ -219,6 +236,13 @@ impl fmt::Display for Reason {
             Reason::Recovering(signal) => {
                 write!(f, "'{}' has cleared, waiting until it has stayed so for its recover_after", signal.as_str())
             }
+            Reason::Damped { signal, times, wait } => {
+                write!(
+                    f,
+                    "'{}' has cleared, but the node has become unfit {times} times in 10 minutes; waiting until it has stayed so for {wait:?}",
+                    signal.as_str()
+                )
+            }
             Reason::TypeNotConfigured => write!(f, "the record's 'types' no longer name this type"),
             Reason::AddressUnconfirmed => write!(f, "the address is gone; reading once more before withdrawing"),
             Reason::AddressesFiltered => {
@@ -238,6 +262,13 @@ impl fmt::Display for Reason {
             Reason::LocationTaken(what) => write!(f, "another record set of the name already answers for {what}"),
             Reason::PoolFull(limit) => {
                 write!(f, "the name already has {limit} record sets, Route 53's limit for its policy")
+            }
+            Reason::CoordinatesMissing(None) => write!(
+                f,
+                "nothing says where the node is; annotate it with {COORDINATES}=\"LATITUDE,LONGITUDE\", or set 'coordinates' in the configuration"
+            ),
+            Reason::CoordinatesMissing(Some(mistake)) => {
+                write!(f, "nothing says where the node is; {mistake}")
             }
             Reason::KeepMin(minimum) => {
                 write!(

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use crate::decide::name::DnsName;
 use crate::decide::observed::Observed;
 use crate::decide::owner::SetIdentifier;
+use crate::decide::policy::RoutingRule;
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
 use crate::decide::reason::Intent;
 use crate::decide::record::{RecordSet, RecordType, ZoneRef};
-use crate::decide::routing::Routing;
 use crate::decide::time::Moment;
 
 /// The state of every (record, type).
@@ -31,8 +31,8 @@ pub struct RecordReport {
     pub zone_id: Option<String>,
     /// The set identifier of our record set.
     pub set_identifier: SetIdentifier,
-    /// The configured routing.
-    pub routing: Routing,
+    /// The routing that is or would be published; the configured rule while that gives none.
+    pub routing: RoutingRule,
     /// The TTL that is or would be published: the pool's where that had to be adopted.
     pub ttl: u32,
     /// The configured TTL, when the pool's had to be adopted instead.
@@ -47,6 +47,8 @@ pub struct RecordReport {
     pub actual: Observed<Option<RecordSet>>,
     /// How many other record sets the pool holds; `None` when unknown.
     pub others: Option<usize>,
+    /// Whether a drain withdraws it.
+    pub follows_drain: bool,
     /// Whether what we want is what Route 53 has.
     pub in_sync: bool,
     /// The last change that Route 53 accepted.

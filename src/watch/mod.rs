@@ -6,3 +6,4 @@
 pub mod addresses;
 pub mod clock;
 pub mod node;
+pub mod probe;

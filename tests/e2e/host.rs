@@ -112,6 +112,7 @@ requests_per_second = 50
 
 [control]
 socket = "{}"
+state_directory = "{}"
 
 [[record]]
 name = "edge.example.com"
@@ -124,7 +125,8 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 "#,
             path("kubeconfig"),
             self.sim.endpoint(),
-            path("nodedns.sock")
+            path("nodedns.sock"),
+            path("state")
         )
     }
 

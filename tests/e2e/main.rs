@@ -8,8 +8,12 @@
 #[expect(dead_code, reason = "shared with the other test binary, which uses the rest")]
 mod support;
 
+mod drain;
 mod faults;
 mod host;
 mod lifecycle;
 mod machine;
+mod probe;
 mod service;
+mod shutdown;
+mod systemd;

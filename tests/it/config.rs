@@ -93,6 +93,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!(config.route53.attempt_timeout, Duration::from_secs(10));
     assert_eq!(config.route53, nodedns::config::Route53Settings::default());
     assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns"));
 
     let policy = config.policy("node-1", true).expect("policy");
     assert_eq!(policy.owner.to_string(), "nodedns/v1/home/node-1");
@@ -107,7 +108,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((record.class, record.all_addresses), (AddressClass::Global, false));
     assert_eq!((record.ttl, record.keep_min), (60, 1));
     let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
-    assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 });
+    assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 }.into());
     assert_eq!(record.health_check_id, None);
     assert_eq!(record.probe, None);
     assert_eq!(record.taint_keys, DEFAULT_TAINT_KEYS.map(str::to_owned).into());
@@ -128,6 +129,8 @@ fn every_routing_policy_can_be_written() {
             "routing = { policy = \"geoproximity\", coordinates = \"-90,180\", bias = -99 }",
             "geoproximity -90,180 bias -99",
         ),
+        ("routing = { policy = \"geoproximity\", coordinates = \"auto\", bias = 5 }", "geoproximity auto bias 5"),
+        ("routing = { policy = \"geoproximity\", coordinates = \"auto\" }", "geoproximity auto"),
         ("routing = { policy = \"geoproximity\", region = \"us-gov-west-1\" }", "geoproximity us-gov-west-1"),
         (
             "routing = { policy = \"geoproximity\", local_zone_group = \"us-west-2-den-1\" }",
@@ -148,7 +151,7 @@ fn every_routing_policy_can_be_written() {
     let config =
         Setup::new(&with_line("health_check_id = \"0f1e\"\nrouting = { policy = \"failover\", role = \"primary\" }"))
             .config();
-    assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary));
+    assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary).into());
     assert_eq!(config.records[0].policy.health_check_id.as_deref(), Some("0f1e"));
 }
 
@@ -282,6 +285,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
         .variable("NODEDNS_CONFIG", "/nowhere")
         .variable("NODEDNS_FORBID_SKIP", "1")
         .variable("RUNTIME_DIRECTORY", "/run/nodedns-test:/run/other")
+        .variable("STATE_DIRECTORY", "/var/lib/nodedns-test:/var/lib/other")
         .variable("PATH", "/bin");
     let config = setup.config();
     let names: Vec<_> = config.records.iter().map(|record| record.name.as_str()).collect();
@@ -293,6 +297,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
     assert_eq!(config.kubernetes.enabled, Switch::Off);
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (0.5, 7));
     assert_eq!(config.socket, Path::new("/run/nodedns-test/nodedns.sock"));
+    assert_eq!(config.state_directory, Path::new("/var/lib/nodedns-test"));
     let signals = &config.records[0].policy.signals;
     assert_eq!(signals[&Signal::NotReady].action, SignalAction::Ignore);
     assert_eq!(signals[&Signal::Cordoned].after, Duration::from_secs(5));
@@ -694,6 +699,11 @@ fn mistakes_outside_of_records_too() {
             "must be \"auto\" or the path",
         ),
         (
+            "cluster = \"c\"\nkubernetes.enabled = false\n[[record]]\nname = \"a.b\"\nrouting = { policy = \"geoproximity\", coordinates = \"auto\" }",
+            "5:52: record[0].routing.coordinates: ",
+            "but Kubernetes is switched off",
+        ),
+        (
             "cluster = \"c\"\n[kubernetes]\nlabel_selecter = \"\"",
             "3:1: kubernetes.label_selecter: ",
             "hint: did you mean 'label_selector'?",
@@ -781,6 +791,11 @@ fn mistakes_outside_of_records_too() {
             "credentials file instead",
         ),
         ("cluster = \"c\"\n[control]\nsocket = \"x.sock\"", "3:10: control.socket: ", "is not an absolute path"),
+        (
+            "cluster = \"c\"\n[control]\nstate_directory = \"x\"",
+            "3:19: control.state_directory: ",
+            "is not an absolute path",
+        ),
         (
             "cluster = \"c\"\n[log]\nlevel = \"verbose\"",
             "3:9: log.level: ",
@@ -1058,6 +1073,7 @@ attempt_timeout = "30s"
 
 [control]
 socket = "/run/other.sock"
+state_directory = "/srv/nodedns"
 
 [log]
 level = "warn"

@@ -69,6 +69,7 @@ pub(crate) fn healthy_record(name: &str, rtype: RecordType, address: &str) -> Re
         desired: vec![address.parse().expect("an address")],
         actual: Observed::Known(Some(set)),
         others: Some(2),
+        follows_drain: true,
         in_sync: true,
         last_change: Some(LastChange { id: ChangeId("C01".to_owned()), status: ChangeStatus::InSync, at: ago(10_799) }),
         last_error: None,

@@ -297,6 +297,8 @@ fn every_command_has_a_page() {
         "nodedns-config-init",
         "nodedns-config-schema",
         "nodedns-config-show",
+        "nodedns-drain",
+        "nodedns-resume",
         "nodedns-run",
         "nodedns-status",
     ];

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "config", "daemon"]),
-    ("daemon", &["watch", "publish", "control", "config", "decide", "systemd", "telemetry"]),
+    ("daemon", &["watch", "publish", "control", "config", "decide", "state", "systemd", "telemetry"]),
     (
         "cli",
         &[
@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("watch", &["config", "decide"]),
     ("publish", &["config", "decide"]),
     ("control", &["config", "decide"]),
+    ("state", &["decide"]),
     ("systemd", &["decide"]),
     ("telemetry", &["decide"]),
     ("config", &["decide"]),
@@ -38,16 +39,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aws_", &["publish"]),
     ("clap", &["cli", "main"]),
     ("figment", &["config"]),
+    ("hyper_util", &["publish", "watch"]),
+    ("hyper", &["watch"]),
     ("k8s_openapi", &["watch"]),
     ("kube", &["watch"]),
     ("netlink_", &["watch"]),
     ("rtnetlink", &["watch"]),
+    ("rustls", &["watch"]),
     ("schemars", &["config"]),
     ("sd_notify", &["systemd"]),
     ("strsim", &["config"]),
+    ("tokio_rustls", &["watch"]),
     ("toml", &["config"]),
     ("tracing_", &["telemetry"]),
     ("x509_cert", &["watch"]),
+    ("zbus", &["systemd"]),
 ];
 
 /// Words that may stand only in these files (path prefixes below src/), and why.

@@ -4,6 +4,7 @@ mod support;
 
 // The core: pure, in virtual time.
 mod engine_sim;
+mod model;
 mod plan_props;
 mod plan_table;
 mod registry;
@@ -13,10 +14,14 @@ mod select;
 mod cli;
 mod config;
 mod control;
+mod drain;
 mod journal;
 mod netns;
 mod node_watch;
+mod probe;
 mod provider;
+mod state;
+mod system_bus;
 
 // The whole, in trouble.
 mod matrix;

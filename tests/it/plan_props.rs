@@ -186,7 +186,7 @@ proptest! {
 
     /// S3 under any size of pool and any `keep_min`.
     #[test]
-    fn a_withdrawal_never_goes_below_keep_min(others in 0usize..6, keep_min in 0u32..5) {
+    fn a_withdrawal_never_goes_below_keep_min(others in 0usize..6, keep_min in 0u32..5, failures in 0u32..9) {
         let mut record = world::record("edge.example.com", "Z1");
         record.keep_min = keep_min;
         record.types = [RecordType::A].into();
@@ -196,7 +196,7 @@ proptest! {
         let pool = listing.pool(RecordType::A).expect("a pool");
         let policy = world::policy(vec![record.clone()]);
         let own = &pool[&Some(policy.owner.set_identifier())];
-        let batch = nodedns::decide::guard::withdrawal(&record.name, RecordType::A, pool, own, &policy.owner, keep_min);
+        let batch = nodedns::decide::guard::withdrawal(&record.name, RecordType::A, pool, own, &policy.owner, keep_min, failures);
         prop_assert_eq!(batch.is_ok(), others >= keep_min as usize);
         if let Ok(batch) = batch {
             let mut after = listing.clone();

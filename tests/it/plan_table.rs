@@ -1,9 +1,10 @@
 //! The decision table: every combination of what can be known, one row each, for an operator to read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
+use nodedns::decide::annotation::Said;
 use nodedns::decide::fitness::Fitness;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
@@ -44,7 +45,14 @@ fn decide_with(
     listing: Observed<&Listing>,
 ) -> TypePlan {
     let absence_confirmed = if confirmed { BTreeSet::from(RecordType::ALL) } else { BTreeSet::new() };
-    let world = World { addresses, absence_confirmed: &absence_confirmed, fitness, listing };
+    let world = World {
+        addresses,
+        absence_confirmed: &absence_confirmed,
+        fitness,
+        said: Said { known: true, annotations: None },
+        listing,
+        failures: &BTreeMap::new(),
+    };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
     plans.remove(0)
@@ -122,7 +130,7 @@ fn what_else_is_at_the_name() {
     let many = |count: usize, routing: &Routing| {
         world::listing((0..count).map(|n| set(routing.clone(), Some(&format!("other-{n}")))).collect())
     };
-    let wants = |routing: Routing| RecordPolicy { routing, ..a_record() };
+    let wants = |routing: Routing| RecordPolicy { routing: routing.into(), ..a_record() };
     let weighted = || Routing::Weighted(1);
 
     let mut cname = world::listing(vec![]);
@@ -238,7 +246,9 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         addresses: Observed::Known(&snapshot),
         absence_confirmed: &BTreeSet::new(),
         fitness: &Fitness::Fit,
+        said: Said::default(),
         listing: Observed::Known(&listing),
+        failures: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);

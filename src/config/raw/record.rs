@@ -66,7 +66,9 @@ pub struct RawRecord {
     /// (with `weight`), `geoproximity` (with `coordinates`, `region` or `local_zone_group`, and
     /// `bias`), `latency` (with `region`), `geolocation` (with `continent`, or `country` and
     /// perhaps `subdivision`), `failover` (with `role`) and `multivalue`. For example
-    /// `routing = { policy = "geoproximity", coordinates = "50.11,8.68" }`.
+    /// `routing = { policy = "geoproximity", coordinates = "50.11,8.68" }`. Annotations of the Node
+    /// go before `weight`, `bias` and where a `geoproximity` node is, see ANNOTATIONS in
+    /// nodedns.toml(5).
     pub routing: RawRouting,
 
     /// What takes this record out of DNS, where it differs from `[signals]`; what is left out is
@@ -112,7 +114,8 @@ pub struct RawRouting {
     pub weight: Option<i64>,
 
     /// `geoproximity`: where the node is, as `"latitude,longitude"` in degrees with up to two
-    /// decimals, north and east positive.
+    /// decimals, north and east positive. `"auto"`: as an annotation of the Node says; without one
+    /// nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"50.11,8.68")]
     pub coordinates: Option<String>,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Judge, number, signals};
 use crate::config::path::Path;
 use crate::config::raw::{self, RawConfig, RawRecord, RecordType as RawType};
-use crate::config::{ONE_FOR_EACH_NAME, RecordTemplate, expand, host_name, may_be_one_zone, routing};
+use crate::config::{ONE_FOR_EACH_NAME, RecordTemplate, Switch, expand, host_name, may_be_one_zone, routing};
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::policy::RecordPolicy;
@@ -53,8 +53,9 @@ fn record(
     let types = types(table, path, judge);
     let static_addresses = static_addresses(table, &types, path, judge);
     let health_check_id = health_check_id(table, path, judge);
-    let routing = routing::routing(&table.routing, &path.key("routing"), judge);
-    if routing == Some(Routing::Failover(FailoverRole::Primary)) && health_check_id.is_none() {
+    let watched = raw.kubernetes.enabled != Switch::Off;
+    let routing = routing::routing(&table.routing, watched, &path.key("routing"), judge);
+    if routing == Some(Routing::Failover(FailoverRole::Primary).into()) && health_check_id.is_none() {
         judge.advise(
             &path.key("health_check_id"),
             "missing: Route 53 wants a health check on a primary failover record set",

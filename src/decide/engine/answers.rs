@@ -1,7 +1,7 @@
 //! What a provider's answers mean.
 
 use crate::decide::engine::name::{Request, Resync};
-use crate::decide::engine::{Engine, HELD_RESYNC_DIVISOR, Notice, Target};
+use crate::decide::engine::{Engine, HELD_RESYNC_DIVISOR, NEWLY_HELD_PAUSE, Notice, Target};
 use crate::decide::observed::Observed;
 use crate::decide::plan::own_set;
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
@@ -15,6 +15,7 @@ impl Engine {
         let resync = Resync {
             due: now + self.random.jitter(period),
             held_due: now + self.random.jitter(period / HELD_RESYNC_DIVISOR),
+            newly_held_due: now + NEWLY_HELD_PAUSE,
         };
         self.leaving.remove(target);
         let Some(name) = self.names.get_mut(target) else { return };

@@ -8,17 +8,24 @@
 //! per zone (Route 53 works on one per zone anyway).
 
 mod addresses;
+mod annotations;
 mod answers;
 mod confirm;
+mod departure;
+mod drain;
 mod name;
 mod notice;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+pub use annotations::AnnotationsInForce;
 pub use notice::Notice;
 
 use crate::decide::address::Snapshot;
+use crate::decide::annotation::Annotations;
+use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::confirm::Confirmations;
@@ -86,6 +93,10 @@ pub enum Effect {
 /// How much more often a name is read while something in its pool is in our way.
 const HELD_RESYNC_DIVISOR: u32 = 5;
 
+/// A pool that begins to be in our way is read at once, unless it was read less than this ago: what
+/// flaps must not make a listing of every turn.
+const NEWLY_HELD_PAUSE: Duration = Duration::from_secs(10);
+
 /// The decisions over time.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -93,6 +104,8 @@ pub struct Engine {
     random: Random,
     addresses: Addresses,
     conditions: Conditions,
+    /// What the Node's annotations say of routing.
+    annotations: Steady<Annotations>,
     names: BTreeMap<Target, NameState>,
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
@@ -109,6 +122,7 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
+            annotations: Steady::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
@@ -134,6 +148,7 @@ impl Engine {
                 self.count_absences(1);
             }
             Event::Node(state) => {
+                self.annotated(&state, now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
                 }
@@ -144,8 +159,8 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
-            Event::Drain(drain) => self.conditions.drain = drain,
-            Event::Stopping => self.conditions.stopping = true,
+            Event::Drain(drain) => return self.drain_changed(drain, now),
+            Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
                 looked = result.is_ok().then(|| target.clone());
                 self.listed(&target, result, now);
@@ -163,6 +178,7 @@ impl Engine {
     /// The next thing to do, if there is one. Call until `None`.
     pub fn poll(&mut self, now: Moment) -> Option<Effect> {
         self.end_drain(now);
+        self.settle_annotations(now);
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
@@ -180,6 +196,7 @@ impl Engine {
         [
             self.drained_until(),
             self.signal_deadline(),
+            self.annotations_due(),
             self.addresses.deadline(),
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
@@ -258,13 +275,19 @@ impl Engine {
                 addresses: as_ref(&self.addresses.snapshot),
                 absence_confirmed: &absence_confirmed,
                 fitness: &fitness,
+                said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
+                failures: &name.failures(),
             };
-            let plans = plan::plan(&self.policy, record, world);
+            let forced = drain::forced(record, &fitness, &self.conditions, now);
+            let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
+            let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
                 unconfirmed |= reason == Reason::AddressUnconfirmed;
                 let before = name.plans.iter().find(|before| before.rtype == plan.rtype);
+                newly_held |= reason.lies_in_the_pool()
+                    && before.is_some_and(|before| !before.intent.reason().lies_in_the_pool());
                 if plan.ttl != record.ttl && before.is_none_or(|before| before.ttl != plan.ttl) {
                     self.notices.push(Notice::TtlAdopted {
                         target: target.clone(),
@@ -292,6 +315,9 @@ impl Engine {
             }
             name.plans = plans;
             let looked = looked == Some(&target);
+            if newly_held && !looked {
+                name.begins_to_be_held();
+            }
             let failures = name.decided(looked, now);
             if looked && failures > 0 {
                 self.notices.push(Notice::Recovered { target, failures });
@@ -299,17 +325,6 @@ impl Engine {
         }
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
-        }
-    }
-
-    fn drained_until(&self) -> Option<Moment> {
-        self.conditions.drain.known()?.as_ref()?.until
-    }
-
-    fn end_drain(&mut self, now: Moment) {
-        if self.drained_until().is_some_and(|until| until <= now) {
-            self.conditions.drain = Observed::Known(None);
-            self.refresh(None, now);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::decide::observed::Observed;
 use crate::decide::plan::TypePlan;
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::random::{BACKOFF_CAP, Random, backoff};
+use crate::decide::reason::{Intent, Reason};
 use crate::decide::record::{Change, Listing, RecordType};
 use crate::decide::report::{LastChange, LastError};
 use crate::decide::time::Moment;
@@ -31,7 +32,19 @@ pub(super) struct NameState {
     pub(super) pending_since: Option<Moment>,
     /// A batch for several types was refused: one type at a time, so that one cannot hold up the other.
     pub(super) split: bool,
+    departure: Departure,
     list: Attempts,
+}
+
+/// What a shutdown of the system means for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Departure {
+    /// There is none.
+    None,
+    /// The record sets stay as they are, whatever happens from now on.
+    Stays,
+    /// The record sets are to leave; whether the name has been read since that is so.
+    Leaves { looked: bool },
 }
 
 /// When the name is read again though nothing has happened.
@@ -41,6 +54,8 @@ pub(super) struct Resync {
     pub(super) due: Moment,
     /// While something in the pool keeps us from what we want: whoever mends that should not wait long.
     pub(super) held_due: Moment,
+    /// When something in the pool begins to keep us from what we want, no sooner than this.
+    pub(super) newly_held_due: Moment,
 }
 
 /// What is on its way.
@@ -84,13 +99,14 @@ impl NameState {
             unread: BTreeSet::from(RecordType::ALL),
             unconfirmed: false,
             overtaken: false,
-            resync: Resync { due: now, held_due: now },
+            resync: Resync { due: now, held_due: now, newly_held_due: now },
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
             types: BTreeMap::new(),
             pending_since: None,
             split: false,
+            departure: Departure::None,
             list: Attempts::default(),
         }
     }
@@ -101,15 +117,20 @@ impl NameState {
         let routine = if held { self.resync.held_due } else { self.resync.due };
         // Right before the next try, as what is swapped must be what is there.
         let unread = self.unread.iter().map(|rtype| self.not_before(*rtype)).min();
-        let wanted = unread.map_or(routine, |unread| unread.min(routine));
-        self.in_flight.is_none().then(|| wanted.max(self.list.not_before))
+        let wanted = match unread {
+            Some(unread) => unread.min(routine),
+            // Even when what it was for has passed, or its failure would be shown until the next resync.
+            None if self.list.failures > 0 => self.list.not_before,
+            None => routine,
+        };
+        self.is_free().then(|| wanted.max(self.list.not_before))
     }
 
     /// When the next batch may be written; `None` when there is nothing to write, or nothing may be
     /// written before the name has been read.
     pub(super) fn apply_at(&self) -> Option<Moment> {
         let due = self.pending().map(|plan| self.not_before(plan.rtype)).min();
-        due.filter(|_| self.in_flight.is_none())
+        due.filter(|_| self.is_free())
     }
 
     /// The batch to write now, which then counts as on its way: every type that is due, or the one
@@ -128,10 +149,56 @@ impl NameState {
         changes
     }
 
+    /// The pool as remembered has begun to keep us from what we want. What has happened to it since
+    /// it was read may already have ended that, so it is read before that is believed for long.
+    pub(super) fn begins_to_be_held(&mut self) {
+        self.resync.held_due = self.resync.held_due.min(self.resync.newly_held_due);
+    }
+
     /// Anything may have changed unseen: nothing is written before the name has been read from now on.
     pub(super) fn recheck(&mut self) {
         self.unread = BTreeSet::from(RecordType::ALL);
         self.overtaken = matches!(self.in_flight, Some(Request::List));
+    }
+
+    /// The system stops: the record sets leave, or, where the record ignores that, stay as they are.
+    ///
+    /// There is little time, so everything is tried at once, however long it has been failing; and
+    /// what is in the way is looked at once more, as it may have gone since the name was read.
+    pub(super) fn depart(&mut self, leaves: bool, now: Moment) {
+        if !leaves {
+            self.departure = Departure::Stays;
+            return;
+        }
+        self.departure = Departure::Leaves { looked: false };
+        self.resync.held_due = now;
+        let changes = self.types.values_mut().map(|state| &mut state.change);
+        for attempts in changes.chain([&mut self.list]) {
+            attempts.failures = 0;
+            attempts.not_before = now;
+        }
+    }
+
+    /// Whether, as the system stops, there is nothing left to do: the record sets are gone, or a
+    /// guard forbids it and has been asked again, or they are to stay.
+    pub(super) fn has_departed(&self) -> bool {
+        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. }));
+        let looked = match self.departure {
+            Departure::None => return false,
+            Departure::Stays => return !is_writing,
+            Departure::Leaves { looked } => looked,
+        };
+        let is_done = |plan: &TypePlan| match &plan.intent {
+            Intent::Withdraw(_) => plan.in_sync,
+            Intent::Hold(Reason::KeepMin(_)) => looked && plan.changes.is_empty(),
+            Intent::Publish(_) | Intent::Hold(_) | Intent::Preserve(_) => false,
+        };
+        self.in_flight.is_none() && self.unread.is_empty() && self.plans.iter().all(is_done)
+    }
+
+    /// Whether a request may be sent for it.
+    fn is_free(&self) -> bool {
+        self.in_flight.is_none() && self.departure != Departure::Stays
     }
 
     /// What the name is expected to hold, as far as that can be said; `None` when it cannot.
@@ -153,6 +220,9 @@ impl NameState {
             self.unread.clear();
         }
         self.unconfirmed = false;
+        if let Departure::Leaves { looked } = &mut self.departure {
+            *looked = true;
+        }
         self.resync = resync;
         std::mem::take(&mut self.list).failures
     }
@@ -227,6 +297,11 @@ impl NameState {
         let waits = self.pending().next().is_some();
         self.pending_since = if waits { self.pending_since.or(Some(now)) } else { None };
         forgotten
+    }
+
+    /// How many batches in a row have failed, per type.
+    pub(super) fn failures(&self) -> BTreeMap<RecordType, u32> {
+        self.types.iter().map(|(rtype, state)| (*rtype, state.change.failures)).collect()
     }
 
     /// The failure to show for one type: its own change's, else the listing's.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::decide::annotation::Mistake;
 use crate::decide::engine::Target;
 use crate::decide::provider::{ChangeId, ProviderError};
 use crate::decide::reason::Reason;
@@ -82,6 +83,13 @@ pub enum Notice {
         /// How many tries had failed.
         failures: u32,
     },
+    /// An annotation of the Node says what cannot be.
+    AnnotationMistaken {
+        /// Which, what, and what counts instead.
+        mistake: Mistake,
+    },
+    /// The time that the operator gave a drain is over.
+    DrainEnded,
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {
         /// The name and its zone.

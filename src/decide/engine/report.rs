@@ -1,6 +1,6 @@
 //! What the engine says of itself.
 
-use crate::decide::engine::{Engine, target_of};
+use crate::decide::engine::{Engine, drain, target_of};
 use crate::decide::observed::Observed;
 use crate::decide::plan::{TypePlan, own_set};
 use crate::decide::policy::RecordPolicy;
@@ -25,7 +25,7 @@ impl Engine {
                 zone: record.zone.clone(),
                 zone_id: name.listing.known().map(|listing| listing.zone_id.clone()),
                 set_identifier: self.policy.owner.set_identifier(),
-                routing: record.routing.clone(),
+                routing: plan.routing.clone(),
                 ttl: plan.ttl,
                 ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
                 intent: plan.intent.clone(),
@@ -33,6 +33,7 @@ impl Engine {
                 desired: plan.desired.clone(),
                 actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
                 others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
+                follows_drain: drain::is_followed_by(record),
                 in_sync: plan.in_sync && name.is_read(plan.rtype),
                 last_change: state.and_then(|state| state.last_change.clone()),
                 last_error: name.last_error(plan.rtype),

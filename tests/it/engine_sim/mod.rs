@@ -3,8 +3,11 @@
 //! The periodic resync is off (30 days) wherever convergence is the question: with it on, lost work
 //! would be found again by accident.
 
+mod drain;
 mod faults;
 mod policies;
+mod probes;
+mod stopping;
 mod timing;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ fn a_new_policy_keeps_what_is_known_and_leaves_what_is_gone() {
     let mut world = settled(&[V4]);
     let (lists_before, sent_before) = (lists(&world), world.sent.len());
     let heavier = nodedns::decide::policy::RecordPolicy {
-        routing: nodedns::decide::routing::Routing::Weighted(200),
+        routing: nodedns::decide::routing::Routing::Weighted(200).into(),
         ..world::record(EDGE, ZONE)
     };
     world.engine.reconfigure(world::policy(vec![heavier]), world.now);

@@ -120,7 +120,7 @@ impl ApiServer {
 
     /// Starts one over HTTPS that asks for a client certificate of `pki`.
     pub(crate) async fn start_tls(pki: &Pki) -> Self {
-        Self::start_with(Some(pki.server_config(0))).await
+        Self::start_with(Some(pki.server_config())).await
     }
 
     async fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
@@ -261,7 +261,7 @@ impl ApiServer {
     /// The same, with a certificate that is valid around the present by a clock that is `skew`
     /// seconds ahead of ours.
     pub(crate) fn use_skewed_pki(&self, pki: &Pki, skew: i64) {
-        self.shared.state().tls = Some(pki.server_config(skew));
+        self.shared.state().tls = Some(pki.skewed_server_config(skew));
     }
 
     /// What the `Date` header says from now on; the true time, if absent.

@@ -344,10 +344,14 @@ impl World {
             assert!(witnesses >= 1, "S3: a withdrawal without a witness");
         }
         assert!(self.told_addresses.is_known(), "S2: a change while the addresses are unknown");
-        if !self.told_node.is_known() {
-            for rtype in RecordType::ALL {
-                let actions: Vec<Action> =
-                    ours.iter().filter(|change| change.rtype == rtype).map(|change| change.action).collect();
+        let stops = self.engine.is_stopping();
+        for rtype in RecordType::ALL {
+            let actions: Vec<Action> =
+                ours.iter().filter(|change| change.rtype == rtype).map(|change| change.action).collect();
+            if stops {
+                let leaves = matches!(actions[..], [] | [Action::Delete] | [Action::Delete, Action::Create]);
+                assert!(leaves, "{actions:?} while the system stops");
+            } else if !self.told_node.is_known() {
                 assert!(
                     actions.is_empty() || actions == [Action::Delete, Action::Create],
                     "S2: {actions:?} while the node is unknown"

@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub(crate) mod api_server;
+pub(crate) mod bus;
 pub(crate) mod hostile;
 pub(crate) mod netns;
 pub(crate) mod pki;

@@ -99,7 +99,8 @@ impl Lab {
         })
     }
 
-    fn at_the_far_end<T>(&self, action: impl FnOnce() -> T) -> T {
+    /// Does something at the far end.
+    pub(crate) fn at_the_far_end<T>(&self, action: impl FnOnce() -> T) -> T {
         enter(&self.far);
         let _home = Home(&self.host);
         action()

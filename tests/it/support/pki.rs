@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// A certificate authority with what it has issued.
 pub(crate) struct Pki {
@@ -54,9 +54,44 @@ impl Pki {
         self.issue(&format!("system:node:{node}"), Duration::from_secs(86_400))
     }
 
-    /// A server on 127.0.0.1 that asks for a client certificate of this authority. Its own is valid
-    /// around the present, by a clock that is `skew` seconds ahead of ours.
-    pub(super) fn server_config(&self, skew: i64) -> Arc<ServerConfig> {
+    /// A server on 127.0.0.1 that asks for a client certificate of this authority.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        self.skewed_server_config(0)
+    }
+
+    /// The same with a certificate that is valid for an hour either way around the present, by a
+    /// clock that is `skew` seconds ahead of ours.
+    pub(crate) fn skewed_server_config(&self, skew: i64) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).expect("an authority");
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
+            .build()
+            .expect("a verifier");
+        let (certificates, key) = self.server_certificate(skew);
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates, key)
+            .expect("a server certificate");
+        Arc::new(config)
+    }
+
+    /// The same for everybody, in these versions of TLS.
+    pub(crate) fn public_server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
+        let (certificates, key) = self.server_certificate(0);
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("protocol versions")
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)
+            .expect("a server certificate");
+        Arc::new(config)
+    }
+
+    fn server_certificate(&self, skew: i64) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         const HOUR: Duration = Duration::from_secs(3600);
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
@@ -66,19 +101,7 @@ impl Pki {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).expect("an authority");
-        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
-            .build()
-            .expect("a verifier");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("a server certificate");
-        Arc::new(config)
+        (vec![certificate.der().clone()], key)
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn record(name_text: &str, zone: &str) -> RecordPolicy {
         static_addresses: BTreeSet::new(),
         ttl: 60,
         keep_min: 1,
-        routing: Routing::Weighted(10),
+        routing: Routing::Weighted(10).into(),
         probe: None,
         taint_keys: BTreeSet::new(),
         health_check_id: None,
