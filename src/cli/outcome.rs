@@ -55,7 +55,9 @@ pub fn outcome(record: &RecordStatus, goal: Goal) -> Outcome {
             tell(Progress::Moving, "waiting", "waits until the drain has lasted for its 'after'".to_owned())
         }
         (Goal::In, Intent::Withdraw) => match record.reason.as_str() {
-            "recovering" | "pending" | "drained" => tell(Progress::Moving, "waiting", format!("waits: {why}")),
+            "recovering" | "damped" | "pending" | "drained" => {
+                tell(Progress::Moving, "waiting", format!("waits: {why}"))
+            }
             "no_address" => tell(Progress::Done, "withdrawn", format!("stays out: {why}")),
             _ => tell(Progress::Stuck, "withdrawn", format!("stays out: {why}")),
         },

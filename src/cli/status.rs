@@ -14,8 +14,8 @@ use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_w
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    AnnotationStatus, ChangeStatus, DrainState, DrainStatus, Intent, KubernetesStatus, LastError, NodeCondition,
-    RecordStatus, Status,
+    AnnotationStatus, ChangeStatus, DrainState, DrainStatus, HealthCheckState, HealthCheckStatus, Intent,
+    KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
 };
 use crate::watch::clock;
 
@@ -304,6 +304,7 @@ fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
         }
         _ => {}
     }
+    notes.extend(record.health_check.as_ref().and_then(|check| health_check(check, record.intent, now)));
     if let Some(error) = &record.last_error {
         notes.push(failure(error, now));
         notes.extend(hint(&error.kind).map(|hint| format!("hint: {hint}")));
@@ -312,6 +313,22 @@ fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
         notes.push("the record set in Route 53 is not the one wanted; the change is on its way".to_owned());
     }
     notes
+}
+
+/// What there is to say of a health check that is not attached.
+fn health_check(check: &HealthCheckStatus, intent: Intent, now: Timestamp) -> Option<String> {
+    let meanwhile = if intent == Intent::Publish { "; the record set is published without it" } else { "" };
+    match (check.state, &check.last_error) {
+        (HealthCheckState::Attached, _) => None,
+        (HealthCheckState::Waiting, _) => Some(format!("the health check of {} is on its way", check.checks)),
+        (HealthCheckState::Impossible, _) => {
+            Some(format!("no health check: Route 53 checks only globally reachable addresses, not {}", check.checks))
+        }
+        (HealthCheckState::Failing, error) => {
+            let why = error.as_ref().map(|error| failure(error, now)).unwrap_or_default();
+            Some(format!("no health check of {}{meanwhile}: {why}", check.checks))
+        }
+    }
 }
 
 fn failure(error: &LastError, now: Timestamp) -> String {

@@ -4,6 +4,7 @@
 //! made from them. What the types cannot say (ranges, shapes, what goes with what) is checked in
 //! `validate`, where every mistake is found, not only the first.
 
+mod health_check;
 mod record;
 mod signal;
 mod signals;
@@ -14,6 +15,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use health_check::{CheckType, RawHealthCheck};
 pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
 pub use signal::{Action, RawProbe, RawSignal, RawTainted};

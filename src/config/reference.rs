@@ -409,7 +409,7 @@ mod tests {
     use crate::config::layer::Layer;
     use crate::config::merged::Merged;
     use crate::config::problem::Origin;
-    use crate::config::raw::{RawRecord, RawRouting};
+    use crate::config::raw::RawRecord;
 
     fn read(text: &str) -> RawConfig {
         let mut layer = Layer::file(std::path::Path::new("example"), text, 0).expect("TOML");
@@ -441,7 +441,7 @@ mod tests {
         let [record] = config.record.as_mut_slice() else { panic!("one record: {:?}", config.record) };
         assert_eq!(record.name.take().as_deref(), Some("edge.example.com"));
         assert!(record.zone_id.take().is_some() && record.zone.take().is_some());
-        assert!(record.health_check_id.take().is_some());
+        assert!(record.health_check_id.take().is_some() && record.health_check.take().is_some());
         assert_eq!(config, RawConfig { record: vec![RawRecord::default()], ..RawConfig::default() });
     }
 
@@ -455,12 +455,12 @@ mod tests {
                 let table: Map<String, Value> = examples.map(|(name, example)| (name, example.clone())).collect();
                 if !table.is_empty() {
                     let text = format!("[[record]]\n{} = {}\n", key.name, inline(&Value::Object(table)));
-                    assert_ne!(read(&text).record[0].routing, RawRouting::default());
+                    assert_ne!(read(&text).record, [RawRecord::default()]);
                     count += 1;
                 }
             }
         }
-        assert_eq!(count, 1, "routing");
+        assert_eq!(count, 2, "routing and health_check");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the types of the file cannot say: ranges, shapes, what goes with what, by Route 53's own
 //! rules wherever they can be applied offline.
 
+mod health_check;
 mod probe;
 mod record;
 mod signals;

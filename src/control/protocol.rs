@@ -4,6 +4,7 @@
 //! client would misread raises [`VERSION`].
 
 mod drain;
+mod routing;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use drain::{
     DrainAnswer, DrainRequest, DrainState, DrainStatus, NOT_PERMITTED, REASON_MAX, SECONDS_MAX, UNFINISHED,
 };
+pub use routing::Routing;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -144,6 +146,12 @@ pub struct RecordStatus {
     /// Whether a drain withdraws it: `drained` is not ignored by this record.
     #[serde(default = "yes")]
     pub follows_drain: bool,
+    /// The id of the health check that the own record set has in Route 53, whoever made it.
+    #[serde(default)]
+    pub health_check_id: Option<String>,
+    /// The managed health check; `null` where there is to be none.
+    #[serde(default)]
+    pub health_check: Option<HealthCheckStatus>,
     /// Whether Route 53 has what is wanted.
     pub in_sync: bool,
     /// Whether nobody needs to look at this record.
@@ -179,63 +187,29 @@ impl fmt::Display for Intent {
     }
 }
 
-/// A routing policy in the words of the configuration file.
+/// A managed health check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "policy", rename_all = "lowercase")]
-pub enum Routing {
-    /// No policy.
-    Simple,
-    /// In proportion to weights.
-    Weighted {
-        /// 0 to 255.
-        weight: u8,
-    },
-    /// By distance: one of coordinates, region and local zone group.
-    GeoProximity {
-        /// `latitude,longitude`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        coordinates: Option<String>,
-        /// An AWS Region.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        region: Option<String>,
-        /// An AWS Local Zone Group.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        local_zone_group: Option<String>,
-        /// -99 to 99.
-        bias: i8,
-    },
-    /// Up to eight at random.
-    MultiValue,
-    /// By latency.
-    Latency {
-        /// An AWS Region.
-        region: String,
-    },
-    /// By where the question comes from: a continent, or a country, perhaps with a subdivision.
-    Geolocation {
-        /// A continent's code.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        continent: Option<String>,
-        /// A country's code, or `*`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        country: Option<String>,
-        /// A subdivision's code.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        subdivision: Option<String>,
-    },
-    /// Primary and secondary.
-    Failover {
-        /// `primary` or `secondary`.
-        role: String,
-    },
-    /// By the asking resolver's network.
-    #[serde(rename = "ip-based")]
-    Cidr {
-        /// The CIDR collection's id.
-        collection_id: String,
-        /// The location's name.
-        location_name: String,
-    },
+pub struct HealthCheckStatus {
+    /// How far it is.
+    pub state: HealthCheckState,
+    /// What it asks, in the manner of a URL, e.g. `https://185.12.64.1:443/healthz`.
+    pub checks: String,
+    /// Why it could not be had; `null` unless the state is `failing`.
+    pub last_error: Option<LastError>,
+}
+
+/// How far a managed health check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheckState {
+    /// Created, and attached to the record set.
+    Attached,
+    /// On its way.
+    Waiting,
+    /// It could not be had, and is tried again; the record set goes without it meanwhile.
+    Failing,
+    /// Route 53 checks no address of this kind; the record set goes without it.
+    Impossible,
 }
 
 /// An accepted change.
@@ -412,24 +386,5 @@ mod tests {
             Some(Message { v: 1, request: Request::Drain(drain) })
         );
         assert_eq!(parse(r#"{"request":"delete"}"#), None);
-    }
-
-    #[test]
-    fn routing_is_written_in_the_words_of_the_configuration_file() {
-        let here = Routing::GeoProximity {
-            coordinates: Some("50.11,8.68".to_owned()),
-            region: None,
-            local_zone_group: None,
-            bias: 0,
-        };
-        for (routing, json) in [
-            (here, r#"{"policy":"geoproximity","coordinates":"50.11,8.68","bias":0}"#),
-            (Routing::Weighted { weight: 10 }, r#"{"policy":"weighted","weight":10}"#),
-            (Routing::MultiValue, r#"{"policy":"multivalue"}"#),
-            (Routing::Latency { region: "eu-central-1".to_owned() }, r#"{"policy":"latency","region":"eu-central-1"}"#),
-        ] {
-            assert_eq!(serde_json::to_string(&routing).expect("plain data"), json);
-            assert_eq!(serde_json::from_str::<Routing>(json).expect("our own words"), routing);
-        }
     }
 }

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    self, AddressStatus, AnnotationStatus, ChangeStatus, DrainStatus, Intent, KubernetesStatus, LastChange, LastError,
-    NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
+    self, AddressStatus, AnnotationStatus, ChangeStatus, DrainStatus, HealthCheckState, HealthCheckStatus, Intent,
+    KubernetesStatus, LastChange, LastError, NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
 };
 use crate::decide::address::HostAddress;
 use crate::decide::engine::AnnotationsInForce;
@@ -18,7 +18,7 @@ use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::decide::provider;
 use crate::decide::reason;
 use crate::decide::record::RecordType;
-use crate::decide::report::{RecordReport, Report};
+use crate::decide::report::{self, CheckState, RecordReport, Report};
 use crate::decide::routing::{self, FailoverRole, Location, Origin};
 use crate::decide::select::{AddressClass, Assessment};
 use crate::decide::time::Moment;
@@ -271,6 +271,17 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             .map(|set| set.as_ref().map(|set| set.addresses().into_iter().collect()).unwrap_or_default()),
         others: report.others,
         follows_drain: report.follows_drain,
+        health_check_id: report.actual.known().and_then(|set| set.as_ref()?.health_check_id.clone()),
+        health_check: report.health_check.as_ref().map(|check| HealthCheckStatus {
+            state: match check.state {
+                CheckState::Attached => HealthCheckState::Attached,
+                CheckState::Waiting => HealthCheckState::Waiting,
+                CheckState::Failing => HealthCheckState::Failing,
+                CheckState::Impossible => HealthCheckState::Impossible,
+            },
+            checks: check.wanted.to_string(),
+            last_error: check.error.as_ref().map(|failure| last_error(failure, time)),
+        }),
         in_sync: report.in_sync,
         healthy: report.is_healthy(),
         last_change: report.last_change.as_ref().map(|change| LastChange {
@@ -281,13 +292,17 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             },
             at: time.at(change.at),
         }),
-        last_error: report.last_error.as_ref().map(|failure| LastError {
-            kind: failure.error.kind.as_str().to_owned(),
-            code: failure.error.code.clone(),
-            message: failure.error.message.clone(),
-            at: time.at(failure.at),
-            retry_at: time.at(failure.retry_at),
-        }),
+        last_error: report.last_error.as_ref().map(|failure| last_error(failure, time)),
+    }
+}
+
+fn last_error(failure: &report::LastError, time: WallTime) -> LastError {
+    LastError {
+        kind: failure.error.kind.as_str().to_owned(),
+        code: failure.error.code.clone(),
+        message: failure.error.message.clone(),
+        at: time.at(failure.at),
+        retry_at: time.at(failure.retry_at),
     }
 }
 

@@ -25,6 +25,10 @@ impl Daemon {
                     Event::Applied(target, result)
                 });
             }
+            // Waited for when stopping, as all that writes: the less is left behind, the better.
+            Effect::HealthCheck(request) => {
+                self.writes.spawn(async move { Event::HealthCheck(provider.carry_out(request).await) });
+            }
             Effect::ChangeStatus(id) => {
                 self.reads.spawn(async move {
                     let result = provider.change_status(&id).await;

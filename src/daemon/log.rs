@@ -67,6 +67,19 @@ pub(super) fn notice(notice: &Notice) {
         Notice::DrainEnded => {
             tracing::info!("the time of the drain is over; the node comes back");
         }
+        Notice::HealthCheckCreated { target, rtype, id, spec } => {
+            let record = &target.name;
+            tracing::info!(%record, r#type = %rtype, health_check = id, checks = %spec, "{record} {rtype}: created health check {id} of {spec}");
+        }
+        Notice::HealthCheckDeleted { target, rtype, id } => {
+            let record = &target.name;
+            tracing::info!(%record, r#type = %rtype, health_check = id, "{record} {rtype}: deleted health check {id}, which nothing refers to any more");
+        }
+        Notice::HealthCheckDrift { target, rtype, id, gone } => {
+            let record = &target.name;
+            let what = if *gone { "deleted" } else { "edited" };
+            tracing::warn!(%record, r#type = %rtype, health_check = id, gone, "{record} {rtype}: somebody else {what} health check {id}; it is replaced");
+        }
         Notice::Unmanaged { target } => {
             let record = &target.name;
             tracing::warn!(%record, "{record}: no longer configured; its record sets stay until someone deletes them");

@@ -1,10 +1,13 @@
 //! Whether the node is fit to be in DNS: signals, and how patiently they are believed.
 
+mod damper;
+
 use std::collections::BTreeMap;
 
 use crate::decide::annotation;
 use crate::decide::damping::Flaps;
 use crate::decide::drain::Drain;
+use crate::decide::fitness::damper::Damper;
 use crate::decide::node::{NodeObject, NodeState, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
@@ -210,67 +213,6 @@ fn of_the_node(signal: Signal, rules: Rules<'_>, node: &NodeObject) -> Option<Re
     }
 }
 
-/// One signal with hysteresis: it counts after having been up for `after`, and stops counting after
-/// having been gone for `recover_after`.
-#[derive(Debug, Clone, Default)]
-struct Damper {
-    /// Whether it counts; `None` until that has been decided for the first time.
-    counts: Option<bool>,
-    /// Why it is up, as last read.
-    up: Option<Reason>,
-    /// Why it counts.
-    reason: Option<Reason>,
-    /// Since when the reading has differed from what counts.
-    differs_since: Option<Moment>,
-}
-
-impl Damper {
-    fn update(&mut self, reading: Observed<Option<Reason>>, policy: SignalPolicy, now: Moment) {
-        let Observed::Known(up) = reading else {
-            // A time during which nothing was known proves nothing, so the wait starts over.
-            self.differs_since = None;
-            return;
-        };
-        self.up = up;
-        match (self.counts, self.up.is_some()) {
-            (None, false) => self.settle(),
-            (Some(counts), up) if counts == up => self.settle(),
-            _ => {
-                let since = *self.differs_since.get_or_insert(now);
-                if now - since >= self.patience(policy) {
-                    self.settle();
-                }
-            }
-        }
-    }
-
-    fn settle(&mut self) {
-        self.counts = Some(self.up.is_some());
-        self.reason.clone_from(&self.up);
-        self.differs_since = None;
-    }
-
-    fn patience(&self, policy: SignalPolicy) -> std::time::Duration {
-        if self.up.is_some() { policy.after } else { policy.recover_after }
-    }
-
-    fn deadline(&self, policy: SignalPolicy) -> Option<Moment> {
-        self.differs_since.map(|since| since + self.patience(policy))
-    }
-
-    fn is_undecided(&self) -> bool {
-        self.counts.is_none() && self.up.is_some()
-    }
-
-    fn standing(&self, signal: Signal) -> Option<Reason> {
-        match (self.counts, &self.up) {
-            (Some(true), None) => Some(Reason::Recovering(signal)),
-            (Some(true), Some(_)) => self.reason.clone(),
-            (Some(false) | None, _) => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,7 +261,7 @@ mod tests {
             routing: Routing::Weighted(10).into(),
             probe: None,
             taint_keys: BTreeSet::new(),
-            health_check_id: None,
+            health_check: None,
             signals: signals.clone(),
         }
     }
@@ -500,5 +442,119 @@ mod tests {
         assert_eq!(signals.deadline(rules), None);
         signals.update(rules, &node(Readiness::NotReady(None), false), at(7));
         assert_eq!(signals.deadline(rules), Some(at(37)));
+    }
+
+    fn object(change: impl FnOnce(&mut NodeObject)) -> Conditions {
+        let mut conditions = node(Readiness::Ready, false);
+        if let Some(NodeKnowledge { state: Observed::Known(NodeState::Present(object)), .. }) = &mut conditions.node {
+            change(object);
+        }
+        conditions
+    }
+
+    #[test]
+    fn only_the_taints_that_count_count_whatever_their_effect() {
+        let tainted = |key: &str, effect: &str| object(|node| node.taints.push((key.into(), effect.into())));
+        let record = RecordPolicy {
+            taint_keys: crate::decide::policy::DEFAULT_TAINT_KEYS.map(str::to_owned).into(),
+            ..record(&BTreeMap::new())
+        };
+        let node_selector = LabelSelector::default();
+        let rules = Rules { record: &record, node_selector: &node_selector };
+        let fitness = |conditions: &Conditions| {
+            let mut signals = Signals::default();
+            signals.update(rules, conditions, at(0));
+            signals.fitness(rules, conditions, at(0))
+        };
+        for effect in ["NoSchedule", "NoExecute", "PreferNoSchedule"] {
+            let key = "ToBeDeletedByClusterAutoscaler";
+            assert_eq!(fitness(&tainted(key, effect)), Fitness::Unfit(Reason::Tainted(key.into())));
+        }
+        // What the cluster mirrors into taints is read sooner where it comes from.
+        for key in ["node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready", "dedicated"] {
+            assert_eq!(fitness(&tainted(key, "NoSchedule")), Fitness::Fit, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_not_selected_or_excluded_is_unfit_and_says_why() {
+        let record = record(&BTreeMap::new());
+        let selector = LabelSelector(vec![crate::decide::selector::Requirement::Exists("edge".into())]);
+        let rules = Rules { record: &record, node_selector: &selector };
+        let fitness = |conditions: &Conditions| {
+            let mut signals = Signals::default();
+            signals.update(rules, conditions, at(0));
+            signals.fitness(rules, conditions, at(0))
+        };
+        let edge = |node: &mut NodeObject| drop(node.labels.insert("edge".into(), String::new()));
+        assert_eq!(fitness(&object(|_| {})), Fitness::Unfit(Reason::NotSelected));
+        assert_eq!(fitness(&object(edge)), Fitness::Fit);
+        let label = annotation::EXCLUDE_LABEL;
+        for (value, expected) in [("false", Fitness::Fit), ("", Fitness::Unfit(Reason::Excluded(label.into())))] {
+            let labelled = object(|node| {
+                edge(node);
+                node.labels.insert(label.into(), value.into());
+            });
+            assert_eq!(fitness(&labelled), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_node_is_deleted_before_it_is_anything_else() {
+        let deleting = object(|node| {
+            node.deleting = true;
+            node.unschedulable = true;
+        });
+        assert_eq!(run(&BTreeMap::new(), &[(0, deleting)]), [Fitness::Unfit(Reason::Deleting)]);
+    }
+
+    #[test]
+    fn each_return_is_slower_than_the_one_before() {
+        let cordoned = || node(Readiness::Ready, true);
+        let fine = || node(Readiness::Ready, false);
+        let damped = |times, seconds| {
+            Fitness::Unfit(Reason::Damped { signal: Signal::Cordoned, times, wait: Duration::from_secs(seconds) })
+        };
+        let outcome = run(
+            &policies(Signal::Cordoned, SignalAction::Withdraw, 0, 3),
+            &[
+                (0, cordoned()),
+                (1, fine()),
+                (4, fine()),
+                (5, cordoned()),
+                (6, fine()),
+                (11, fine()),
+                (12, fine()),
+                (13, cordoned()),
+                (14, fine()),
+                (25, fine()),
+                (26, fine()),
+                // After ten quiet minutes all is forgotten.
+                (700, cordoned()),
+                (701, fine()),
+                (704, fine()),
+            ],
+        );
+        let out = || Fitness::Unfit(Reason::Cordoned);
+        let recovering = || Fitness::Unfit(Reason::Recovering(Signal::Cordoned));
+        assert_eq!(
+            outcome,
+            [
+                out(),
+                recovering(),
+                Fitness::Fit,
+                out(),
+                damped(2, 6),
+                damped(2, 6),
+                Fitness::Fit,
+                out(),
+                damped(3, 12),
+                damped(3, 12),
+                Fitness::Fit,
+                out(),
+                recovering(),
+                Fitness::Fit
+            ]
+        );
     }
 }

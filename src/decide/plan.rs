@@ -7,6 +7,7 @@ use crate::decide::address::Snapshot;
 use crate::decide::annotation::{self, Said};
 use crate::decide::fitness::Fitness;
 use crate::decide::guard;
+use crate::decide::health_check::{Attach, CheckSpec, HealthCheck};
 use crate::decide::observed::Observed;
 use crate::decide::owner::OwnerId;
 use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
@@ -31,6 +32,8 @@ pub struct World<'a> {
     pub listing: Observed<&'a Listing>,
     /// How many batches in a row have failed, per type.
     pub failures: &'a BTreeMap<RecordType, u32>,
+    /// What each type's record set is given for a managed health check; one that is not here waits for it.
+    pub checks: &'a BTreeMap<RecordType, Attach>,
 }
 
 /// What we want for one (record, type), and how to get there.
@@ -46,6 +49,8 @@ pub struct TypePlan {
     pub routing: RoutingRule,
     /// The TTL to publish with: the weighted pool's, where others already have one.
     pub ttl: u32,
+    /// The managed health check that our record set is to have, while there is or is to be one.
+    pub check: Option<CheckSpec>,
     /// The changes, in order; empty when there is nothing to do or nothing that may be done.
     pub changes: Vec<Change>,
     /// Whether what Route 53 has is known to be what we would publish, or known to be nothing where we want nothing.
@@ -93,6 +98,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         desired,
         routing: record.routing.clone(),
         ttl: record.ttl,
+        check: None,
         changes: Vec::new(),
         in_sync: false,
     };
@@ -118,9 +124,14 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     plan.in_sync =
         own.map(RecordSet::addresses) == (!plan.desired.is_empty()).then(|| plan.desired.iter().copied().collect());
 
-    let absence = |reason| withdraw(policy, record, world, pool, own, &plan, reason);
+    let attach = attach(record, world.checks.get(&rtype));
+    let follow = |own| follow(record, rtype, own, &plan.desired, &attach);
+    let absence = |reason| match withdraw(policy, record, rtype, world, pool, own, reason) {
+        (Intent::Hold(guard), _) => (Intent::Hold(guard), follow(own)),
+        withdrawn => withdrawn,
+    };
     let (intent, changes) = match world.fitness {
-        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(record, rtype, own, &plan.desired)),
+        Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(own)),
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
         Fitness::Unfit(reason) => absence(reason.clone()),
         Fitness::Fit if plan.desired.is_empty() && selection.filtered => {
@@ -131,19 +142,40 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
         Fitness::Fit => match routing {
-            Err(intent) => (intent, follow(record, rtype, own, &plan.desired)),
+            Err(intent) => (intent, follow(own)),
             Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
-                Some(reason) => (Intent::Hold(reason), follow(record, rtype, own, &plan.desired)),
-                None => publish(policy, record, rtype, own, &plan, routing),
+                Some(reason) => (Intent::Hold(reason), follow(own)),
+                None => publish(policy, record, own, &plan, routing, &attach),
             },
         },
     };
     match &intent {
-        Intent::Publish(_) => plan.in_sync = changes.is_empty(),
+        Intent::Publish(set) => plan.in_sync = own == Some(set) && attach != Attach::Wait,
         Intent::Withdraw(_) => plan.in_sync = own.is_none(),
         Intent::Hold(_) | Intent::Preserve(_) => {}
     }
+    let stays = matches!(intent, Intent::Publish(_)) || (own.is_some() && !matches!(intent, Intent::Withdraw(_)));
+    plan.check = check(record, &plan.desired).filter(|_| stays);
     TypePlan { intent, changes, ..plan }
+}
+
+/// The managed health check of a record set with these addresses: it asks the first.
+fn check(record: &RecordPolicy, desired: &[IpAddr]) -> Option<CheckSpec> {
+    match &record.health_check {
+        Some(HealthCheck::Managed(check)) => {
+            desired.first().map(|address| CheckSpec { address: *address, check: check.clone() })
+        }
+        Some(HealthCheck::Existing(_)) | None => None,
+    }
+}
+
+/// What the record set is given for a health check.
+fn attach(record: &RecordPolicy, managed: Option<&Attach>) -> Attach {
+    match &record.health_check {
+        None => Attach::Nothing,
+        Some(HealthCheck::Existing(id)) => Attach::Check(id.clone()),
+        Some(HealthCheck::Managed(_)) => managed.cloned().unwrap_or(Attach::Wait),
+    }
 }
 
 /// Our record set in a pool.
@@ -154,19 +186,25 @@ pub fn own_set<'a>(pool: Option<&'a Pool>, owner: &OwnerId) -> Option<&'a Record
 fn publish(
     policy: &Policy,
     record: &RecordPolicy,
-    rtype: RecordType,
     own: Option<&RecordSet>,
     plan: &TypePlan,
     routing: Routing,
+    attach: &Attach,
 ) -> (Intent, Vec<Change>) {
     let set = RecordSet {
         set_identifier: Some(policy.owner.set_identifier()),
         routing,
         target: Target::Values { ttl: plan.ttl, values: plan.desired.iter().copied().map(Value::from).collect() },
-        health_check_id: record.health_check_id.clone(),
+        health_check_id: match attach {
+            Attach::Check(id) => Some(id.clone()),
+            Attach::Nothing => None,
+            Attach::Wait => own.and_then(|own| own.health_check_id.clone()),
+        },
     };
-    let change = |action, set: &RecordSet| Change { action, name: record.name.clone(), rtype, set: set.clone() };
+    let change =
+        |action, set: &RecordSet| Change { action, name: record.name.clone(), rtype: plan.rtype, set: set.clone() };
     let changes = match own {
+        _ if *attach == Attach::Wait => Vec::new(),
         Some(own) if *own == set => Vec::new(),
         // An UPSERT that changes the kind of policy is checked against the record set it replaces.
         Some(own) if own.routing.kind() != set.routing.kind() => {
@@ -180,32 +218,43 @@ fn publish(
 fn withdraw(
     policy: &Policy,
     record: &RecordPolicy,
+    rtype: RecordType,
     world: World<'_>,
     pool: &Pool,
     own: Option<&RecordSet>,
-    plan: &TypePlan,
     reason: Reason,
 ) -> (Intent, Vec<Change>) {
     let Some(own) = own else { return (Intent::Withdraw(reason), Vec::new()) };
-    let failures = world.failures.get(&plan.rtype).copied().unwrap_or(0);
-    match guard::withdrawal(&record.name, plan.rtype, pool, own, &policy.owner, record.keep_min, failures) {
+    let failures = world.failures.get(&rtype).copied().unwrap_or(0);
+    match guard::withdrawal(&record.name, rtype, pool, own, &policy.owner, record.keep_min, failures) {
         Ok(changes) => (Intent::Withdraw(reason), changes),
-        Err(guard) => (Intent::Hold(guard), follow(record, plan.rtype, Some(own), &plan.desired)),
+        Err(guard) => (Intent::Hold(guard), Vec::new()),
     }
 }
 
 /// Where our record set must neither come nor go, it still follows the address: by
-/// compare-and-swap, so that a record set that someone pruned is not brought back.
-fn follow(record: &RecordPolicy, rtype: RecordType, own: Option<&RecordSet>, desired: &[IpAddr]) -> Vec<Change> {
+/// compare-and-swap, so that a record set that someone pruned is not brought back. A managed health
+/// check of the old address does not stay on the new one.
+fn follow(
+    record: &RecordPolicy,
+    rtype: RecordType,
+    own: Option<&RecordSet>,
+    desired: &[IpAddr],
+    attach: &Attach,
+) -> Vec<Change> {
     let wanted: BTreeSet<IpAddr> = desired.iter().copied().collect();
     let Some((own, ttl)) = own.and_then(|own| Some((own, own.ttl()?))) else { return Vec::new() };
     if wanted.is_empty() || own.addresses() == wanted {
         return Vec::new();
     }
-    let moved = RecordSet {
-        target: Target::Values { ttl, values: wanted.into_iter().map(Value::from).collect() },
-        ..own.clone()
+    let health_check_id = match (&record.health_check, attach) {
+        (Some(HealthCheck::Managed(_)), Attach::Wait) => return Vec::new(),
+        (Some(HealthCheck::Managed(_)), Attach::Nothing) => None,
+        (Some(HealthCheck::Managed(_)), Attach::Check(id)) => Some(id.clone()),
+        (Some(HealthCheck::Existing(_)) | None, _) => own.health_check_id.clone(),
     };
+    let target = Target::Values { ttl, values: wanted.into_iter().map(Value::from).collect() };
+    let moved = RecordSet { target, health_check_id, ..own.clone() };
     let change = |action, set| Change { action, name: record.name.clone(), rtype, set };
     vec![change(Action::Delete, own.clone()), change(Action::Create, moved)]
 }

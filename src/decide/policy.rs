@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::decide::health_check::HealthCheck;
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::probe::Probe;
@@ -66,8 +67,8 @@ pub struct RecordPolicy {
     pub probe: Option<Probe>,
     /// The keys of the taints that count, for the signal [`Signal::Tainted`].
     pub taint_keys: BTreeSet<String>,
-    /// An existing health check to attach.
-    pub health_check_id: Option<String>,
+    /// The health check to attach.
+    pub health_check: Option<HealthCheck>,
     /// What each signal does to this record.
     pub signals: BTreeMap<Signal, SignalPolicy>,
 }

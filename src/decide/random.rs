@@ -20,6 +20,11 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.next()
+    }
+
     /// A duration from zero up to `limit`, in whole microseconds.
     pub fn up_to(&mut self, limit: Duration) -> Duration {
         let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::decide::health_check::CheckSpec;
 use crate::decide::name::DnsName;
 use crate::decide::observed::Observed;
 use crate::decide::owner::SetIdentifier;
@@ -49,6 +50,8 @@ pub struct RecordReport {
     pub others: Option<usize>,
     /// Whether a drain withdraws it.
     pub follows_drain: bool,
+    /// Our record set's managed health check; `None` where there is to be none.
+    pub health_check: Option<CheckReport>,
     /// Whether what we want is what Route 53 has.
     pub in_sync: bool,
     /// The last change that Route 53 accepted.
@@ -60,8 +63,34 @@ pub struct RecordReport {
 impl RecordReport {
     /// Whether nobody needs to look at this: what we want is known and is what Route 53 has.
     pub fn is_healthy(&self) -> bool {
-        self.in_sync && self.last_error.is_none() && matches!(self.intent, Intent::Publish(_) | Intent::Withdraw(_))
+        let is_checked = self.health_check.as_ref().is_none_or(|check| check.state == CheckState::Attached);
+        let is_settled = matches!(self.intent, Intent::Publish(_) | Intent::Withdraw(_));
+        self.in_sync && self.last_error.is_none() && is_settled && is_checked
     }
+}
+
+/// A managed health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// How far it is.
+    pub state: CheckState,
+    /// What it asks or would ask.
+    pub wanted: CheckSpec,
+    /// Why there is none.
+    pub error: Option<LastError>,
+}
+
+/// How far a managed health check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// Created, and attached to our record set.
+    Attached,
+    /// On its way.
+    Waiting,
+    /// It could not be had, and is tried again; the record set goes without it meanwhile.
+    Failing,
+    /// Route 53 checks no address of this kind; the record set goes without it.
+    Impossible,
 }
 
 /// An accepted change.

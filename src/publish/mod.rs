@@ -8,8 +8,10 @@ pub mod memory;
 pub mod route53;
 pub mod zone;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
+use crate::decide::health_check::{CheckAnswer, CheckListing, CheckRequest, NewCheck};
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use crate::decide::record::{Change, Listing, ZoneRef};
@@ -27,6 +29,43 @@ pub trait Provider {
 
     /// How far an accepted change has come.
     fn change_status(&self, id: &ChangeId) -> impl Future<Output = Result<ChangeStatus, ProviderError>> + Send;
+
+    /// All health checks of the account: complete, or an error.
+    fn health_checks(&self) -> impl Future<Output = Result<CheckListing, ProviderError>> + Send;
+
+    /// Creates a health check and tags it; its id. Repeated with the same reference it completes
+    /// what is there, so a failure that leaves the outcome open is no reason for another reference.
+    fn create_health_check(&self, check: &NewCheck) -> impl Future<Output = Result<String, ProviderError>> + Send;
+
+    /// Deletes a health check. One that is not there has been deleted. Nothing keeps a record set
+    /// from referring to it: that is for the caller to know.
+    fn delete_health_check(&self, id: &str) -> impl Future<Output = Result<(), ProviderError>> + Send;
+
+    /// The tags of these health checks, by id. One that is not there any more is left out.
+    fn health_check_tags(
+        &self,
+        ids: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError>> + Send;
+
+    /// Carries out what is asked about health checks.
+    fn carry_out(&self, request: CheckRequest) -> impl Future<Output = CheckAnswer<ProviderError>> + Send
+    where
+        Self: Sync,
+    {
+        async move {
+            match request {
+                CheckRequest::List => CheckAnswer::Listed(self.health_checks().await),
+                CheckRequest::Create(check) => {
+                    let result = self.create_health_check(&check).await;
+                    CheckAnswer::Created(check.reference, result)
+                }
+                CheckRequest::Delete(id) => {
+                    let result = self.delete_health_check(&id).await;
+                    CheckAnswer::Deleted(id, result)
+                }
+            }
+        }
+    }
 }
 
 /// The provider of this process, chosen once at its start. Clones share everything.
@@ -60,6 +99,37 @@ impl Provider for AnyProvider {
         match self {
             AnyProvider::Route53(provider) => provider.change_status(id).await,
             AnyProvider::Memory(provider) => provider.change_status(id).await,
+        }
+    }
+
+    async fn health_checks(&self) -> Result<CheckListing, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.health_checks().await,
+            AnyProvider::Memory(provider) => provider.health_checks().await,
+        }
+    }
+
+    async fn create_health_check(&self, check: &NewCheck) -> Result<String, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.create_health_check(check).await,
+            AnyProvider::Memory(provider) => provider.create_health_check(check).await,
+        }
+    }
+
+    async fn delete_health_check(&self, id: &str) -> Result<(), ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.delete_health_check(id).await,
+            AnyProvider::Memory(provider) => provider.delete_health_check(id).await,
+        }
+    }
+
+    async fn health_check_tags(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.health_check_tags(ids).await,
+            AnyProvider::Memory(provider) => provider.health_check_tags(ids).await,
         }
     }
 }

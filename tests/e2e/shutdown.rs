@@ -2,8 +2,10 @@
 //! shuts down, and stay for every other reason and whenever the reason is not known.
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::thread::JoinHandle;
 
-use route53_sim::{Count, Fault, Operation, RecordSet};
+use route53_sim::{Action, Count, Fault, Operation, RecordSet, Target};
 use rustix::process::Signal;
 
 use crate::host::{EDGE, Expected, GEO, Host, OWN, ZONE, words};
@@ -26,6 +28,26 @@ async fn published(lab: Lab, manner: Manner) -> (Host, Bus) {
     (host, bus)
 }
 
+/// Ends [`listen`].
+const END: &[u8] = b"END";
+
+/// Takes in what the service manager is told, as it comes: the kernel keeps only a few messages, and
+/// whoever sends another one waits.
+fn listen(path: &Path) -> JoinHandle<String> {
+    let socket = UnixDatagram::bind(path).expect("a socket");
+    std::thread::spawn(move || {
+        let mut told = String::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).expect("a message");
+            if buffer[..length] == *END {
+                return told;
+            }
+            told.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    })
+}
+
 #[test]
 fn the_record_sets_leave_with_the_system_through_throttling_and_a_lost_answer() {
     in_lab(async |lab| {
@@ -34,8 +56,7 @@ fn the_record_sets_leave_with_the_system_through_throttling_and_a_lost_answer() 
         host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
         host.lab.ip(&format!("addr add {V6}/64 dev eth0 nodad"));
         let path = host.directory.path().join("notify");
-        let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_nonblocking(true).expect("a socket option");
+        let told = listen(&path);
         host.start_with(|command| command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("NOTIFY_SOCKET", &path));
         host.comes_to("start", BOTH).await;
         assert_eq!(bus.callers(), 0, "nothing is asked before there is a reason to");
@@ -56,11 +77,8 @@ fn the_record_sets_leave_with_the_system_through_throttling_and_a_lost_answer() 
         let outcome = "stopped with the system; out of DNS: edge.example.com A, edge.example.com AAAA, geo.example.com A, geo.example.com AAAA\n";
         assert!(host.log().ends_with(outcome), "{}", host.log());
 
-        let mut told = String::new();
-        let mut buffer = [0; 4096];
-        while let Ok(length) = socket.recv(&mut buffer) {
-            told.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
+        UnixDatagram::unbound().and_then(|socket| socket.send_to(END, &path)).expect("the listener listens");
+        let told = told.join().expect("the listener ends");
         let order =
             ["READY=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=", "STATUS=stopped with the system; out of DNS: edge"];
         let places: Vec<_> = order.iter().map(|text| told.find(text)).collect();
@@ -105,6 +123,24 @@ fn the_last_one_stays_and_whoever_is_no_longer_the_last_one_leaves() {
 }
 
 #[test]
+fn a_record_whose_configuration_ignores_it_stays() {
+    in_lab(async |lab| {
+        let bus = Bus::start(Manner::State("stopping"));
+        let mut host = Host::new(lab).await;
+        host.replace_in_configuration("bias = 5 }", "bias = 5 }\nsignals = { stopping = \"ignore\" }");
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        host.start_with(|command| command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()));
+        host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
+        assert!(host.stop(Signal::TERM).await.success());
+        let own: Vec<_> = host.own().into_keys().collect();
+        assert_eq!(own, [(GEO.to_owned(), "A".to_owned())]);
+        let log = host.log();
+        let stays = "geo.example.com A (signals.stopping = \"ignore\")";
+        assert!(log.lines().last().is_some_and(|line| line.contains(stays)), "{log}");
+    });
+}
+
+#[test]
 fn nothing_brings_them_back_once_the_system_stops() {
     in_lab(async |lab| {
         let (mut host, bus) = published(lab, Manner::State("stopping")).await;
@@ -122,9 +158,10 @@ fn nothing_brings_them_back_once_the_system_stops() {
         host.sim.clear_faults();
         assert!(host.wait().await.success());
         let requests = host.comes_to("the system stops", NONE).await;
-        let others_than_deletions = requests.iter().flat_map(|request| &request.changes).filter(|(action, set)| {
-            set.set_identifier.as_deref() == Some(OWN) && *action != route53_sim::Action::Delete
-        });
+        let others_than_deletions = requests
+            .iter()
+            .flat_map(|request| &request.changes)
+            .filter(|(action, set)| set.set_identifier.as_deref() == Some(OWN) && *action != Action::Delete);
         assert_eq!(others_than_deletions.count(), 0, "{requests:#?}");
     });
 }
@@ -152,7 +189,7 @@ fn a_second_signal_ends_it_at_once_and_leaves_the_rest() {
 fn its_patience_is_bounded_when_route_53_cannot_be_reached() {
     in_lab(async |lab| {
         let (mut host, _bus) = published(lab, Manner::State("stopping")).await;
-        host.sim.inject(route53_sim::Target::any(), Fault::Status(503), Count::Always);
+        host.sim.inject(Target::any(), Fault::Status(503), Count::Always);
         assert!(host.stop(Signal::TERM).await.success());
         let log = host.log();
         assert!(log.contains("not everything could be withdrawn within 25 s"), "{log}");

@@ -11,6 +11,7 @@ use nodedns::cli::args::{Cli, Command, ConfigArgs, ConfigCommand};
 use nodedns::cli::config::{run, run_sources};
 use nodedns::cli::exit::Exit;
 use nodedns::config::{Config, Flags, Loaded, LogLevel, Origin, Problems, Sources, Switch, load};
+use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::policy::{DEFAULT_TAINT_KEYS, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::probe::{HttpProbe, Probe, ProbeCheck};
 use nodedns::decide::record::{RecordType, ZoneRef};
@@ -109,7 +110,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!((record.ttl, record.keep_min), (60, 1));
     let location = Location::Coordinates(Coordinates::parse_pair("50.11,8.68").expect("point"));
     assert_eq!(record.routing, Routing::GeoProximity { location, bias: 0 }.into());
-    assert_eq!(record.health_check_id, None);
+    assert_eq!(record.health_check, None);
     assert_eq!(record.probe, None);
     assert_eq!(record.taint_keys, DEFAULT_TAINT_KEYS.map(str::to_owned).into());
     assert_eq!(policy.node_selector, LabelSelector::default());
@@ -152,7 +153,7 @@ fn every_routing_policy_can_be_written() {
         Setup::new(&with_line("health_check_id = \"0f1e\"\nrouting = { policy = \"failover\", role = \"primary\" }"))
             .config();
     assert_eq!(config.records[0].policy.routing, Routing::Failover(FailoverRole::Primary).into());
-    assert_eq!(config.records[0].policy.health_check_id.as_deref(), Some("0f1e"));
+    assert_eq!(config.records[0].policy.health_check, Some(HealthCheck::Existing("0f1e".to_owned())));
 }
 
 #[test]

@@ -349,6 +349,7 @@ fn what_becomes_of_a_record_is_read_off_its_status() {
         (Goal::In, Intent::Publish, "eligible", true, (Done, "published")),
         (Goal::In, Intent::Publish, "eligible", false, (Moving, "publishing")),
         (Goal::In, Intent::Withdraw, "recovering", true, (Moving, "waiting")),
+        (Goal::In, Intent::Withdraw, "damped", true, (Moving, "waiting")),
         (Goal::In, Intent::Withdraw, "no_address", true, (Done, "withdrawn")),
         (Goal::In, Intent::Withdraw, "cordoned", true, (Stuck, "withdrawn")),
         (Goal::In, Intent::Hold, "cname_conflict", false, (Stuck, "held")),

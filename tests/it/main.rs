@@ -9,8 +9,10 @@ mod plan_props;
 mod plan_table;
 mod registry;
 mod select;
+mod signal_table;
 
 // The edges, each against the real thing or a strict stand-in.
+mod check_kills;
 mod cli;
 mod config;
 mod control;

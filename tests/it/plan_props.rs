@@ -4,11 +4,16 @@
 
 use std::time::Duration;
 
+use nodedns::decide::annotation;
+use nodedns::decide::damping;
+use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Event};
 use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::decide::observed::Observed;
+use nodedns::decide::probe::ProbeOutcome;
 use nodedns::decide::provider::ErrorKind;
 use nodedns::decide::record::{Action, Change, Listing, RecordType};
+use nodedns::decide::routing::Routing;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -40,7 +45,39 @@ fn nodes() -> impl Strategy<Value = Observed<NodeState>> {
         1 => Just(Observed::Known(world::node(Readiness::Ready, true))),
         1 => Just(Observed::Known(world::node(Readiness::NotReady(Some("KubeletNotReady".into())), false))),
         1 => Just(Observed::Known(NodeState::Absent)),
+        1 => Just(Observed::Known(world::tainted("example.com/gone"))),
+        1 => Just(Observed::Known(world::deleting())),
+        2 => annotations().prop_map(Observed::Known),
         2 => Just(Observed::Unknown),
+    ]
+}
+
+/// A ready Node whose annotations say something, be it nonsense.
+fn annotations() -> impl Strategy<Value = NodeState> {
+    let said = vec![
+        (annotation::WEIGHT, "20"),
+        (annotation::WEIGHT, "200"),
+        (annotation::WEIGHT, "a lot"),
+        (annotation::EXCLUDE, "true"),
+        (annotation::EXCLUDE, "perhaps"),
+        (annotation::EXCLUDE, "false"),
+    ];
+    proptest::sample::subsequence(said, 0..=2).prop_map(|said| world::annotated(&said))
+}
+
+fn drains() -> impl Strategy<Value = Observed<Option<Drain>>> {
+    prop_oneof![
+        2 => Just(Observed::Known(None)),
+        2 => any::<bool>().prop_map(|force| Observed::Known(Some(Drain { until: None, force }))),
+        1 => Just(Observed::Unknown),
+    ]
+}
+
+fn probes() -> impl Strategy<Value = Observed<ProbeOutcome>> {
+    prop_oneof![
+        2 => Just(Observed::Known(ProbeOutcome::Passing)),
+        2 => Just(Observed::Known(ProbeOutcome::Failing("connection refused".into()))),
+        1 => Just(Observed::Unknown),
     ]
 }
 
@@ -98,6 +135,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (proptest::sample::select(vec!["Z1", "Z2"]), vec(treatments(), 1..12))
             .prop_map(|(zone, treatments)| Happening::Treatments(zone.into(), treatments)),
         2 => foreign(),
+        1 => drains().prop_map(Happening::Drain),
+        1 => probes().prop_map(|outcome| Happening::Probe(world::probe(), outcome)),
         1 => Just(Happening::NetlinkFails),
         1 => Just(Happening::NetlinkWorks),
     ];
@@ -109,12 +148,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec((wait, happening).prop_map(|(wait, happening)| Step { wait: Duration::from_millis(wait), happening }), 1..40)
 }
 
+/// The last of the records is probed as well.
 fn policy() -> nodedns::decide::policy::Policy {
-    world::policy(ZONES.iter().map(|(zone, text)| world::record(text, zone)).collect())
+    let mut records: Vec<_> = ZONES.iter().map(|(zone, text)| world::record(text, zone)).collect();
+    records[2].probe = Some(world::probe());
+    records.iter_mut().for_each(|record| record.taint_keys = ["example.com/gone".to_owned()].into());
+    world::policy(records)
 }
 
 fn zones() -> Vec<(&'static str, &'static str, Listing)> {
     ZONES.iter().map(|(zone, text)| (*zone, *text, listing())).collect()
+}
+
+/// How a history ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Ready,
+    Cordoned,
+    Stopping,
+}
+
+fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![2 => Just(End::Ready), 1 => Just(End::Cordoned), 1 => Just(End::Stopping)]
 }
 
 proptest! {
@@ -123,7 +178,8 @@ proptest! {
     /// S1-S3 at every step (asserted by the world), S5, and L3: once faults stop, what is wanted is
     /// what is there within one backoff step, without any resync.
     #[test]
-    fn whatever_happens_the_end_is_right(steps in steps(), seed in any::<u64>(), last in addresses(), ends_ready in any::<bool>()) {
+    fn whatever_happens_the_end_is_right(steps in steps(), seed in any::<u64>(), last in addresses(), end in ends()) {
+        let ends_ready = end == End::Ready;
         let mut world = World::new(policy(), zones(), seed);
         let edited = steps.iter().any(|step| matches!(step.happening, Happening::Foreign(..)));
         for step in steps {
@@ -135,14 +191,21 @@ proptest! {
         }
         world.after(Duration::ZERO, Happening::NetlinkWorks);
         world.after(Duration::ZERO, Happening::Addresses(last.clone()));
-        let state = if ends_ready { world::ready() } else { world::node(Readiness::Ready, true) };
+        let cordoned = world::node(Readiness::Ready, true);
+        let state = if end == End::Cordoned { cordoned } else { world::annotated(&[(annotation::WEIGHT, "33")]) };
         world.after(Duration::ZERO, Happening::Node(Observed::Known(state)));
+        world.after(Duration::ZERO, Happening::Drain(Observed::Known(None)));
+        world.after(Duration::ZERO, Happening::Probe(world::probe(), Observed::Known(ProbeOutcome::Passing)));
+        if end == End::Stopping {
+            world.after(Duration::ZERO, Happening::Stopping);
+        }
         // Foreign edits go unnoticed until the next look; one stands for the resync that is off here.
         if edited {
             world.after(Duration::ZERO, Happening::Answer(Event::Recheck));
         }
-        // Requests already hanging, one backoff step, and recover_after.
-        world.run_for(HANG + Duration::from_secs(30 + 10 + 2));
+        // Requests already hanging, one backoff step, and the longest that a node is kept out for
+        // having come and gone too often.
+        world.run_for(HANG + Duration::from_secs(30 + 2) + damping::WAIT_MAX);
         for (zone, text) in ZONES {
             let target = target(zone, text);
             for rtype in RecordType::ALL {
@@ -151,7 +214,10 @@ proptest! {
                 });
                 let others = world.zones[&target].pool(rtype).map_or(0, |pool| pool.keys().filter(|id| id.as_ref().is_none_or(|id| id.0 != OWN)).count());
                 match wanted {
-                    Some(wanted) => prop_assert_eq!(world.own_address(&target, rtype), Some(wanted)),
+                    Some(wanted) => {
+                        prop_assert_eq!(world.own_address(&target, rtype), Some(wanted));
+                        prop_assert_eq!(world.own(&target, rtype).map(|set| set.routing), Some(Routing::Weighted(33)));
+                    }
                     None if others > 0 => prop_assert_eq!(world.own(&target, rtype), None),
                     // Ours is the last one: keep_min holds it, if it was there at all.
                     None => {}
@@ -172,6 +238,7 @@ proptest! {
         world.after(Duration::ZERO, Happening::Treatments("Z1".into(), vec![kind; 5000]));
         world.after(Duration::ZERO, Happening::Addresses(vec!["185.12.64.1".into()]));
         world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+        world.after(Duration::ZERO, Happening::Probe(world::probe(), Observed::Known(ProbeOutcome::Passing)));
         world.run_for(Duration::from_secs(1));
         let healthy = target("Z2", "edge.example.net");
         prop_assert_eq!(world.own_address(&healthy, RecordType::A), "185.12.64.1".parse().ok());

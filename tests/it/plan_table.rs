@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use nodedns::decide::address::Snapshot;
-use nodedns::decide::annotation::Said;
+use nodedns::decide::annotation::{self, Annotations, Said};
 use nodedns::decide::fitness::Fitness;
+use nodedns::decide::health_check::HealthCheck;
+use nodedns::decide::node::NodeState;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
-use nodedns::decide::policy::{Policy, RecordPolicy};
-use nodedns::decide::reason::Reason;
+use nodedns::decide::policy::{Policy, RecordPolicy, RoutingRule};
+use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType, Target, Value};
 use nodedns::decide::routing::{Coordinates, FailoverRole, Location, Origin, Routing};
 
@@ -52,6 +54,7 @@ fn decide_with(
         said: Said { known: true, annotations: None },
         listing,
         failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let mut plans = plan(policy, &policy.records[0], world);
     assert_eq!(plans.len(), 1, "only type A is configured");
@@ -211,7 +214,7 @@ fn static_addresses_need_no_host_addresses() {
 
 #[test]
 fn a_health_check_goes_with_the_record_set() {
-    let record = RecordPolicy { health_check_id: Some("hc-1".into()), ..a_record() };
+    let record = RecordPolicy { health_check: Some(HealthCheck::Existing("hc-1".into())), ..a_record() };
     let snapshot = world::snapshot(&[V4]);
     let plan = |listing: &Listing| {
         decide(record.clone(), Observed::Known(&snapshot), false, &Fitness::Fit, Observed::Known(listing))
@@ -249,10 +252,76 @@ fn a_type_that_is_no_longer_configured_is_withdrawn() {
         said: Said::default(),
         listing: Observed::Known(&listing),
         failures: &BTreeMap::new(),
+        checks: &BTreeMap::new(),
     };
     let plans = plan(&policy, &policy.records[0], world);
     assert_eq!(plans.iter().map(|plan| plan.rtype).collect::<Vec<_>>(), RecordType::ALL);
     assert_eq!(plans[1].intent.reason(), Reason::TypeNotConfigured);
     assert_eq!(plans[1].changes[0].action, Action::Delete);
     assert_eq!(plans[1].changes[0].set.set_identifier.as_ref().map(|id| id.0.as_str()), Some(OWN));
+}
+
+/// The routing by what the annotations say, by whether they are known, and by what is there.
+#[test]
+fn annotations_go_before_the_file_and_what_is_there_before_what_is_unknown() {
+    let snapshot = world::snapshot(&[V4]);
+    let geo = |text: &str| Routing::GeoProximity {
+        location: Location::Coordinates(Coordinates::parse_pair(text).expect("coordinates")),
+        bias: 0,
+    };
+    let said = |pairs: &[(&str, &str)]| match world::annotated(pairs) {
+        NodeState::Present(node) => Annotations::read(&node),
+        NodeState::Absent => Annotations::default(),
+    };
+    let nothing = said(&[]);
+    let weight = said(&[(annotation::WEIGHT, "50")]);
+    let place = said(&[(annotation::COORDINATES, "50.11,8.68"), (annotation::BIAS, "-5")]);
+    let theirs = said(&[(annotation::COORDINATES_OF_KUBE_NODE_DNS, " 50.11 , 8.68 ")]);
+    let wrong = said(&[(annotation::WEIGHT, "a lot"), (annotation::COORDINATES, "50.1109,8.6821")]);
+    let annotations = [
+        ("nothing", true, Some(&nothing)),
+        ("weight 50", true, Some(&weight)),
+        ("50.11,8.68 -5", true, Some(&place)),
+        ("kube-node-dns's", true, Some(&theirs)),
+        ("nonsense", true, Some(&wrong)),
+        ("unknown", false, None),
+        ("unknown, was 50", false, Some(&weight)),
+        ("no Kubernetes", true, None),
+    ];
+    let rules = [
+        RoutingRule::Fixed(Routing::Weighted(10)),
+        RoutingRule::Fixed(geo("1,2")),
+        RoutingRule::CoordinatesOfTheNode { bias: 7 },
+        RoutingRule::Fixed(Routing::Latency("eu-west-1".into())),
+    ];
+    let own =
+        |routing: Routing| world::listing(vec![(RecordType::A, RecordSet { routing, ..world::weighted(OWN, V4) })]);
+    let pools =
+        [("empty", world::listing(vec![])), ("weighted 77", own(Routing::Weighted(77))), ("7,8", own(geo("7,8")))];
+    let mut table = String::new();
+    for rule in &rules {
+        for (text, known, annotations) in &annotations {
+            let mut row = format!("{:<18} {text:<16}", rule.to_string());
+            for (pool, listing) in &pools {
+                let policy = world::policy(vec![RecordPolicy { routing: rule.clone(), ..a_record() }]);
+                let world = World {
+                    addresses: Observed::Known(&snapshot),
+                    absence_confirmed: &BTreeSet::new(),
+                    fitness: &Fitness::Fit,
+                    said: Said { known: *known, annotations: *annotations },
+                    listing: Observed::Known(listing),
+                    failures: &BTreeMap::new(),
+                    checks: &BTreeMap::new(),
+                };
+                let plan = plan(&policy, &policy.records[0], world).remove(0);
+                let outcome = match &plan.intent {
+                    Intent::Publish(set) => set.routing.to_string(),
+                    other => format!("{} {}", other.as_str(), other.reason().as_str()),
+                };
+                let _ = write!(row, " | {pool}: {outcome:<26}");
+            }
+            writeln!(table, "{}", row.trim_end()).expect("writes");
+        }
+    }
+    insta::assert_snapshot!(table);
 }

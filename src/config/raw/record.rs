@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RawRecordSignals;
+use super::health_check::RawHealthCheck;
 use super::word::words;
 
 words!(PolicyName, Role, RecordType, Class, Addresses);
@@ -62,6 +63,23 @@ pub struct RawRecord {
     #[schemars(example = &"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")]
     pub health_check_id: Option<String>,
 
+    /// A Route 53 health check of the address, in place of `health_check_id`: created, attached,
+    /// replaced when the address changes, and deleted by nodedns. It takes a node that has lost
+    /// power or its network out of DNS without anybody's help. `type` is `tcp` (with `port`),
+    /// `http` or `https` (with `port`, `path`, `host` and `search`); `interval` and
+    /// `failure_threshold` say how soon. For example
+    /// `health_check = { type = "https", port = 443, path = "/healthz" }`.
+    ///
+    /// It costs money, for each record set: $0.75 a month for an address outside AWS ($0.50
+    /// inside), and $2.00 ($1.00) more for each of HTTPS, `search` and an interval of `"10s"`; so
+    /// `https` every 10 seconds, on one node, for A and AAAA, is $9.50 a month. An account has 200
+    /// health checks unless that is raised. The firewall has to let the checkers in
+    /// (`ROUTE53_HEALTHCHECKS` in AWS's ip-ranges.json). Only for addresses that are globally
+    /// reachable, and not with `addresses = "all"`. As long as the health check cannot be had, the
+    /// record set is published without it. Keep `ttl` at 60 or less.
+    #[schemars(example = RawHealthCheck::example())]
+    pub health_check: Option<RawHealthCheck>,
+
     /// The routing policy, one for all record sets of the name. `policy` is one of `weighted`
     /// (with `weight`), `geoproximity` (with `coordinates`, `region` or `local_zone_group`, and
     /// `bias`), `latency` (with `region`), `geolocation` (with `continent`, or `country` and
@@ -91,6 +109,7 @@ impl Default for RawRecord {
             addresses: Addresses::First,
             static_addresses: Vec::new(),
             health_check_id: None,
+            health_check: None,
             routing: RawRouting { weight: Some(DEFAULT_WEIGHT), ..RawRouting::default() },
             signals: RawRecordSignals::default(),
         }
@@ -153,7 +172,7 @@ pub struct RawRouting {
     #[schemars(example = &"CO")]
     pub subdivision: Option<String>,
 
-    /// `failover`: `"primary"`, which needs a `health_check_id`, or `"secondary"`.
+    /// `failover`: `"primary"`, which needs a health check, or `"secondary"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"primary")]
     pub role: Option<Role>,

@@ -15,10 +15,13 @@ use crate::decide::probe::{DEFAULT_FAILURES, DEFAULT_INTERVAL, DEFAULT_TIMEOUT, 
 /// The longest text that can be looked for, as with Route 53's own health checks.
 const CONTAINS_MAX: usize = 255;
 
+/// The least time between two attempts.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 /// Judges what can be said of one table alone.
 pub(super) fn judge_entry(entry: &RawProbe, path: &Path, judge: &mut Judge<'_>) {
     if let Some(interval) = entry.interval {
-        judge.within(&path.key("interval"), interval, Duration::from_secs(1), Duration::from_secs(60 * 60));
+        judge.within(&path.key("interval"), interval, INTERVAL_MIN, Duration::from_secs(60 * 60));
     }
     if let Some(timeout) = entry.timeout {
         judge.within(&path.key("timeout"), timeout, Duration::from_millis(10), Duration::from_secs(60));
@@ -61,8 +64,6 @@ pub(super) fn of_record(
     if let Some(own) = own {
         judge_entry(own, path, judge);
     }
-    // What is wrong with the file's own entry is said once, and not of each record.
-    let path = if own.is_some() { path } else { &global_path().key("probe") };
     let ignored = entry.action == Some(Action::Ignore);
     if !entry.has_check() && own.is_some() && !ignored {
         let broken = ["tcp", "http"].iter().any(|key| judge.is_broken(&path.key(key)));
@@ -75,18 +76,24 @@ pub(super) fn of_record(
         }
         return None;
     }
+    // What is wrong with the file's own entry is said there, once, and not of each record.
+    let global_path = global_path().key("probe");
+    let place = |said: fn(&RawProbe) -> bool| if own.is_some_and(said) { path } else { &global_path };
     let (interval, timeout) =
         (entry.interval.map_or(DEFAULT_INTERVAL, |span| span.0), entry.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0));
-    if timeout > interval {
-        let key = if entry.timeout.is_some() && judge.is_set(&path.key("timeout")) { "timeout" } else { "interval" };
-        judge.complain_once(
-            &path.key(key),
-            format!("timeout = \"{}\" is longer than interval = \"{}\"", Span(timeout), Span(interval)),
-        );
+    if timeout > interval && interval >= INTERVAL_MIN {
+        let table = place(|own| own.timeout.is_some() || own.interval.is_some());
+        let key = if judge.is_set(&table.key("timeout")) { "timeout" } else { "interval" };
+        let message = format!("timeout = \"{}\" is longer than interval = \"{}\"", Span(timeout), Span(interval));
+        judge.complain_once(&table.key(key), message);
     }
-    for (key, present) in [("host", entry.host.is_some()), ("contains", entry.contains.is_some())] {
-        if present && entry.tcp.is_some() && entry.http.is_none() {
-            judge.complain_once(&path.key(key), "belongs to 'http'; the check is 'tcp'".to_owned());
+    if entry.tcp.is_some() && entry.http.is_none() {
+        let message = || "belongs to 'http'; the check is 'tcp'".to_owned();
+        if entry.host.is_some() {
+            judge.complain_once(&place(|own| own.host.is_some()).key("host"), message());
+        }
+        if entry.contains.is_some() {
+            judge.complain_once(&place(|own| own.contains.is_some()).key("contains"), message());
         }
     }
     let check = match (&entry.tcp, &entry.http) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::health_check::health_check;
 use super::{Judge, number, signals};
 use crate::config::path::Path;
 use crate::config::raw::{self, RawConfig, RawRecord, RecordType as RawType};
@@ -52,14 +53,17 @@ fn record(
     let name = name(table, path, cluster, zone.as_ref(), judge);
     let types = types(table, path, judge);
     let static_addresses = static_addresses(table, &types, path, judge);
-    let health_check_id = health_check_id(table, path, judge);
+    let health_check = health_check(table, path, judge);
     let watched = raw.kubernetes.enabled != Switch::Off;
     let routing = routing::routing(&table.routing, watched, &path.key("routing"), judge);
-    if routing == Some(Routing::Failover(FailoverRole::Primary).into()) && health_check_id.is_none() {
+    if routing == Some(Routing::Failover(FailoverRole::Primary).into())
+        && table.health_check_id.is_none()
+        && table.health_check.is_none()
+    {
         judge.advise(
             &path.key("health_check_id"),
             "missing: Route 53 wants a health check on a primary failover record set",
-            "add the 'health_check_id' of an existing health check",
+            "add a 'health_check', or the 'health_check_id' of an existing one",
         );
     }
     let ttl = number(table.ttl, 0, i64::from(i32::MAX), &path.key("ttl"), judge);
@@ -88,7 +92,7 @@ fn record(
             routing: routing?,
             probe: signals.probe,
             taint_keys: signals.taint_keys,
-            health_check_id,
+            health_check,
             signals: signals.policies,
         },
         source,
@@ -247,17 +251,4 @@ fn nobodys(address: IpAddr) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(holds, kind)| holds.then_some(kind))
-}
-
-fn health_check_id(table: &RawRecord, path: &Path, judge: &mut Judge<'_>) -> Option<String> {
-    let id = table.health_check_id.as_ref()?;
-    // 64 is the API model's limit; the ids are UUIDs.
-    if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        judge.advise(
-            &path.key("health_check_id"),
-            format!("{id:?} is not a health check id"),
-            "it looks like \"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\"",
-        );
-    }
-    Some(id.clone())
 }

@@ -36,7 +36,7 @@ impl Engine {
                         });
                     }
                 }
-                let failures = name.listed(listing, resync);
+                let failures = name.listed(listing, resync, now);
                 if failures > 0 {
                     self.notices.push(Notice::Recovered { target: target.clone(), failures });
                 }

@@ -10,6 +10,7 @@
 mod addresses;
 mod annotations;
 mod answers;
+mod checks;
 mod confirm;
 mod departure;
 mod drain;
@@ -28,9 +29,11 @@ use crate::decide::annotation::Annotations;
 use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
 use crate::decide::engine::addresses::Addresses;
+use crate::decide::engine::checks::Checks;
 use crate::decide::engine::confirm::Confirmations;
 use crate::decide::engine::name::{NameState, Request, TypeState};
 use crate::decide::fitness::{Conditions, NodeKnowledge, Rules};
+use crate::decide::health_check::{CheckAnswer, CheckRequest};
 use crate::decide::name::DnsName;
 use crate::decide::node::NodeState;
 use crate::decide::observed::Observed;
@@ -73,6 +76,8 @@ pub enum Event {
     Applied(Target, Result<ChangeId, ProviderError>),
     /// The answer to [`Effect::ChangeStatus`].
     ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
+    /// The answer to [`Effect::HealthCheck`].
+    HealthCheck(CheckAnswer<ProviderError>),
     /// Anything may have changed unseen: the machine was suspended, or the operator asks for a fresh look.
     Recheck,
 }
@@ -88,6 +93,8 @@ pub enum Effect {
     Apply(Target, Vec<Change>),
     /// Ask how far an accepted change has come.
     ChangeStatus(ChangeId),
+    /// Read, create or delete health checks.
+    HealthCheck(CheckRequest),
 }
 
 /// How much more often a name is read while something in its pool is in our way.
@@ -110,6 +117,7 @@ pub struct Engine {
     /// What is still on its way for names that are no longer configured.
     leaving: BTreeMap<Target, Request>,
     confirmations: Confirmations,
+    checks: Checks,
     notices: Vec<Notice>,
 }
 
@@ -126,6 +134,7 @@ impl Engine {
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
             confirmations: Confirmations::default(),
+            checks: Checks::default(),
             notices: Vec::new(),
         };
         engine.adopt_names(now);
@@ -167,8 +176,13 @@ impl Engine {
             }
             Event::Applied(target, result) => self.applied(&target, result, now),
             Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
+            Event::HealthCheck(answer) => {
+                let told = self.checks.answered(answer, &self.policy, &mut self.random, now);
+                self.notices.extend(told);
+            }
             Event::Recheck => {
                 self.addresses.read_by(now);
+                self.checks.recheck();
                 self.names.values_mut().for_each(NameState::recheck);
             }
         }
@@ -188,6 +202,9 @@ impl Engine {
         if let Some(effect) = self.begin_apply(now) {
             return Some(effect);
         }
+        if let Some(request) = self.checks.begin(&self.names, now) {
+            return Some(Effect::HealthCheck(request));
+        }
         self.begin_list(now).or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
     }
 
@@ -201,6 +218,7 @@ impl Engine {
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
+            self.checks.deadline(&self.names),
         ]
         .into_iter()
         .flatten()
@@ -278,9 +296,11 @@ impl Engine {
                 said: annotations::said(&self.conditions, &self.annotations),
                 listing: as_ref(&name.listing),
                 failures: &name.failures(),
+                checks: &BTreeMap::new(),
             };
             let forced = drain::forced(record, &fitness, &self.conditions, now);
-            let plans = plan::plan(&self.policy, forced.as_ref().unwrap_or(record), world);
+            let planned = forced.as_ref().unwrap_or(record);
+            let plans = self.checks.plan(&self.policy, planned, world, &mut self.random, now);
             let mut newly_held = false;
             for plan in &plans {
                 let reason = plan.intent.reason();
@@ -323,6 +343,7 @@ impl Engine {
                 self.notices.push(Notice::Recovered { target, failures });
             }
         }
+        self.checks.decided(&self.policy, &mut self.names, now);
         if unconfirmed {
             self.addresses.read_by(now + self.policy.timing.settle);
         }
@@ -333,7 +354,7 @@ impl Engine {
         let deadline = |record: &RecordPolicy| {
             self.names.get(&target_of(record))?.signals.deadline(Rules { record, node_selector })
         };
-        self.policy.records.iter().filter_map(deadline).min()
+        self.policy.records.iter().filter_map(deadline).chain(self.checks.patience()).min()
     }
 
     /// When each name's batch may go, in zones that are not working on one.

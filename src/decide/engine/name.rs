@@ -8,7 +8,7 @@ use crate::decide::plan::TypePlan;
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::random::{BACKOFF_CAP, Random, backoff};
 use crate::decide::reason::{Intent, Reason};
-use crate::decide::record::{Change, Listing, RecordType};
+use crate::decide::record::{Change, Listing, RecordSet, RecordType};
 use crate::decide::report::{LastChange, LastError};
 use crate::decide::time::Moment;
 
@@ -23,6 +23,8 @@ pub(super) struct NameState {
     /// A listing that is on its way has been overtaken: it is not the last word.
     overtaken: bool,
     resync: Resync,
+    /// When the name was last read whole.
+    read_at: Moment,
     pub(super) in_flight: Option<Request>,
     pub(super) signals: Signals,
     /// What we want, per type, as of the last event.
@@ -77,14 +79,14 @@ pub(super) struct TypeState {
 
 /// Failures in a row of one kind of request.
 #[derive(Debug, Clone, Default)]
-struct Attempts {
-    failures: u32,
-    not_before: Moment,
-    last_error: Option<LastError>,
+pub(super) struct Attempts {
+    pub(super) failures: u32,
+    pub(super) not_before: Moment,
+    pub(super) last_error: Option<LastError>,
 }
 
 impl Attempts {
-    fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
+    pub(super) fn failed(&mut self, error: &ProviderError, now: Moment, retry_at: Moment) {
         self.failures += 1;
         self.not_before = retry_at;
         self.last_error = Some(LastError { error: error.clone(), at: now, retry_at });
@@ -100,6 +102,7 @@ impl NameState {
             unconfirmed: false,
             overtaken: false,
             resync: Resync { due: now, held_due: now, newly_held_due: now },
+            read_at: Moment::default(),
             in_flight,
             signals: Signals::default(),
             plans: Vec::new(),
@@ -201,6 +204,24 @@ impl NameState {
         self.in_flight.is_none() && self.departure != Departure::Stays
     }
 
+    /// Reads the name soon after `when`, if that has not been done.
+    pub(super) fn read_by(&mut self, when: Moment) {
+        if self.read_at < when {
+            self.resync.due = self.resync.due.min(when);
+            self.resync.held_due = self.resync.held_due.min(when);
+        }
+    }
+
+    /// Whether the name has been read since `since`, and nothing has become doubtful or is being written.
+    pub(super) fn is_read_since(&self, since: Moment) -> bool {
+        self.read_at >= since && self.unread.is_empty() && !matches!(self.in_flight, Some(Request::Apply { .. }))
+    }
+
+    /// Every record set at the name, as far as is known.
+    pub(super) fn record_sets(&self) -> impl Iterator<Item = &RecordSet> {
+        self.listing.known().into_iter().flat_map(|listing| listing.pools.values()).flat_map(BTreeMap::values)
+    }
+
     /// What the name is expected to hold, as far as that can be said; `None` when it cannot.
     pub(super) fn expected(&self) -> Option<&Listing> {
         self.listing.known().filter(|_| !self.unconfirmed)
@@ -214,7 +235,8 @@ impl NameState {
     }
 
     /// A listing came back whole; how many had failed before it.
-    pub(super) fn listed(&mut self, listing: Listing, resync: Resync) -> u32 {
+    pub(super) fn listed(&mut self, listing: Listing, resync: Resync, now: Moment) -> u32 {
+        self.read_at = now;
         self.listing = Observed::Known(listing);
         if !std::mem::take(&mut self.overtaken) {
             self.unread.clear();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::decide::annotation::Mistake;
 use crate::decide::engine::Target;
+use crate::decide::health_check::CheckSpec;
 use crate::decide::provider::{ChangeId, ProviderError};
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, RecordType};
@@ -69,7 +70,7 @@ pub enum Notice {
     Failed {
         /// The name and its zone.
         target: Target,
-        /// What was tried: `list`, `change` or `change status`.
+        /// What was tried: `list`, `change`, `change status`, or `list`, `create` or `delete` of a health check.
         operation: &'static str,
         /// What went wrong.
         error: ProviderError,
@@ -90,6 +91,37 @@ pub enum Notice {
     },
     /// The time that the operator gave a drain is over.
     DrainEnded,
+    /// A health check was created for our record set.
+    HealthCheckCreated {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// Its id.
+        id: String,
+        /// What it asks.
+        spec: CheckSpec,
+    },
+    /// A health check of ours was deleted, as nothing referred to it any more.
+    HealthCheckDeleted {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// Its id.
+        id: String,
+    },
+    /// Somebody else edited or deleted the health check of our record set.
+    HealthCheckDrift {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// Its id.
+        id: String,
+        /// Whether it is gone.
+        gone: bool,
+    },
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {
         /// The name and its zone.

@@ -19,6 +19,7 @@ impl Engine {
             let state = name.types.get(&plan.rtype);
             let pool = name.listing.known().map(|listing| listing.pool(plan.rtype));
             let own = |pool| own_set(pool, &self.policy.owner);
+            let present = pool.and_then(own);
             RecordReport {
                 name: record.name.clone(),
                 rtype: plan.rtype,
@@ -34,6 +35,7 @@ impl Engine {
                 actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),
                 others: pool.map(|pool| pool.map_or(0, |all| all.len() - usize::from(own(pool).is_some()))),
                 follows_drain: drain::is_followed_by(record),
+                health_check: self.checks.report(&target_of(record), plan.rtype, present),
                 in_sync: plan.in_sync && name.is_read(plan.rtype),
                 last_change: state.and_then(|state| state.last_change.clone()),
                 last_error: name.last_error(plan.rtype),

@@ -4,16 +4,19 @@
 //! run reads nothing from AWS and needs no credentials. It holds no client of any kind, so nothing
 //! it is told to do can reach a real zone.
 
+mod health_checks;
 mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::decide::health_check::{CheckListing, NewCheck};
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use crate::decide::record::{Change, Listing, RecordSet, RecordType, ZoneRef};
 use crate::publish::zone::{HostedZone, bare_id, choose};
 use crate::publish::{Provider, name_of};
+use health_checks::HealthChecks;
 
 /// Hosted zones in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +32,7 @@ struct State {
     names: BTreeMap<String, BTreeMap<DnsName, Listing>>,
     /// How many batches were accepted.
     changes: u64,
+    checks: HealthChecks,
 }
 
 impl MemoryProvider {
@@ -115,5 +119,25 @@ impl Provider for MemoryProvider {
                 message: format!("Could not find resource with ID: {}", id.0),
             }),
         }
+    }
+
+    async fn health_checks(&self) -> Result<CheckListing, ProviderError> {
+        Ok(self.state().checks.list())
+    }
+
+    async fn create_health_check(&self, check: &NewCheck) -> Result<String, ProviderError> {
+        self.state().checks.create(check)
+    }
+
+    async fn delete_health_check(&self, id: &str) -> Result<(), ProviderError> {
+        self.state().checks.delete(id);
+        Ok(())
+    }
+
+    async fn health_check_tags(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError> {
+        Ok(self.state().checks.tags(ids))
     }
 }

@@ -20,14 +20,26 @@ pub(super) enum Request {
     Change,
     /// GetChange.
     Status,
+    /// ListHealthChecks.
+    Checks,
+    /// CreateHealthCheck.
+    CreateCheck,
+    /// ChangeTagsForResource.
+    TagCheck,
+    /// DeleteHealthCheck.
+    DeleteCheck,
+    /// ListTagsForResources.
+    CheckTags,
 }
 
 impl Request {
     /// What it means that the service may have taken the request and did not say so.
     fn unclear(self) -> ErrorKind {
         match self {
-            Request::Change => ErrorKind::Unconfirmed,
-            Request::Zones | Request::List | Request::Status => ErrorKind::Unavailable,
+            Request::Change | Request::CreateCheck | Request::TagCheck | Request::DeleteCheck => ErrorKind::Unconfirmed,
+            Request::Zones | Request::List | Request::Status | Request::Checks | Request::CheckTags => {
+                ErrorKind::Unavailable
+            }
         }
     }
 
@@ -39,6 +51,15 @@ impl Request {
                  denied too, not missing"
             }
             Request::Status => "hint: allow route53:GetChange on arn:aws:route53:::change/*",
+            Request::Checks => "hint: managed health checks need route53:ListHealthChecks on *",
+            Request::CreateCheck => "hint: managed health checks need route53:CreateHealthCheck on *",
+            Request::TagCheck => {
+                "hint: managed health checks need route53:ChangeTagsForResource on arn:aws:route53:::healthcheck/*"
+            }
+            Request::DeleteCheck => {
+                "hint: managed health checks need route53:DeleteHealthCheck on arn:aws:route53:::healthcheck/*"
+            }
+            Request::CheckTags => "hint: allow route53:ListTagsForResources on arn:aws:route53:::healthcheck/*",
         }
     }
 }
@@ -47,6 +68,8 @@ const CREDENTIALS_HINT: &str = "hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and 
                                 with credential_process";
 /// What the SDK says, in an error without a type of its own, when credentials take too long to load.
 const IDENTITY_TIMEOUT: &str = "identity resolver timed out";
+const CHECKS_HINT: &str = "hint: 'nodedns health-checks gc' deletes those of this cluster that nothing refers to; the \
+                           account's quota, 200 unless raised, can be raised on request";
 const CLOCK_HINT: &str = "hint: check the credentials and this host's clock; a signature is good for five minutes";
 
 /// Puts an SDK error into our words.
@@ -120,6 +143,7 @@ fn answered(request: Request, status: u16, code: &str, message: &str) -> Provide
             format!("{}\n{hint}", without_secrets(first))
         }
         ErrorKind::Denied => format!("{}\n{}", without_secrets(message), request.denied_hint()),
+        _ if code == "TooManyHealthChecks" => format!("{}\n{CHECKS_HINT}", without_secrets(message)),
         _ => without_secrets(message),
     };
     ProviderError { kind, code: Some(code.to_owned()), message }

@@ -6,10 +6,12 @@
 mod client;
 mod convert;
 mod error;
+mod health_checks;
 mod limiter;
 mod list;
 mod zones;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -22,6 +24,7 @@ use aws_sdk_route53::types;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::Mutex;
 
+use crate::decide::health_check::{CheckListing, NewCheck};
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use crate::decide::record::{Change, Listing, ZoneRef};
@@ -215,6 +218,25 @@ impl Provider for Route53 {
             // A status that is not yet known here is not the last one.
             _ => Ok(ChangeStatus::Pending),
         }
+    }
+
+    async fn health_checks(&self) -> Result<CheckListing, ProviderError> {
+        self.list_checks().await
+    }
+
+    async fn create_health_check(&self, check: &NewCheck) -> Result<String, ProviderError> {
+        self.create_and_tag(check).await
+    }
+
+    async fn delete_health_check(&self, id: &str) -> Result<(), ProviderError> {
+        self.delete_check(id).await
+    }
+
+    async fn health_check_tags(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError> {
+        self.tags_of_checks(ids).await
     }
 }
 

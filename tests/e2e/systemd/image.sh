@@ -6,7 +6,7 @@ set -eu
 suite=trixie
 cache=${NODEDNS_TEST_CACHE:-/var/cache/nodedns-tests}
 # Another list of packages is another image.
-packages=systemd-sysv,dbus,iproute2
+packages=systemd-sysv,dbus,iproute2,ca-certificates
 image=$cache/$suite-$(printf %s "$packages" | cksum | cut -d ' ' -f 1)
 
 mkdir -p "$cache"
@@ -16,7 +16,7 @@ if [ ! -d "$image" ]; then
   rm -rf "$image.part"
   debootstrap --variant=minbase --include="$packages" "$suite" "$image.part" \
     "${NODEDNS_TEST_MIRROR:-http://deb.debian.org/debian}" >"$image.log" 2>&1 ||
-    { tail -n 3 "$image.log" >&2; exit 1; }
+    { grep '^E:' "$image.log" >&2; exit 1; }
   rm -rf "$image.part/var/cache/apt" "$image.part/var/lib/apt/lists"
   # Without one, every boot would be a first boot.
   : >"$image.part/etc/machine-id"

@@ -73,6 +73,8 @@ impl Machine {
             .arg(format!("--directory={}", image.display()))
             .arg(format!("--machine=nodedns-{}", std::process::id()))
             .args(["--volatile=overlay", &format!("--network-namespace-path={}", network.0)])
+            // So that its network can stop.
+            .arg("--capability=CAP_NET_ADMIN")
             .args([format!("--bind={here}:/lab"), format!("--bind-ro={}:/usr/bin/nodedns", binary().display())])
             .arg(format!("--bind-ro={here}/nodedns.toml:/etc/nodedns/nodedns.toml"))
             .arg(format!("--bind-ro={here}/nodedns.service:/etc/systemd/system/nodedns.service"))
@@ -96,8 +98,8 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Waits until everything has been started; `Err` when the machine does not come up.
-    pub(crate) async fn is_up(&mut self) -> Result<(), String> {
+    /// Waits until everything has been started; `Err` when the machine does not boot.
+    async fn is_up(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Ok(Some(status)) = self.container.try_wait() {
@@ -122,7 +124,7 @@ impl Machine {
         nsenter.stdin(Stdio::null()).output().expect("nsenter runs")
     }
 
-    /// Waits until the machine is off.
+    /// Waits until the machine is off, which it also is when it is to boot again.
     pub(crate) async fn is_off(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.container.try_wait().expect("the container can be waited for").is_none() {
@@ -137,13 +139,8 @@ impl Machine {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Forgets a file of `/lab`.
-    pub(crate) fn remove(&self, name: &str) {
-        fs::remove_file(self.directory.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
-
-    /// The machine's systemd, as seen from here: another one after a reboot.
-    pub(crate) fn first_process(&self) -> Option<Pid> {
+    /// The machine's systemd, as seen from here.
+    fn first_process(&self) -> Option<Pid> {
         let pid = self.container.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         let first = children.split_whitespace().next_back()?;

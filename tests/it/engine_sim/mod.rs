@@ -3,6 +3,8 @@
 //! The periodic resync is off (30 days) wherever convergence is the question: with it on, lost work
 //! would be found again by accident.
 
+mod checks;
+mod damping;
 mod drain;
 mod faults;
 mod policies;

@@ -68,7 +68,7 @@ fn what_is_on_its_way_for_a_name_outlives_the_name() {
 fn a_conflict_does_not_freeze_the_address() {
     let mut world = settled(&[V4]);
     let latency = nodedns::decide::policy::RecordPolicy {
-        routing: nodedns::decide::routing::Routing::Latency("eu-west-1".into()),
+        routing: nodedns::decide::routing::Routing::Latency("eu-west-1".into()).into(),
         ..world::record(EDGE, ZONE)
     };
     world.engine.reconfigure(world::policy(vec![latency]), world.now);
@@ -99,7 +99,7 @@ fn in_sync_means_that_route_53_is_known_to_have_it() {
 
     // Another weight is as much out of sync as another address.
     let heavier = nodedns::decide::policy::RecordPolicy {
-        routing: nodedns::decide::routing::Routing::Weighted(200),
+        routing: nodedns::decide::routing::Routing::Weighted(200).into(),
         ..world::record(EDGE, ZONE)
     };
     world.engine.reconfigure(world::policy(vec![heavier]), world.now);

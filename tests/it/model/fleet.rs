@@ -104,6 +104,7 @@ impl Member {
                         self.counts.batches += u32::from(matches!(effect, Effect::Apply(..)));
                         self.flight = Some(Flight::Sent(effect));
                     }
+                    other => unreachable!("no record of the model asks for {other:?}"),
                 }
             }
             match self.engine.deadline() {
@@ -217,7 +218,7 @@ pub(super) fn execute(service: &mut Service, member: &mut Member, effect: Effect
             member.counts.refused += u32::from(result.as_ref().is_err_and(|error| error.kind == ErrorKind::Refused));
             Event::Applied(target, result)
         }
-        Effect::ReadAddresses | Effect::ChangeStatus(_) => panic!("{effect:?} is not for the service"),
+        other => panic!("{other:?} is not for the service"),
     }
 }
 

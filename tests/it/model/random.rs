@@ -279,6 +279,7 @@ impl Run {
                     let delay = self.latency();
                     self.after(delay, Happening::Arrives(index, life, effect));
                 }
+                other => unreachable!("no record of the model asks for {other:?}"),
             }
         }
     }

@@ -7,15 +7,19 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use nodedns::decide::address::Snapshot;
+use nodedns::decide::annotation;
+use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Engine, Event, Notice, Target};
-use nodedns::decide::node::NodeState;
+use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::SetIdentifier;
-use nodedns::decide::policy::Policy;
+use nodedns::decide::policy::{Policy, Signal, SignalAction};
+use nodedns::decide::probe::{Probe, ProbeOutcome};
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::time::Moment;
 
+use crate::support::check_service::CheckService;
 use crate::support::world::{OWN, name};
 
 /// How Route 53 treats one request.
@@ -61,6 +65,12 @@ pub(crate) enum Happening {
     NetlinkWorks,
     /// The cluster says this of the node, or cannot be asked.
     Node(Observed<NodeState>),
+    /// A probe has something to say, or no longer has.
+    Probe(Probe, Observed<ProbeOutcome>),
+    /// The operator drains or resumes the node, or whether that is so cannot be read.
+    Drain(Observed<Option<Drain>>),
+    /// The system begins to shut down.
+    Stopping,
     /// Route 53 treats the following requests so, in turn for each zone; then serves.
     Treatments(String, Vec<Treatment>),
     /// Somebody else edits a name.
@@ -83,6 +93,7 @@ pub(crate) struct World {
     pub(crate) sent: Vec<Sent>,
     pub(crate) notices: Vec<Notice>,
     service: Option<Box<dyn Service>>,
+    pub(crate) checks: CheckService,
     queue: BinaryHeap<Queued>,
     sequence: u64,
     host: Snapshot,
@@ -91,9 +102,45 @@ pub(crate) struct World {
     /// What the engine has been told, to hold it to.
     told_addresses: Observed<Snapshot>,
     told_node: Observed<NodeState>,
+    told_signals: ToldSignals,
     changes: u64,
     /// The zones with a batch on its way.
     working: Vec<String>,
+}
+
+/// What the engine has been told of the signals that are not of the Node.
+#[derive(Debug, Default)]
+struct ToldSignals {
+    stopping: bool,
+    /// At any time: what has cleared goes on counting for a while.
+    drained: bool,
+    drain_unknown: bool,
+    node_unfit: bool,
+    /// The probes that have something to say, and whether they have ever failed.
+    probes: BTreeMap<Probe, bool>,
+}
+
+impl ToldSignals {
+    fn probe(&mut self, probe: &Probe, outcome: &Observed<ProbeOutcome>) {
+        match outcome {
+            Observed::Unknown => {
+                self.probes.remove(probe);
+            }
+            Observed::Known(outcome) => {
+                *self.probes.entry(probe.clone()).or_default() |= matches!(outcome, ProbeOutcome::Failing(_));
+            }
+        }
+    }
+
+    fn are_known(&self, probe: Option<&Probe>) -> bool {
+        !self.drain_unknown && probe.is_none_or(|probe| self.probes.contains_key(probe))
+    }
+
+    /// Whether something that is known has spoken against the node.
+    fn speak_against(&self, probe: Option<&Probe>, node_known: bool) -> bool {
+        let failed = probe.and_then(|probe| self.probes.get(probe)).is_some_and(|failed| *failed);
+        self.stopping || (self.drained && !self.drain_unknown) || failed || (self.node_unfit && node_known)
+    }
 }
 
 struct Queued {
@@ -134,6 +181,7 @@ impl World {
             sent: Vec::new(),
             notices: Vec::new(),
             service: None,
+            checks: CheckService::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
             host: crate::support::world::snapshot(&[]),
@@ -141,6 +189,7 @@ impl World {
             treatments: BTreeMap::new(),
             told_addresses: Observed::Unknown,
             told_node: Observed::Unknown,
+            told_signals: ToldSignals::default(),
             changes: 0,
             working: Vec::new(),
         }
@@ -149,6 +198,15 @@ impl World {
     /// A world at its beginning whose Route 53 is `service`.
     pub(crate) fn with_service(policy: Policy, service: impl Service + 'static, seed: u64) -> Self {
         World { service: Some(Box::new(service)), ..World::new(policy, Vec::new(), seed) }
+    }
+
+    /// The process is killed, and what it was still to be told with it; another one starts.
+    pub(crate) fn restart(&mut self, policy: Policy, seed: u64) {
+        self.queue.retain(|queued| !matches!(queued.happening, Happening::Answer(_)));
+        self.working.clear();
+        self.told_addresses = Observed::Unknown;
+        self.told_node = Observed::Unknown;
+        self.engine = Engine::new(policy, seed, self.now);
     }
 
     pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
@@ -202,8 +260,30 @@ impl World {
                 Event::AddressesChanged
             }
             Happening::Node(state) => {
+                let is_unfit = |state: &NodeState| match state {
+                    NodeState::Absent => true,
+                    NodeState::Present(node) => {
+                        let excluded = node.annotations.contains_key(annotation::EXCLUDE);
+                        let ready = node.ready == Readiness::Ready && !node.unschedulable && !node.deleting;
+                        !ready || !node.taints.is_empty() || excluded
+                    }
+                };
+                self.told_signals.node_unfit |= state.known().is_some_and(is_unfit);
                 self.told_node.clone_from(&state);
                 Event::Node(state)
+            }
+            Happening::Probe(probe, outcome) => {
+                self.told_signals.probe(&probe, &outcome);
+                Event::Probe(probe, outcome)
+            }
+            Happening::Drain(drain) => {
+                self.told_signals.drained |= drain.known().is_some_and(Option::is_some);
+                self.told_signals.drain_unknown = !drain.is_known();
+                Event::Drain(drain)
+            }
+            Happening::Stopping => {
+                self.told_signals.stopping = true;
+                Event::Stopping
             }
             Happening::Treatments(zone, treatments) => {
                 self.treatments.insert(zone, treatments);
@@ -241,6 +321,10 @@ impl World {
                 }
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::HealthCheck(request) => {
+                    let (delay, answer) = self.checks.request(request, self.zones.values());
+                    self.answer(delay, Event::HealthCheck(answer));
+                }
                 Effect::ChangeStatus(id) => {
                     let (delay, result) = match &mut self.service {
                         Some(service) => service.change_status(&id, self.now),
@@ -279,6 +363,7 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
+        self.checks.check_batch(&changes);
         // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");
@@ -344,6 +429,10 @@ impl World {
             assert!(witnesses >= 1, "S3: a withdrawal without a witness");
         }
         assert!(self.told_addresses.is_known(), "S2: a change while the addresses are unknown");
+        let record = self.engine.policy().records.iter().find(|record| record.name == target.name);
+        let probe = record.and_then(|record| record.probe.as_ref());
+        let unreachable = record.and_then(|record| record.signals.get(&Signal::ApiUnreachable));
+        let minds_silence = unreachable.is_some_and(|policy| policy.action == SignalAction::Withdraw);
         let stops = self.engine.is_stopping();
         for rtype in RecordType::ALL {
             let actions: Vec<Action> =
@@ -351,10 +440,12 @@ impl World {
             if stops {
                 let leaves = matches!(actions[..], [] | [Action::Delete] | [Action::Delete, Action::Create]);
                 assert!(leaves, "{actions:?} while the system stops");
-            } else if !self.told_node.is_known() {
+            } else if !self.told_node.is_known() || !self.told_signals.are_known(probe) {
+                let withdraws = actions == [Action::Delete]
+                    && (minds_silence || self.told_signals.speak_against(probe, self.told_node.is_known()));
                 assert!(
-                    actions.is_empty() || actions == [Action::Delete, Action::Create],
-                    "S2: {actions:?} while the node is unknown"
+                    actions.is_empty() || actions == [Action::Delete, Action::Create] || withdraws,
+                    "S2: {actions:?} while something that counts is unknown"
                 );
             }
         }

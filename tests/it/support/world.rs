@@ -9,6 +9,7 @@ use nodedns::decide::name::DnsName;
 use nodedns::decide::node::{NodeObject, NodeState, Readiness};
 use nodedns::decide::owner::{OwnerId, SetIdentifier};
 use nodedns::decide::policy::{Policy, RecordPolicy, Timing};
+use nodedns::decide::probe::{Probe, ProbeCheck};
 use nodedns::decide::record::{Listing, RecordSet, RecordType, Target, Value, ZoneRef};
 use nodedns::decide::routing::Routing;
 use nodedns::decide::select::{AddressClass, AddressRules};
@@ -68,7 +69,7 @@ pub(crate) fn record(name_text: &str, zone: &str) -> RecordPolicy {
         routing: Routing::Weighted(10).into(),
         probe: None,
         taint_keys: BTreeSet::new(),
-        health_check_id: None,
+        health_check: None,
         signals: BTreeMap::new(),
     }
 }
@@ -105,6 +106,35 @@ pub(crate) fn node(readiness: Readiness, unschedulable: bool) -> NodeState {
         annotations: BTreeMap::new(),
         taints: Vec::new(),
     })
+}
+
+/// A ready Node with these annotations.
+pub(crate) fn annotated(annotations: &[(&str, &str)]) -> NodeState {
+    let NodeState::Present(node) = ready() else { return NodeState::Absent };
+    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    NodeState::Present(NodeObject { annotations: annotations.iter().map(pair).collect(), ..node })
+}
+
+/// A ready Node with this taint.
+pub(crate) fn tainted(key: &str) -> NodeState {
+    let NodeState::Present(node) = ready() else { return NodeState::Absent };
+    NodeState::Present(NodeObject { taints: vec![(key.into(), "NoSchedule".into())], ..node })
+}
+
+/// A ready Node that is being deleted.
+pub(crate) fn deleting() -> NodeState {
+    let NodeState::Present(node) = ready() else { return NodeState::Absent };
+    NodeState::Present(NodeObject { deleting: true, ..node })
+}
+
+/// A probe of what listens on port 443.
+pub(crate) fn probe() -> Probe {
+    Probe {
+        check: ProbeCheck::Tcp(([127, 0, 0, 1], 443).into()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        failures: 3,
+    }
 }
 
 pub(crate) fn ready() -> NodeState {

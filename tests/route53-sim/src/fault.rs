@@ -57,13 +57,8 @@ pub enum Count {
         /// Out of how many.
         calls: u32,
     },
-    /// Some of the next ones pass first: so the second page of a listing can be met and the first not.
-    After {
-        /// How many pass.
-        passes: u32,
-        /// How many fail after them.
-        faults: u32,
-    },
+    /// The one with this number of those that come, from 1.
+    Nth(u32),
     /// Every one.
     Always,
 }
@@ -141,8 +136,7 @@ impl Injection {
     fn spent(&self) -> bool {
         match self.count {
             Count::Always => false,
-            Count::Next(calls) | Count::Of { calls, .. } => self.seen >= calls,
-            Count::After { passes, faults } => self.seen >= passes.saturating_add(faults),
+            Count::Next(calls) | Count::Nth(calls) | Count::Of { calls, .. } => self.seen >= calls,
         }
     }
 
@@ -152,7 +146,7 @@ impl Injection {
         self.seen = self.seen.saturating_add(1);
         match self.count {
             Count::Always | Count::Next(_) => true,
-            Count::After { passes, .. } => index >= passes,
+            Count::Nth(number) => self.seen == number,
             Count::Of { faults, calls } => {
                 let (index, faults, calls) = (u64::from(index), u64::from(faults), u64::from(calls));
                 index * faults % calls < faults
@@ -218,8 +212,9 @@ mod tests {
         let struck = pattern(&mut faults, 10);
         assert_eq!(struck, [true, false, false, true, false, false, false, false, false, false]);
         assert_eq!(faults.waiting().len(), 1);
-        faults.add(Injection::new(Target::any(), Fault::Reset, Count::After { passes: 2, faults: 1 }));
+        faults.add(Injection::new(Operation::GetChange, Fault::Hang, Count::Nth(3)));
         assert_eq!(pattern(&mut faults, 5), [false, false, true, false, false]);
+        assert_eq!(faults.waiting().len(), 1);
     }
 
     #[test]

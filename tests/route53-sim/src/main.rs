@@ -43,7 +43,7 @@ struct Arguments {
     /// How long a zone refuses further changes after one, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     busy_for: u64,
-    /// The longest page of ListResourceRecordSets, 1 to 300.
+    /// The longest page of ListResourceRecordSets, and of ListHealthChecks, 1 to 300.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=300))]
     page_size: u16,
     /// Refuse bodies whose elements are not in the order of the schema.

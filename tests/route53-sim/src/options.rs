@@ -62,7 +62,8 @@ pub struct Options {
     pub throttle: Throttle,
     /// The second limit, on single changes over all changing operations. The service's numbers are not published.
     pub change_throughput: Option<Throughput>,
-    /// Record sets on a page of ListResourceRecordSets, at most: 300, or fewer, as the service may.
+    /// Record sets on a page of ListResourceRecordSets, at most: 300, or fewer, as the service may. Health checks on a
+    /// page of ListHealthChecks are no more, though the service gives up to 1000.
     pub page_size: usize,
     /// Record sets in a zone.
     pub max_record_sets: usize,

@@ -165,7 +165,7 @@ impl Faulty {
             Kind::CutShort => once(Fault::Truncate),
             Kind::SecondPage => {
                 self.sim.set_options(|options| options.page_size = 1);
-                self.sim.inject(operation, Fault::Reset, Count::After { passes: 1, faults: 1 });
+                self.sim.inject(operation, Fault::Reset, Count::Nth(2));
             }
             Kind::Busy => once(Fault::PriorRequestNotComplete),
             Kind::Denied => once(Fault::AccessDenied),

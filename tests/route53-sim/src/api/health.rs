@@ -21,7 +21,7 @@ pub(super) fn get(account: &Account, route: &Route) -> Result<Answer, ApiError> 
 }
 
 pub(super) fn list(account: &Account, route: &Route) -> Result<Answer, ApiError> {
-    let max_items = route.max_items(100, 1000)?;
+    let max_items = route.max_items(100, 1000)?.min(account.options.page_size.max(1));
     let marker = route.parameter("marker");
     let mut checks = account.health_checks.iter().filter(|check| marker.is_none_or(|m| check.id.as_str() >= m));
     let page: Vec<&HealthCheck> = checks.by_ref().take(max_items).collect();

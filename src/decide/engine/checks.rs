@@ -1,0 +1,522 @@
+//! The managed health checks of this node, over time.
+//!
+//! A record set gets its health check before it is written and loses it before the health check is
+//! deleted, so at no moment does DNS depend on one that is not there. Publishing never waits for one
+//! that cannot be had: the record set goes without, and is given it later.
+//!
+//! Nothing here is remembered over a restart. What a killed process has left behind is found by its
+//! reference and taken up again, or deleted after the grace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::decide::engine::name::{Attempts, NameState};
+use crate::decide::engine::{Notice, Target, target_of};
+use crate::decide::health_check::{
+    Attach, CheckAnswer, CheckListing, CheckRequest, CheckSpec, FoundCheck, HealthCheck, NewCheck, Place, Reference,
+    tags,
+};
+use crate::decide::observed::Observed;
+use crate::decide::owner::OwnerId;
+use crate::decide::plan::{self, TypePlan, World, own_set};
+use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::decide::random::{Random, backoff};
+use crate::decide::record::{RecordSet, RecordType};
+use crate::decide::report::{CheckReport, CheckState};
+use crate::decide::routing::{FailoverRole, Routing};
+use crate::decide::time::Moment;
+
+/// How long a record set waits for its health check while no request for it has failed.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long no record set must have referred to a health check before it is deleted. Changes
+/// arrive at all name servers within a minute, and until then some still ask the old one.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How much longer than others a request waits that was refused or denied: that rarely changes by
+/// itself, and the account's requests are few.
+const REFUSED_FACTOR: u32 = 10;
+
+/// What the service says of a reference that it will not take again.
+const TAKEN: &str = "HealthCheckAlreadyExists";
+
+/// The managed health checks of this node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Checks {
+    /// Whether there is anything to manage.
+    active: bool,
+    /// This node's, by id.
+    found: Observed<BTreeMap<String, Found>>,
+    /// The ids of all others of the account, as last read.
+    others: BTreeSet<String>,
+    /// What is remembered may be wrong: nothing is created or deleted before it has been read again.
+    unread: bool,
+    /// A listing that is on its way is not the last word.
+    overtaken: bool,
+    /// When it is read again though nothing has happened.
+    due: Moment,
+    list: Attempts,
+    listing: bool,
+    /// What was asked to be created, and has not been answered.
+    creating: Vec<NewCheck>,
+    /// The id that was asked to be deleted, and has not been answered.
+    deleting: Option<String>,
+    slots: BTreeMap<(Target, RecordType), Slot>,
+}
+
+/// One of this node's health checks.
+#[derive(Debug, Clone)]
+struct Found {
+    reference: Reference,
+    /// What it asks; `None` when somebody has edited it.
+    spec: Option<CheckSpec>,
+    /// Whether it has been created and tagged whole, as far as is known.
+    is_whole: bool,
+    /// Its creation cannot be repeated, so it is not taken up.
+    is_spoilt: bool,
+    /// Since when nothing has referred to it.
+    loose: Option<Moment>,
+    deletion: Attempts,
+}
+
+impl Found {
+    fn fits(&self, place: &Place, spec: &CheckSpec) -> bool {
+        self.reference.place == *place && self.spec.as_ref() == Some(spec) && !self.is_spoilt
+    }
+}
+
+/// The health check of one record set.
+#[derive(Debug, Clone)]
+struct Slot {
+    place: Place,
+    tags: BTreeMap<String, String>,
+    wanted: Option<CheckSpec>,
+    /// The id of the one that the record set has or is to be given.
+    chosen: Option<String>,
+    /// The one that has to be created first; its reference stays until that has succeeded.
+    creation: Option<NewCheck>,
+    /// Until when the record set may wait for it.
+    patience: Option<Moment>,
+    /// Until when it does wait, as of the last decision.
+    waits: Option<Moment>,
+    attempts: Attempts,
+}
+
+impl Checks {
+    /// Plans a record with the health checks that there are, and takes down which it needs.
+    pub(super) fn plan(
+        &mut self,
+        policy: &Policy,
+        record: &RecordPolicy,
+        world: World<'_>,
+        random: &mut Random,
+        now: Moment,
+    ) -> Vec<TypePlan> {
+        let plans = plan::plan(policy, record, world);
+        let Some(listing) = world.listing.known() else { return plans };
+        let managed = is_managed(record);
+        if !managed && self.slots.is_empty() {
+            return plans;
+        }
+        let target = target_of(record);
+        let is_primary = record.routing == Routing::Failover(FailoverRole::Primary).into();
+        let mut attach = BTreeMap::new();
+        for rtype in RecordType::ALL {
+            let key = (target.clone(), rtype);
+            let wanted = plans.iter().find(|plan| plan.rtype == rtype).and_then(|plan| plan.check.clone());
+            let own = own_set(listing.pool(rtype), &policy.owner);
+            let is_left = self.slot(&policy.owner, &listing.zone_id, &key).want(wanted, now);
+            self.unread |= is_left;
+            attach.insert(rtype, self.attach(&key, own, is_primary, random, now));
+        }
+        if managed { plan::plan(policy, record, World { checks: &attach, ..world }) } else { plans }
+    }
+
+    fn slot(&mut self, owner: &OwnerId, zone_id: &str, key: &(Target, RecordType)) -> &mut Slot {
+        let (target, rtype) = key;
+        let place = Place::new(owner, zone_id, &target.name, *rtype);
+        let new = || Slot {
+            tags: tags(owner, zone_id, &target.name, *rtype),
+            place: place.clone(),
+            wanted: None,
+            chosen: None,
+            creation: None,
+            patience: None,
+            waits: None,
+            attempts: Attempts::default(),
+        };
+        let slot = self.slots.entry(key.clone()).or_insert_with(new);
+        // Another hosted zone by the same name.
+        if slot.place != place {
+            *slot = new();
+        }
+        slot
+    }
+
+    /// What the record set is given, and what has to be created for it.
+    fn attach(
+        &mut self,
+        key: &(Target, RecordType),
+        own: Option<&RecordSet>,
+        is_primary: bool,
+        random: &mut Random,
+        now: Moment,
+    ) -> Attach {
+        let Some(slot) = self.slots.get_mut(key) else { return Attach::Nothing };
+        slot.waits = None;
+        let Some(wanted) = slot.wanted.clone() else { return Attach::Nothing };
+        let attached = own.and_then(|own| own.health_check_id.as_ref());
+        if let Observed::Known(found) = &mut self.found {
+            let fits =
+                |id: &String, found: &Found| found.fits(&slot.place, &wanted) && self.deleting.as_ref() != Some(id);
+            let fitting = || found.iter().filter(|(id, found)| fits(id, found));
+            let whole = fitting().find(|(id, _)| Some(*id) == attached).or_else(|| fitting().find(|(_, f)| f.is_whole));
+            if let Some(id) = whole.map(|(id, _)| id.clone()) {
+                if let Some(found) = found.get_mut(&id) {
+                    found.is_whole = true;
+                }
+                slot.choose(id.clone());
+                return Attach::Check(id);
+            }
+            slot.chosen = None;
+            if wanted.is_possible() && slot.creation.is_none() {
+                // Creating what is there already completes it, and says its id.
+                let reference = fitting().map(|(_, found)| found.reference.clone()).next();
+                let reference = reference.unwrap_or_else(|| Reference::new(slot.place.clone(), random.number()));
+                slot.creation = Some(NewCheck { reference, spec: wanted.clone(), tags: slot.tags.clone() });
+            }
+        }
+        let until = *slot.patience.get_or_insert(now + PATIENCE);
+        let creation_failed = slot.attempts.last_error.is_some() || now < slot.attempts.not_before;
+        let failed = creation_failed || (!self.found.is_known() && self.list.failures > 0);
+        if wanted.is_possible() && !failed && now < until {
+            slot.waits = Some(until);
+            return Attach::Wait;
+        }
+        // There is none to be had. What the record set has stays if it may be right.
+        let stays = own.filter(|own| own.addresses() == BTreeSet::from([wanted.address])).and(attached);
+        let is_there = |id: &&String| match &self.found {
+            Observed::Unknown => true,
+            Observed::Known(_) => self.others.contains(*id),
+        };
+        match stays.filter(is_there) {
+            Some(id) => Attach::Check(id.clone()),
+            // Route 53 refuses a primary without a health check.
+            None if is_primary => Attach::Wait,
+            None => Attach::Nothing,
+        }
+    }
+
+    /// After deciding anew for every name: forgets what is no longer configured, and notes since
+    /// when each health check has been of no use.
+    pub(super) fn decided(&mut self, policy: &Policy, names: &mut BTreeMap<Target, NameState>, now: Moment) {
+        self.slots.retain(|(target, _), _| names.contains_key(target));
+        self.active =
+            policy.records.iter().any(is_managed) || self.found.known().is_some_and(|found| !found.is_empty());
+        let Observed::Known(found) = &mut self.found else { return };
+        let used: BTreeSet<&String> =
+            names.values().flat_map(NameState::record_sets).filter_map(|set| set.health_check_id.as_ref()).collect();
+        let mut due = Vec::new();
+        for (id, found) in found.iter_mut() {
+            let mut slots = self.slots.values().filter(|slot| slot.place == found.reference.place).peekable();
+            // What belongs to a name that is not configured stays, as its record sets do.
+            let is_loose = slots.peek().is_some()
+                && !used.contains(id)
+                && slots.all(|slot| {
+                    slot.chosen.as_ref() != Some(id)
+                        && slot.creation.as_ref().is_none_or(|new| new.reference != found.reference)
+                });
+            found.loose = if is_loose { found.loose.or(Some(now)) } else { None };
+            due.extend(found.loose.map(|loose| loose + GRACE));
+        }
+        // Somebody may bring a record set back as it was, so all are looked at before the deletion.
+        for due in due {
+            names.values_mut().for_each(|name| name.read_by(due));
+        }
+    }
+
+    /// The next thing to ask for.
+    pub(super) fn begin(&mut self, names: &BTreeMap<Target, NameState>, now: Moment) -> Option<CheckRequest> {
+        if self.list_at().is_some_and(|at| at <= now) {
+            self.listing = true;
+            return Some(CheckRequest::List);
+        }
+        let new = self.creatable().find(|(at, _)| *at <= now).map(|(_, new)| new.clone());
+        if let Some(new) = new {
+            self.creating.push(new.clone());
+            return Some(CheckRequest::Create(new));
+        }
+        let id = self.deletable(names).find(|(at, _)| *at <= now).map(|(_, id)| id.clone())?;
+        self.deleting = Some(id.clone());
+        Some(CheckRequest::Delete(id))
+    }
+
+    /// When there is something to do though nothing happens.
+    pub(super) fn deadline(&self, names: &BTreeMap<Target, NameState>) -> Option<Moment> {
+        let creation = self.creatable().map(|(at, _)| at).min();
+        let deletion = self.deletable(names).map(|(at, _)| at).min();
+        [self.list_at(), creation, deletion].into_iter().flatten().min()
+    }
+
+    /// When the first record set that waits has waited long enough.
+    pub(super) fn patience(&self) -> Option<Moment> {
+        self.slots.values().filter_map(|slot| slot.waits).min()
+    }
+
+    /// When to read all; never while something is on its way that would be missing.
+    fn list_at(&self) -> Option<Moment> {
+        let is_still = !self.listing && self.creating.is_empty() && self.deleting.is_none();
+        let wanted = if self.unread || !self.found.is_known() { Moment::default() } else { self.due };
+        (self.active && is_still).then(|| wanted.max(self.list.not_before))
+    }
+
+    fn is_read(&self) -> bool {
+        self.found.is_known() && !self.unread && !self.listing
+    }
+
+    fn creatable(&self) -> impl Iterator<Item = (Moment, &NewCheck)> {
+        let slots = self.slots.values().filter(|_| self.is_read());
+        slots.filter_map(|slot| Some((slot.attempts.not_before, slot.creation.as_ref()?))).filter(|(_, new)| {
+            let is_on_its_way = |on_its_way: &NewCheck| on_its_way.reference == new.reference;
+            !self.creating.iter().any(is_on_its_way)
+        })
+    }
+
+    /// What may be deleted, and when: only what no record set refers to, as every one of the names has
+    /// been read again once the grace was over.
+    fn deletable(&self, names: &BTreeMap<Target, NameState>) -> impl Iterator<Item = (Moment, &String)> {
+        let may = self.is_read() && self.deleting.is_none();
+        let found = self.found.known().into_iter().flatten().filter(move |_| may);
+        found.filter_map(move |(id, found)| {
+            let over = found.loose? + GRACE;
+            let is_sure = names.values().all(|name| name.is_read_since(over));
+            is_sure.then_some((found.deletion.not_before, id))
+        })
+    }
+
+    /// Anything may have changed unseen.
+    pub(super) fn recheck(&mut self) {
+        self.unread = true;
+        self.overtaken = self.listing;
+    }
+
+    /// Takes in an answer.
+    pub(super) fn answered(
+        &mut self,
+        answer: CheckAnswer<ProviderError>,
+        policy: &Policy,
+        random: &mut Random,
+        now: Moment,
+    ) -> Vec<Notice> {
+        match answer {
+            CheckAnswer::Listed(Ok(listing)) => {
+                self.due = now + random.jitter(policy.timing.resync);
+                self.listed(listing, policy)
+            }
+            CheckAnswer::Listed(Err(error)) => {
+                self.listing = false;
+                let wait = wait_after(&error, self.list.failures, random);
+                self.list.failed(&error, now, now + wait);
+                let target = self.of_all(policy);
+                target.map(|target| failed(target, "list health checks", error, wait)).into_iter().collect()
+            }
+            CheckAnswer::Created(reference, result) => self.created(&reference, result, random, now),
+            CheckAnswer::Deleted(id, result) => self.deleted(&id, result, random, now),
+        }
+    }
+
+    fn listed(&mut self, listing: CheckListing, policy: &Policy) -> Vec<Notice> {
+        self.listing = false;
+        self.unread = std::mem::take(&mut self.overtaken);
+        self.others = listing.others;
+        let mut before = match std::mem::take(&mut self.found) {
+            Observed::Known(found) => found,
+            Observed::Unknown => BTreeMap::new(),
+        };
+        let (mine, not_mine): (Vec<FoundCheck>, Vec<FoundCheck>) =
+            listing.ours.into_iter().partition(|check| check.reference.place.is_of(&policy.owner));
+        self.others.extend(not_mine.into_iter().map(|check| check.id));
+        let mut notices = Vec::new();
+        let mut found = BTreeMap::new();
+        for FoundCheck { id, reference, spec } in mine {
+            let known = before.remove(&id);
+            if known.as_ref().is_some_and(|known| known.spec.is_some() && known.spec != spec) {
+                notices.extend(self.changed(&id, &reference.place, false));
+            }
+            let new = Found {
+                reference,
+                spec: None,
+                is_whole: false,
+                is_spoilt: false,
+                loose: None,
+                deletion: Attempts::default(),
+            };
+            found.insert(id, Found { spec, ..known.unwrap_or(new) });
+        }
+        for (id, gone) in before {
+            notices.extend(self.changed(&id, &gone.reference.place, true));
+        }
+        self.found = Observed::Known(found);
+        if let (failures @ 1.., Some(target)) = (std::mem::take(&mut self.list).failures, self.of_all(policy)) {
+            notices.push(Notice::Recovered { target, failures });
+        }
+        notices
+    }
+
+    /// The name to tell of what concerns all: the first that has health checks.
+    fn of_all(&self, policy: &Policy) -> Option<Target> {
+        let first = policy.records.iter().find(|record| is_managed(record)).map(target_of);
+        first.or_else(|| self.slots.keys().next().map(|(target, _)| target.clone()))
+    }
+
+    /// Somebody else edited or deleted one that is in use.
+    fn changed(&self, id: &str, place: &Place, gone: bool) -> Option<Notice> {
+        let used = |slot: &&Slot| slot.place == *place && slot.chosen.as_deref() == Some(id);
+        let (target, rtype) = self.slots.iter().find(|(_, slot)| used(slot))?.0.clone();
+        Some(Notice::HealthCheckDrift { target, rtype, id: id.to_owned(), gone })
+    }
+
+    fn created(
+        &mut self,
+        reference: &Reference,
+        result: Result<String, ProviderError>,
+        random: &mut Random,
+        now: Moment,
+    ) -> Vec<Notice> {
+        let Some(at) = self.creating.iter().position(|new| new.reference == *reference) else { return Vec::new() };
+        let new = self.creating.remove(at);
+        let is_for = |slot: &Slot| slot.creation.as_ref().is_some_and(|wanted| wanted.reference == *reference);
+        let slot = self.slots.iter_mut().find(|(_, slot)| is_for(slot));
+        match result {
+            Ok(id) => {
+                let created = Found {
+                    reference: reference.clone(),
+                    spec: Some(new.spec.clone()),
+                    is_whole: true,
+                    is_spoilt: false,
+                    loose: None,
+                    deletion: Attempts::default(),
+                };
+                if let Observed::Known(found) = &mut self.found {
+                    found.insert(id.clone(), created);
+                }
+                let Some(((target, rtype), slot)) = slot else { return Vec::new() };
+                slot.creation = None;
+                let (target, rtype) = (target.clone(), *rtype);
+                let failures = std::mem::take(&mut slot.attempts).failures;
+                let mut notices =
+                    vec![Notice::HealthCheckCreated { target: target.clone(), rtype, id, spec: new.spec }];
+                if failures > 0 {
+                    notices.push(Notice::Recovered { target, failures });
+                }
+                notices
+            }
+            Err(error) => {
+                // Something may be there now that is not remembered, and may be of no use.
+                self.unread |= slot.is_none() || error.kind == ErrorKind::Unconfirmed;
+                let Some((key, slot)) = slot else { return Vec::new() };
+                let mut wait = wait_after(&error, slot.attempts.failures, random);
+                if error.code.as_deref() == Some(TAKEN) {
+                    slot.creation = None;
+                    self.unread = true;
+                    if slot.attempts.failures == 0 {
+                        wait = Duration::ZERO;
+                    }
+                    if let Observed::Known(found) = &mut self.found {
+                        found.values_mut().filter(|f| f.reference == *reference).for_each(|f| f.is_spoilt = true);
+                    }
+                }
+                slot.attempts.failed(&error, now, now + wait);
+                vec![failed(key.0.clone(), "create health check", error, wait)]
+            }
+        }
+    }
+
+    fn deleted(
+        &mut self,
+        id: &str,
+        result: Result<(), ProviderError>,
+        random: &mut Random,
+        now: Moment,
+    ) -> Vec<Notice> {
+        self.deleting = None;
+        let Observed::Known(found) = &mut self.found else { return Vec::new() };
+        let Some(check) = found.get_mut(id) else { return Vec::new() };
+        let at = |slot: &Slot| slot.place == check.reference.place;
+        let key = self.slots.iter().find(|(_, slot)| at(slot)).map(|(key, _)| key);
+        match result {
+            Ok(()) => {
+                found.remove(id);
+                let told = |(target, rtype): &(Target, RecordType)| Notice::HealthCheckDeleted {
+                    target: target.clone(),
+                    rtype: *rtype,
+                    id: id.to_owned(),
+                };
+                key.map(told).into_iter().collect()
+            }
+            Err(error) => {
+                let wait = wait_after(&error, check.deletion.failures, random);
+                check.deletion.failed(&error, now, now + wait);
+                self.unread |= error.kind == ErrorKind::Unconfirmed;
+                key.map(|key| failed(key.0.clone(), "delete health check", error, wait)).into_iter().collect()
+            }
+        }
+    }
+
+    /// The state of one record set's health check; `None` where there is to be none.
+    pub(super) fn report(&self, target: &Target, rtype: RecordType, own: Option<&RecordSet>) -> Option<CheckReport> {
+        let slot = self.slots.get(&(target.clone(), rtype))?;
+        let wanted = slot.wanted.as_ref()?;
+        let attached = own.and_then(|own| own.health_check_id.clone());
+        let error = slot.attempts.last_error.as_ref().or(self.list.last_error.as_ref());
+        let (state, error) = match &slot.chosen {
+            Some(_) if slot.chosen == attached => (CheckState::Attached, None),
+            _ if !wanted.is_possible() => (CheckState::Impossible, None),
+            _ if error.is_some() => (CheckState::Failing, error.cloned()),
+            _ => (CheckState::Waiting, None),
+        };
+        Some(CheckReport { state, wanted: wanted.clone(), error })
+    }
+}
+
+impl Slot {
+    /// Takes down what is wanted. Whether what was on its way for something else may have been left behind.
+    fn want(&mut self, wanted: Option<CheckSpec>, now: Moment) -> bool {
+        if self.wanted == wanted {
+            return false;
+        }
+        self.patience = wanted.is_some().then_some(now + PATIENCE);
+        self.wanted = wanted;
+        self.chosen = None;
+        self.creation.take().is_some() && self.attempts.failures > 0
+    }
+
+    fn choose(&mut self, id: String) {
+        self.chosen = Some(id);
+        self.patience = None;
+        self.creation = None;
+        self.attempts.last_error = None;
+    }
+}
+
+fn is_managed(record: &RecordPolicy) -> bool {
+    matches!(record.health_check, Some(HealthCheck::Managed(_)))
+}
+
+fn failed(target: Target, operation: &'static str, error: ProviderError, retry_in: Duration) -> Notice {
+    Notice::Failed { target, operation, error, retry_in }
+}
+
+fn wait_after(error: &ProviderError, failures: u32, random: &mut Random) -> Duration {
+    let wait = backoff(random, failures + 1);
+    match error.kind {
+        ErrorKind::Refused | ErrorKind::Denied => wait * REFUSED_FACTOR,
+        ErrorKind::Throttled
+        | ErrorKind::Busy
+        | ErrorKind::Credentials
+        | ErrorKind::NoSuchZone
+        | ErrorKind::Unavailable
+        | ErrorKind::Unconfirmed => wait,
+    }
+}
