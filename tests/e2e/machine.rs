@@ -14,6 +14,7 @@ use route53_sim::{Count, Fault, Operation, RecordSet, Target};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
+use crate::drain::run;
 use crate::host::{EDGE, Expected, Host, OWN, ZONE, words};
 use crate::support::netns::in_lab;
 use crate::support::skip;
@@ -255,7 +256,7 @@ fn a_suspend_loses_nothing() {
     });
 }
 
-/// Starts the program with a small file system of its own in the directory `run`.
+/// What mounts a small file system on a directory, seen by nobody else, and becomes the program.
 fn with_mount(options: &str, directory: &Path) -> String {
     format!("mount -t tmpfs -o {options} none {} && exec \"$@\"", directory.display())
 }
@@ -277,14 +278,14 @@ fn a_directory_that_is_full_or_read_only_or_corrupt_loses_nothing() {
 
         // The directory of its socket takes nothing: it says so and touches nothing, again and again.
         host.stop(Signal::KILL).await;
-        let run = host.directory.path().join("run");
-        fs::create_dir(&run).expect("a directory");
+        let runtime = host.directory.path().join("run");
+        fs::create_dir(&runtime).expect("a directory");
         let socket = |name: &str| format!("socket = \"{}\"", host.directory.path().join(name).display());
         host.replace_in_configuration(&socket("nodedns.sock"), &socket("run/nodedns.sock"));
         truth.moves(&host);
         for options in ["ro", "nr_inodes=1"] {
             for _ in 0..2 {
-                host.start_under(&["unshare", "--mount", "sh", "-c", &with_mount(options, &run), "sh"], |it| it);
+                host.start_under(&["unshare", "--mount", "sh", "-c", &with_mount(options, &runtime), "sh"], |it| it);
                 let exit = host.wait().await;
                 assert!(matches!(exit.code(), Some(1 | 78)), "{options}: {exit}");
                 assert!(host.log().contains("control.socket"), "{options}: {}", host.log());
@@ -296,7 +297,7 @@ fn a_directory_that_is_full_or_read_only_or_corrupt_loses_nothing() {
         host.comes_to("there is room", truth.expected()).await;
 
         // It runs, and its directories vanish from under it.
-        fs::remove_dir_all(&run).expect("removed");
+        fs::remove_dir_all(&runtime).expect("removed");
         truth.moves(&host);
         truth.comes_true("its directory is gone", &host).await;
         host.comes_to("its directory is gone", truth.expected()).await;
@@ -319,11 +320,36 @@ fn a_directory_that_is_full_or_read_only_or_corrupt_loses_nothing() {
         host.start();
         assert_eq!(host.wait().await.code(), Some(78));
         assert_eq!(host.sim.requests().len(), 0, "something was touched");
-        fs::create_dir(&run).expect("a directory");
+        fs::create_dir(&runtime).expect("a directory");
         host.write("nodedns.toml", &good);
         host.start();
         truth.comes_true("the configuration is back", &host).await;
         host.comes_to("the configuration is back", truth.expected()).await;
         println!("machine: log and directories full, read-only, gone, corrupt; nothing lost");
+    });
+}
+
+#[test]
+fn a_drain_is_in_force_though_no_disk_takes_it() {
+    in_lab(async |lab| {
+        let (mut host, truth) = running(lab).await;
+        let state = host.directory.path().join("state");
+        fs::create_dir_all(&state).expect("a directory");
+        let drained = Expected { v4: None, v6: None };
+        for options in ["ro", "nr_inodes=1"] {
+            host.stop(Signal::KILL).await;
+            host.start_under(&["unshare", "--mount", "sh", "-c", &with_mount(options, &state), "sh"], |it| it);
+            host.until("it runs", async |host| host.status().await.1 == Some(0)).await;
+            let (code, _, told) = run(&host, &["drain"]).await;
+            assert_eq!(code, Some(2), "{options}: {told}");
+            assert!(told.contains("could not be saved"), "{options}: {told}");
+            host.comes_to("drained", drained).await;
+            // What it said would happen: the next one knows nothing of it.
+            host.stop(Signal::KILL).await;
+            host.start();
+            truth.comes_true("not saved", &host).await;
+            host.comes_to("not saved", truth.expected()).await;
+        }
+        println!("machine: state directory read-only, full; nothing lost");
     });
 }

@@ -74,6 +74,7 @@ impl Rig {
                 let result = self.provider.apply(&target.zone, &changes).await;
                 Event::Applied(target, result)
             }
+            Effect::HealthCheck(request) => panic!("no record asks for {request:?}"),
             Effect::ChangeStatus(id) => {
                 let result = self.provider.change_status(&id).await;
                 Event::ChangeStatus(id, result)
