@@ -87,18 +87,23 @@ fn killed_at_any_point_nothing_is_lost() {
                 1 => host.sim.inject(Operation::ChangeResourceRecordSets, Fault::HangAfterCommit, Count::Next(1)),
                 _ => host.sim.inject(Target::any(), Fault::Delay(Duration::from_millis(20)), Count::Always),
             }
-            // Before it is started, or while it runs.
-            if random.bool() {
+            // While it starts, or while it runs.
+            let starts = random.bool();
+            if starts {
                 host.stop(Signal::KILL).await;
                 host.start();
             }
-            match random.u8(0..3) {
-                0 => truth.turns(&host),
-                _ => truth.moves(&host),
+            let turns = random.u8(0..3) == 0;
+            if turns {
+                truth.turns(&host)
+            } else {
+                truth.moves(&host)
             }
-            let (requests, moment) = (random.usize(0..5), Duration::from_millis(random.u64(0..25)));
+            // After any of the requests that it is going to make: two names are read, two are changed.
+            let all = if starts { 2 } else { 0 } + if turns || !truth.cordoned { 2 } else { 0 };
+            let (requests, moment) = (random.usize(0..=all), Duration::from_millis(random.u64(0..25)));
             let began = Instant::now();
-            while host.sim.requests().len() < before + requests && began.elapsed() < Duration::from_millis(500) {
+            while host.sim.requests().len() < before + requests && began.elapsed() < Duration::from_secs(5) {
                 sleep(Duration::from_millis(1)).await;
             }
             sleep(moment).await;

@@ -213,7 +213,7 @@ fn object(cordoned: bool) -> Value {
     object
 }
 
-fn in_dns<'a>(cordoned: bool, addresses: [&'a str; 2]) -> Vec<&'a str> {
+fn in_dns(cordoned: bool, addresses: [&str; 2]) -> Vec<&str> {
     if cordoned { Vec::new() } else { addresses.to_vec() }
 }
 
