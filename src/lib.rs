@@ -29,6 +29,8 @@
 //!   changed or deleted. The one exception is a witness: deleted and created again, unchanged, in
 //!   one batch, so that Route 53 itself refuses a withdrawal that would empty a pool
 //!   ([`decide::guard`]).
+//! - Only health checks that carry this node's mark in their caller reference are deleted, and none
+//!   that a record set refers to. Publishing does not depend on them.
 //! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].
 //! - A listing is whole or an error. Nothing remote ends the process.
 //! - One loop owns all state; watchers and requests are tasks that only send.

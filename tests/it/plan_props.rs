@@ -2,17 +2,22 @@
 //! fails in every way it can. Safety is asserted at every batch by the world itself
 //! (`support/hostile.rs`); here it only has to be driven there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nodedns::decide::annotation;
+use nodedns::decide::annotation::{self, Said};
 use nodedns::decide::damping;
 use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Event};
+use nodedns::decide::fitness::Fitness;
 use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::decide::observed::Observed;
+use nodedns::decide::plan::{self, plan};
+use nodedns::decide::policy::RecordPolicy;
 use nodedns::decide::probe::ProbeOutcome;
 use nodedns::decide::provider::ErrorKind;
-use nodedns::decide::record::{Action, Change, Listing, RecordType};
+use nodedns::decide::reason::{Intent, Reason};
+use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::routing::Routing;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -21,6 +26,8 @@ use crate::support::hostile::{HANG, Happening, Treatment, World, target};
 use crate::support::world::{self, OWN, SIBLING};
 
 const ZONES: [(&str, &str); 3] = [("Z1", "edge.example.com"), ("Z1", "other.example.com"), ("Z2", "edge.example.net")];
+/// Of each record: the pools hold three others for A and two for AAAA.
+const KEEP_MIN: [u32; 3] = [1, 3, 0];
 const ADDRESSES: [&str; 6] = ["185.12.64.1", "185.12.64.2", "2a01:4ff:f0::1", "2a01:4ff:f0::2", "10.0.0.1", "fe80::1"];
 
 #[derive(Debug, Clone)]
@@ -150,7 +157,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// The last of the records is probed as well.
 fn policy() -> nodedns::decide::policy::Policy {
-    let mut records: Vec<_> = ZONES.iter().map(|(zone, text)| world::record(text, zone)).collect();
+    let record =
+        |((zone, text), keep_min): (&(&str, &str), u32)| RecordPolicy { keep_min, ..world::record(text, zone) };
+    let mut records: Vec<_> = ZONES.iter().zip(KEEP_MIN).map(record).collect();
     records[2].probe = Some(world::probe());
     records.iter_mut().for_each(|record| record.taint_keys = ["example.com/gone".to_owned()].into());
     world::policy(records)
@@ -206,7 +215,7 @@ proptest! {
         // Requests already hanging, one backoff step, and the longest that a node is kept out for
         // having come and gone too often.
         world.run_for(HANG + Duration::from_secs(30 + 2) + damping::WAIT_MAX);
-        for (zone, text) in ZONES {
+        for ((zone, text), keep_min) in ZONES.into_iter().zip(KEEP_MIN) {
             let target = target(zone, text);
             for rtype in RecordType::ALL {
                 let wanted = last.iter().filter_map(|text| text.parse().ok()).find(|address: &std::net::IpAddr| {
@@ -218,8 +227,8 @@ proptest! {
                         prop_assert_eq!(world.own_address(&target, rtype), Some(wanted));
                         prop_assert_eq!(world.own(&target, rtype).map(|set| set.routing), Some(Routing::Weighted(33)));
                     }
-                    None if others > 0 => prop_assert_eq!(world.own(&target, rtype), None),
-                    // Ours is the last one: keep_min holds it, if it was there at all.
+                    None if others >= keep_min as usize => prop_assert_eq!(world.own(&target, rtype), None),
+                    // Too few would be left: keep_min holds ours, if it was there at all.
                     None => {}
                 }
             }
@@ -258,7 +267,7 @@ proptest! {
         record.keep_min = keep_min;
         record.types = [RecordType::A].into();
         let mut sets = vec![(RecordType::A, world::weighted(OWN, "185.12.64.1"))];
-        sets.extend((0..others).map(|n| (RecordType::A, world::weighted(&format!("nodedns/v1/home/m{n}"), "185.12.64.9"))));
+        sets.extend(siblings(RecordType::A, others));
         let listing = world::listing(sets);
         let pool = listing.pool(RecordType::A).expect("a pool");
         let policy = world::policy(vec![record.clone()]);
@@ -274,6 +283,60 @@ proptest! {
             prop_assert_eq!(batch.len(), 1 + 2 * keep_min as usize);
         }
     }
+
+    /// S3 per record and per family: each pool keeps its own minimum, whatever the others can spare.
+    #[test]
+    fn every_record_and_family_has_its_own_minimum(
+        keep_min in [0u32..4, 0u32..4],
+        others in [[0usize..4, 0usize..4], [0usize..4, 0usize..4]],
+        failures in [0u32..5, 0u32..5],
+    ) {
+        let names = ["edge.example.com", "other.example.com"];
+        let records = names.into_iter().zip(keep_min);
+        let records = records.map(|(name, keep_min)| RecordPolicy { keep_min, ..world::record(name, "Z1") });
+        let policy = world::policy(records.collect());
+        let failures = RecordType::ALL.into_iter().zip(failures).collect();
+        let unfit = Fitness::Unfit(Reason::Cordoned);
+        let snapshot = world::snapshot(&[world::V4, world::V6]);
+        for (record, others) in policy.records.iter().zip(others) {
+            let mut sets = vec![
+                (RecordType::A, world::weighted(OWN, world::V4)),
+                (RecordType::Aaaa, world::weighted(OWN, world::V6)),
+            ];
+            for (rtype, others) in RecordType::ALL.into_iter().zip(others) {
+                sets.extend(siblings(rtype, others));
+            }
+            let listing = world::listing(sets);
+            let plans = plan(&policy, record, plan::World {
+                addresses: Observed::Known(&snapshot),
+                absence_confirmed: &BTreeSet::new(),
+                fitness: &unfit,
+                said: Said::default(),
+                listing: Observed::Known(&listing),
+                failures: &failures,
+                checks: &BTreeMap::new(),
+            });
+            // Both families travel in one batch.
+            let mut after = listing.clone();
+            plans.iter().flat_map(|plan| &plan.changes).for_each(|change| after.apply(change));
+            prop_assert_eq!(plans.len(), 2);
+            for (plan, others) in plans.iter().zip(others) {
+                let must_stay = others < record.keep_min as usize;
+                let wanted = if must_stay {
+                    Intent::Hold(Reason::KeepMin(record.keep_min))
+                } else {
+                    Intent::Withdraw(Reason::Cordoned)
+                };
+                prop_assert_eq!(&plan.intent, &wanted);
+                prop_assert_eq!(after.pool(plan.rtype).map_or(0, BTreeMap::len), others + usize::from(must_stay));
+            }
+        }
+    }
+}
+
+fn siblings(rtype: RecordType, count: usize) -> impl Iterator<Item = (RecordType, RecordSet)> {
+    let address = if rtype == RecordType::A { "185.12.64.9" } else { "2a01:4ff:f0::9" };
+    (0..count).map(move |n| (rtype, world::weighted(&format!("nodedns/v1/home/m{n}"), address)))
 }
 
 /// `NODEDNS_PROPTEST_CASES` runs longer searches by hand.

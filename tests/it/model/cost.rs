@@ -39,7 +39,8 @@ fn becomes(fleet: &mut Fleet, index: usize, event: Event) {
 
 /// Carries everything out that is on its way, in any order.
 fn settle(fleet: &mut Fleet, random: &mut Seeded) {
-    loop {
+    for step in 0.. {
+        assert!(step < 1000, "they never come to rest");
         let busy: Vec<usize> =
             (0..fleet.members.len()).filter(|index| fleet.members[*index].flight.is_some()).collect();
         if busy.is_empty() {

@@ -38,7 +38,11 @@ fn one_among(others: &[RecordSet], keep_min: u32) -> Fleet {
 
 /// Serves the request on its way and every one that follows at once.
 fn serve(fleet: &mut Fleet) {
-    while fleet.members[0].flight.is_some() {
+    for step in 0.. {
+        if fleet.members[0].flight.is_none() {
+            break;
+        }
+        assert!(step < 100, "it never comes to rest: {:#?}", fleet.members[0].reports());
         fleet.execute(0, Treatment::Serves);
         fleet.deliver(0);
     }

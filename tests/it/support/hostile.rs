@@ -111,7 +111,6 @@ pub(crate) struct World {
 /// What the engine has been told of the signals that are not of the Node.
 #[derive(Debug, Default)]
 struct ToldSignals {
-    stopping: bool,
     /// At any time: what has cleared goes on counting for a while.
     drained: bool,
     drain_unknown: bool,
@@ -121,6 +120,28 @@ struct ToldSignals {
 }
 
 impl ToldSignals {
+    fn take_in(&mut self, event: &Event) {
+        match event {
+            Event::Node(state) => {
+                let is_unfit = |state: &NodeState| match state {
+                    NodeState::Absent => true,
+                    NodeState::Present(node) => {
+                        let excluded = node.annotations.contains_key(annotation::EXCLUDE);
+                        let ready = node.ready == Readiness::Ready && !node.unschedulable && !node.deleting;
+                        !ready || !node.taints.is_empty() || excluded
+                    }
+                };
+                self.node_unfit |= state.known().is_some_and(is_unfit);
+            }
+            Event::Probe(probe, outcome) => self.probe(probe, outcome),
+            Event::Drain(drain) => {
+                self.drained |= drain.known().is_some_and(Option::is_some);
+                self.drain_unknown = !drain.is_known();
+            }
+            _ => {}
+        }
+    }
+
     fn probe(&mut self, probe: &Probe, outcome: &Observed<ProbeOutcome>) {
         match outcome {
             Observed::Unknown => {
@@ -139,7 +160,7 @@ impl ToldSignals {
     /// Whether something that is known has spoken against the node.
     fn speak_against(&self, probe: Option<&Probe>, node_known: bool) -> bool {
         let failed = probe.and_then(|probe| self.probes.get(probe)).is_some_and(|failed| *failed);
-        self.stopping || (self.drained && !self.drain_unknown) || failed || (self.node_unfit && node_known)
+        (self.drained && !self.drain_unknown) || failed || (self.node_unfit && node_known)
     }
 }
 
@@ -260,31 +281,12 @@ impl World {
                 Event::AddressesChanged
             }
             Happening::Node(state) => {
-                let is_unfit = |state: &NodeState| match state {
-                    NodeState::Absent => true,
-                    NodeState::Present(node) => {
-                        let excluded = node.annotations.contains_key(annotation::EXCLUDE);
-                        let ready = node.ready == Readiness::Ready && !node.unschedulable && !node.deleting;
-                        !ready || !node.taints.is_empty() || excluded
-                    }
-                };
-                self.told_signals.node_unfit |= state.known().is_some_and(is_unfit);
                 self.told_node.clone_from(&state);
                 Event::Node(state)
             }
-            Happening::Probe(probe, outcome) => {
-                self.told_signals.probe(&probe, &outcome);
-                Event::Probe(probe, outcome)
-            }
-            Happening::Drain(drain) => {
-                self.told_signals.drained |= drain.known().is_some_and(Option::is_some);
-                self.told_signals.drain_unknown = !drain.is_known();
-                Event::Drain(drain)
-            }
-            Happening::Stopping => {
-                self.told_signals.stopping = true;
-                Event::Stopping
-            }
+            Happening::Probe(probe, outcome) => Event::Probe(probe, outcome),
+            Happening::Drain(drain) => Event::Drain(drain),
+            Happening::Stopping => Event::Stopping,
             Happening::Treatments(zone, treatments) => {
                 self.treatments.insert(zone, treatments);
                 return;
@@ -304,6 +306,7 @@ impl World {
                 event
             }
         };
+        self.told_signals.take_in(&event);
         self.engine.handle(event, self.now);
         self.notices.extend(self.engine.take_notices());
     }
@@ -426,28 +429,33 @@ impl World {
         };
         for rtype in RecordType::ALL.into_iter().filter(|rtype| withdraws(*rtype)) {
             let witnesses = others.iter().filter(|change| change.rtype == rtype).count() / 2;
-            assert!(witnesses >= 1, "S3: a withdrawal without a witness");
+            let record = self.engine.policy().records.iter().find(|record| record.name == target.name);
+            // Whoever drains by force gives up the minimum.
+            let forced = self.engine.drain().known().copied().flatten().is_some_and(|drain| drain.force);
+            let keep_min = if forced { 0 } else { record.map_or(1, |record| record.keep_min as usize) };
+            assert!(witnesses >= keep_min, "S3: a withdrawal with {witnesses} of {keep_min} witnesses");
         }
         assert!(self.told_addresses.is_known(), "S2: a change while the addresses are unknown");
         let record = self.engine.policy().records.iter().find(|record| record.name == target.name);
-        let probe = record.and_then(|record| record.probe.as_ref());
-        let unreachable = record.and_then(|record| record.signals.get(&Signal::ApiUnreachable));
-        let minds_silence = unreachable.is_some_and(|policy| policy.action == SignalAction::Withdraw);
+        let minds = |signal: Signal| {
+            let policy = record.and_then(|record| record.signals.get(&signal)).copied();
+            policy.unwrap_or_else(|| signal.default_policy()).action == SignalAction::Withdraw
+        };
+        let probe = record.and_then(|record| record.probe.as_ref()).filter(|_| minds(Signal::ProbeFailed));
+        let minds_silence = minds(Signal::ApiUnreachable);
+        let is_known = self.told_node.is_known() && self.told_signals.are_known(probe);
         let stops = self.engine.is_stopping();
         for rtype in RecordType::ALL {
             let actions: Vec<Action> =
                 ours.iter().filter(|change| change.rtype == rtype).map(|change| change.action).collect();
-            if stops {
-                let leaves = matches!(actions[..], [] | [Action::Delete] | [Action::Delete, Action::Create]);
-                assert!(leaves, "{actions:?} while the system stops");
-            } else if !self.told_node.is_known() || !self.told_signals.are_known(probe) {
-                let withdraws = actions == [Action::Delete]
-                    && (minds_silence || self.told_signals.speak_against(probe, self.told_node.is_known()));
-                assert!(
-                    actions.is_empty() || actions == [Action::Delete, Action::Create] || withdraws,
-                    "S2: {actions:?} while something that counts is unknown"
-                );
-            }
+            let follows = matches!(actions[..], [] | [Action::Delete, Action::Create]);
+            let leaves = actions == [Action::Delete];
+            let speaks_against = minds_silence || self.told_signals.speak_against(probe, self.told_node.is_known());
+            assert!(!stops || follows || leaves, "{actions:?} while the system stops");
+            assert!(
+                is_known || stops || follows || (leaves && speaks_against),
+                "S2: {actions:?} while something that counts is unknown"
+            );
         }
     }
 
