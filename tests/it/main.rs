@@ -27,6 +27,9 @@ mod provider;
 mod state;
 mod system_bus;
 
+// The whole, in trouble.
+mod matrix;
+
 // The repository's own invariants.
 mod generated;
 mod layers;

@@ -42,6 +42,18 @@ pub(crate) const HANG: Duration = Duration::from_secs(10);
 /// How long everything else takes.
 pub(crate) const LATENCY: Duration = Duration::from_millis(40);
 
+/// A Route 53 to ask instead of the world's own zones. Each answer comes with the time it takes.
+pub(crate) trait Service {
+    fn list(&mut self, target: &Target, now: Moment) -> (Duration, Result<Listing, ProviderError>);
+    fn apply(
+        &mut self,
+        target: &Target,
+        changes: &[Change],
+        now: Moment,
+    ) -> (Duration, Result<ChangeId, ProviderError>);
+    fn change_status(&mut self, id: &ChangeId, now: Moment) -> (Duration, Result<ChangeStatus, ProviderError>);
+}
+
 /// Something that happens at a moment.
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
@@ -80,6 +92,7 @@ pub(crate) struct World {
     pub(crate) zones: BTreeMap<Target, Listing>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) notices: Vec<Notice>,
+    service: Option<Box<dyn Service>>,
     pub(crate) checks: CheckService,
     queue: BinaryHeap<Queued>,
     sequence: u64,
@@ -188,6 +201,7 @@ impl World {
             zones,
             sent: Vec::new(),
             notices: Vec::new(),
+            service: None,
             checks: CheckService::default(),
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -200,6 +214,11 @@ impl World {
             changes: 0,
             working: Vec::new(),
         }
+    }
+
+    /// A world at its beginning whose Route 53 is `service`.
+    pub(crate) fn with_service(policy: Policy, service: impl Service + 'static, seed: u64) -> Self {
+        World { service: Some(Box::new(service)), ..World::new(policy, Vec::new(), seed) }
     }
 
     /// The process is killed, and what it was still to be told with it; another one starts.
@@ -310,7 +329,13 @@ impl World {
                     let (delay, answer) = self.checks.request(request, self.zones.values());
                     self.answer(delay, Event::HealthCheck(answer));
                 }
-                Effect::ChangeStatus(id) => self.answer(LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
+                Effect::ChangeStatus(id) => {
+                    let (delay, result) = match &mut self.service {
+                        Some(service) => service.change_status(&id, self.now),
+                        None => (LATENCY, Ok(ChangeStatus::InSync)),
+                    };
+                    self.answer(delay, Event::ChangeStatus(id, result));
+                }
             }
         }
         self.notices.extend(self.engine.take_notices());
@@ -326,6 +351,10 @@ impl World {
     }
 
     fn list(&mut self, target: Target) {
+        if let Some(service) = &mut self.service {
+            let (delay, result) = service.list(&target, self.now);
+            return self.answer(delay, Event::Listed(target, result));
+        }
         let (delay, result) = match self.treatment(&target) {
             Treatment::Serves | Treatment::RefusesType(_) => {
                 (LATENCY, Ok(self.zones.get(&target).cloned().unwrap_or_default()))
@@ -343,6 +372,10 @@ impl World {
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");
         self.working.push(zone);
+        if let Some(service) = &mut self.service {
+            let (delay, result) = service.apply(&target, &changes, self.now);
+            return self.answer(delay, Event::Applied(target, result));
+        }
         let treatment = match self.treatment(&target) {
             Treatment::RefusesType(rtype) if changes.iter().any(|change| change.rtype == rtype) => {
                 Treatment::Fails(ErrorKind::Refused)
