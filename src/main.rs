@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nodedns::cli::args::{Cli, Command};
 use nodedns::cli::exit::Exit;
-use nodedns::cli::{addresses, config, drain, failure, run, status};
+use nodedns::cli::{addresses, config, drain, failure, health_checks, run, status};
 use nodedns::daemon;
 
 fn main() -> ExitCode {
@@ -33,6 +33,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Drain(args) => drain::drain(&args, out, err),
         Command::Resume(args) => drain::resume(&args, out, err),
         Command::Addresses(args) => addresses::run(&args, out),
+        Command::HealthChecks(args) => health_checks::run(&args, out, err),
         Command::Config(args) => Ok(config::run(&args, out, err)),
     }
 }

@@ -25,6 +25,9 @@ _nodedns() {
             nodedns,drain)
                 cmd="nodedns__subcmd__drain"
                 ;;
+            nodedns,health-checks)
+                cmd="nodedns__subcmd__health__subcmd__checks"
+                ;;
             nodedns,resume)
                 cmd="nodedns__subcmd__resume"
                 ;;
@@ -46,6 +49,12 @@ _nodedns() {
             nodedns__subcmd__config,show)
                 cmd="nodedns__subcmd__config__subcmd__show"
                 ;;
+            nodedns__subcmd__health__subcmd__checks,gc)
+                cmd="nodedns__subcmd__health__subcmd__checks__subcmd__gc"
+                ;;
+            nodedns__subcmd__health__subcmd__checks,list)
+                cmd="nodedns__subcmd__health__subcmd__checks__subcmd__list"
+                ;;
             *)
                 ;;
         esac
@@ -53,7 +62,7 @@ _nodedns() {
 
     case "${cmd}" in
         nodedns)
-            opts="-h -V --help --version run status drain resume addresses config"
+            opts="-h -V --help --version run status drain resume addresses health-checks config"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,6 +224,84 @@ _nodedns() {
                     ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nodedns__subcmd__health__subcmd__checks)
+            opts="-h --help list gc"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nodedns__subcmd__health__subcmd__checks__subcmd__gc)
+            opts="-y -o -c -h --yes --grace --output --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        nodedns__subcmd__health__subcmd__checks__subcmd__list)
+            opts="-o -c -h --output --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -116,6 +116,18 @@ pub enum Command {
     ))]
     Addresses(AddressesArgs),
 
+    /// Show the managed health checks of this cluster, or delete those that nothing refers to
+    ///
+    /// Health checks that nodedns has created for records with a 'health_check' carry its mark in
+    /// their caller reference. The daemons collect their own; what a node has left that is gone for
+    /// good is left to 'gc'.
+    #[command(after_long_help = after_help!(
+        "nodedns health-checks list",
+        "nodedns health-checks gc",
+        "nodedns health-checks gc --yes --grace 5m"
+    ))]
+    HealthChecks(HealthChecksArgs),
+
     /// Check, show or write the configuration
     #[command(after_long_help = after_help!(
         "nodedns config init",
@@ -253,6 +265,69 @@ pub struct AddressesArgs {
     /// Judge for this address class [default: those of the configured records]
     #[arg(long, value_enum, value_name = "CLASS")]
     pub class: Option<Class>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
+}
+
+/// The arguments of `nodedns health-checks`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HealthChecksArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: HealthChecksCommand,
+}
+
+/// What to do with health checks.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum HealthChecksCommand {
+    /// Show every health check of this cluster, and whether a record set refers to it
+    ///
+    /// Reads the account's health checks and what the configured names hold. A health check is
+    /// attached when a record set of these names refers to it; unattached when none does; unknown
+    /// when it is for a name that is not configured here.
+    #[command(after_long_help = after_help!(
+        "nodedns health-checks list",
+        "nodedns health-checks list --output json | jq '.health_checks[] | select(.state != \"attached\")'"
+    ))]
+    List(HealthChecksListArgs),
+
+    /// Delete the health checks of this cluster that nothing refers to
+    ///
+    /// Shows them and asks. Looks twice, and deletes only what was unattached both times. What is
+    /// for a name that is not configured here is left alone. Without a terminal and without --yes
+    /// it only shows them, and exits with 2 if there are any.
+    #[command(after_long_help = after_help!("nodedns health-checks gc", "nodedns health-checks gc --yes --grace 5m"))]
+    Gc(GcArgs),
+}
+
+/// The arguments of `nodedns health-checks list`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HealthChecksListArgs {
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
+}
+
+/// The arguments of `nodedns health-checks gc`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct GcArgs {
+    /// Delete them without asking
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// How long to wait before the second look
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = super::health_checks::grace)]
+    pub grace: Span,
+
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take the text for the command's own")]

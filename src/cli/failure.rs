@@ -8,6 +8,7 @@ use crate::cli::render::OutputError;
 use crate::config::Problems;
 use crate::control::protocol::NOT_PERMITTED;
 use crate::control::{BindError, client};
+use crate::decide::provider::{ErrorKind, ProviderError};
 
 /// Writes what went wrong, what caused it and what to do about it.
 pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
@@ -38,6 +39,14 @@ fn exit(error: &anyhow::Error) -> Exit {
             return Exit::Failed;
         }
         Some(_) => return Exit::Unavailable,
+        None => {}
+    }
+    match find::<ProviderError>(error).map(|error| error.kind) {
+        Some(ErrorKind::Denied | ErrorKind::Credentials) => return Exit::NotPermitted,
+        Some(ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Unconfirmed) => {
+            return Exit::Unavailable;
+        }
+        Some(ErrorKind::NoSuchZone | ErrorKind::Refused) => return Exit::Failed,
         None => {}
     }
     match find::<BindError>(error) {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod drain;
 pub mod exit;
 pub mod failure;
+pub mod health_checks;
 pub mod outcome;
 pub mod render;
 pub mod run;

@@ -13,8 +13,8 @@ use std::fmt;
 
 use crate::decide::node::NodeObject;
 use crate::decide::policy::RoutingRule;
-use crate::decide::reason::{Intent, Reason};
-use crate::decide::routing::{Coordinates, Location, Routing};
+use crate::decide::reason::Reason;
+use crate::decide::routing::{Coordinates, Location, PolicyKind, Routing};
 
 /// The weight of weighted record sets.
 pub const WEIGHT: &str = "nodedns.io/weight";
@@ -114,18 +114,20 @@ pub struct Said<'a> {
 /// pool, has goes first then, if it is of the same policy.
 ///
 /// # Errors
-/// What is wanted instead when there is nothing to publish with: [`Intent::Hold`] where an
-/// annotation must be set, [`Intent::Preserve`] where it may be set and is not known.
-pub fn routing(rule: &RoutingRule, said: Said<'_>, own: Option<&Routing>) -> Result<Routing, Intent> {
-    let same = own.filter(|own| !said.known && own.kind() == rule.kind());
+/// Why there is nothing to publish with: [`Reason::CoordinatesMissing`] where an annotation must be
+/// set, [`Reason::NodeUnknown`] where it may be set and is not known.
+pub fn routing(rule: &RoutingRule, said: Said<'_>, own: Option<&Routing>) -> Result<Routing, Reason> {
+    // Of the other policies annotations say nothing, so the file's word is always the last.
+    let annotated = matches!(rule.kind(), PolicyKind::Weighted | PolicyKind::GeoProximity);
+    let same = own.filter(|own| !said.known && annotated && own.kind() == rule.kind());
     if let Some(own) = same {
         return Ok(own.clone());
     }
     let nothing = Annotations::default();
     let annotations = said.annotations.unwrap_or(&nothing);
     annotations.over(rule).ok_or_else(|| match said.known {
-        true => Intent::Hold(Reason::CoordinatesMissing(annotations.coordinates_mistake().map(Mistake::to_string))),
-        false => Intent::Preserve(Reason::NodeUnknown),
+        true => Reason::CoordinatesMissing(annotations.coordinates_mistake().map(Mistake::to_string)),
+        false => Reason::NodeUnknown,
     })
 }
 
@@ -272,14 +274,14 @@ mod tests {
         let hold = |annotations: &[(&str, &str)]| {
             let said = Annotations::read(&node(annotations));
             match routing(&AUTO, known(&said), Some(&geo("1,2", 0))) {
-                Err(Intent::Hold(reason)) => reason.to_string(),
+                Err(reason) => reason.to_string(),
                 other => panic!("{other:?}"),
             }
         };
         assert!(hold(&[]).contains("annotate it with nodedns.io/coordinates="));
         assert!(hold(&[(COORDINATES, "1")]).contains("nodedns.io/coordinates = \"1\" on the Node cannot be: '1'"));
         let no_kubernetes = routing(&AUTO, Said { known: true, annotations: None }, None);
-        assert_eq!(no_kubernetes, Err(Intent::Hold(Reason::CoordinatesMissing(None))));
+        assert_eq!(no_kubernetes, Err(Reason::CoordinatesMissing(None)));
     }
 
     #[test]
@@ -295,9 +297,11 @@ mod tests {
         assert_eq!(routing(&file, never, None), Ok(Routing::Weighted(10)));
         // Of another policy: that is what a new configuration is to change.
         assert_eq!(routing(&geo("1,2", 0).into(), never, Some(&own)), Ok(geo("1,2", 0)));
+        let latency = |region: &str| Routing::Latency(region.into());
+        assert_eq!(routing(&latency("eu-west-1").into(), never, Some(&latency("eu-west-2"))), Ok(latency("eu-west-1")));
         assert_eq!(routing(&AUTO, unknown, Some(&own)), Ok(geo("5,6", 3)));
         assert_eq!(routing(&AUTO, never, Some(&geo("9,9", 1))), Ok(geo("9,9", 1)));
-        assert_eq!(routing(&AUTO, never, Some(&own)), Err(Intent::Preserve(Reason::NodeUnknown)));
+        assert_eq!(routing(&AUTO, never, Some(&own)), Err(Reason::NodeUnknown));
     }
 
     #[test]

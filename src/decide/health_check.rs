@@ -101,11 +101,7 @@ pub struct Place {
 impl Place {
     /// What the health checks of this owner's record set are for.
     pub fn new(owner: &OwnerId, zone_id: &str, name: &DnsName, rtype: RecordType) -> Self {
-        Place {
-            cluster: hash(&[owner.cluster()]),
-            node: hash(&[owner.node()]),
-            what: hash(&[zone_id, name.as_str(), rtype.as_str()]),
-        }
+        Place { cluster: hash(&[owner.cluster()]), node: hash(&[owner.node()]), what: what(zone_id, name, rtype) }
     }
 
     /// Whether it is a place of this owner's cluster.
@@ -117,6 +113,15 @@ impl Place {
     pub fn is_of(&self, owner: &OwnerId) -> bool {
         self.is_of_cluster(owner.cluster()) && self.node == hash(&[owner.node()])
     }
+
+    /// Whether it is a place of this name and type, whoever's.
+    pub fn is_for(&self, zone_id: &str, name: &DnsName, rtype: RecordType) -> bool {
+        self.what == what(zone_id, name, rtype)
+    }
+}
+
+fn what(zone_id: &str, name: &DnsName, rtype: RecordType) -> String {
+    hash(&[zone_id, name.as_str(), rtype.as_str()])
 }
 
 /// The caller reference of a health check: a [`Place`], and a nonce of 12 characters. 64 characters,
@@ -225,7 +230,7 @@ pub enum CheckRequest {
     /// Read all of them.
     List,
     /// Create and tag one.
-    Create(NewCheck),
+    Create(Box<NewCheck>),
     /// Delete the one with this id.
     Delete(String),
 }

@@ -142,7 +142,8 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
         }
         Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
         Fitness::Fit => match routing {
-            Err(intent) => (intent, follow(own)),
+            Err(reason @ Reason::NodeUnknown) => (Intent::Preserve(reason), follow(own)),
+            Err(reason) => (Intent::Hold(reason), follow(own)),
             Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
                 Some(reason) => (Intent::Hold(reason), follow(own)),
                 None => publish(policy, record, own, &plan, routing, &attach),

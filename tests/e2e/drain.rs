@@ -23,7 +23,7 @@ async fn started(host: &mut Host) {
 }
 
 /// Runs the program against the daemon: its exit code and what it says.
-async fn run(host: &Host, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) async fn run(host: &Host, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = tokio::process::Command::from(host.program());
     command.args(arguments).arg("--socket").arg(host.directory.path().join("nodedns.sock"));
     let Output { status, stdout, stderr } = command.output().await.expect("it runs");

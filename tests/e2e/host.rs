@@ -1,12 +1,13 @@
 //! A host: a namespace with a wire, the daemon in it, and what it talks to.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use route53_sim::{Action, Operation, Options, RecordSet, Request, Sim};
+use route53_sim::{Operation, Options, RecordSet, Request, Sim};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ use tokio::time::sleep;
 
 use crate::support::api_server::ApiServer;
 use crate::support::netns::Lab;
+use crate::support::referee::{Referee, is_own};
 
 pub(crate) const ZONE: &str = "Z0123456789ABC";
 pub(crate) const OWN: &str = "nodedns/v1/home/n1";
@@ -32,6 +34,7 @@ pub(crate) struct Host {
     pub(crate) api: ApiServer,
     pub(crate) directory: TempDir,
     daemon: Option<Child>,
+    referee: RefCell<Referee>,
     /// Everything in Route 53 that is not ours, as it was at the beginning.
     others: Vec<RecordSet>,
 }
@@ -81,7 +84,8 @@ impl Host {
         let others = sim.record_sets(ZONE);
         let api = ApiServer::start().await;
         let directory = TempDir::new().expect("a directory");
-        let host = Host { lab, sim, api, directory, daemon: None, others };
+        let referee = RefCell::new(Referee::new(others.clone(), &sim, 1));
+        let host = Host { lab, sim, api, directory, daemon: None, referee, others };
         host.set_node("True", false);
         host.write("kubeconfig", &kubeconfig(&host.api.url()));
         host.write("nodedns.toml", &host.configuration());
@@ -147,7 +151,19 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 
     /// The program with an environment of its own, so that nothing of the machine's leaks in.
     pub(crate) fn program(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.program_under(&[])
+    }
+
+    /// The program as the last argument of another one, so that it starts in circumstances of its own.
+    fn program_under(&self, wrapper: &[&str]) -> Command {
+        let mut command = match wrapper {
+            [] => Command::new(binary()),
+            [outer, arguments @ ..] => {
+                let mut command = Command::new(outer);
+                command.args(arguments).arg(binary());
+                command
+            }
+        };
         command
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", "AKIDTESTTESTTESTTEST")
@@ -163,10 +179,16 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 
     /// Starts the daemon with something added to its command line or environment.
     pub(crate) fn start_with(&mut self, add: impl FnOnce(&mut Command) -> &mut Command) {
+        self.start_under(&[], add);
+    }
+
+    /// The same, as the last argument of another program that becomes it.
+    pub(crate) fn start_under(&mut self, wrapper: &[&str], add: impl FnOnce(&mut Command) -> &mut Command) {
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let mut command = self.program();
-        add(command.args(["run", "--config"]).arg(self.directory.path().join("nodedns.toml")));
+        let mut command = self.program_under(wrapper);
+        command.args(["run", "--config"]).arg(self.directory.path().join("nodedns.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
+        add(&mut command);
         self.daemon = Some(command.spawn().expect("the daemon starts"));
     }
 
@@ -225,11 +247,16 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
 
     /// Our own record sets: (name, type) → values.
     pub(crate) fn own(&self) -> BTreeMap<(String, String), Vec<String>> {
-        let own = self.sim.record_sets(ZONE).into_iter().filter(|set| set.set_identifier.as_deref() == Some(OWN));
+        let own = self.sim.record_sets(ZONE).into_iter().filter(is_own);
         own.map(|set| ((set.name, set.rtype), set.values)).collect()
     }
 
-    fn expected(addresses: Expected<'_>) -> BTreeMap<(String, String), Vec<String>> {
+    /// Holds every request since the last call to the rules.
+    pub(crate) fn judge(&self, what: &str) {
+        self.referee.borrow_mut().judge(what, &self.sim.requests());
+    }
+
+    pub(crate) fn expected(addresses: Expected<'_>) -> BTreeMap<(String, String), Vec<String>> {
         let mut expected = BTreeMap::new();
         for name in [EDGE, GEO] {
             for (rtype, address) in [("A", addresses.v4), ("AAAA", addresses.v6)] {
@@ -257,25 +284,13 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
             count = now;
         }
         assert_eq!(self.own(), expected, "{what}: it did not stay so");
-        let others: Vec<_> =
-            self.sim.record_sets(ZONE).into_iter().filter(|set| set.set_identifier.as_deref() != Some(OWN)).collect();
+        let others: Vec<_> = self.sim.record_sets(ZONE).into_iter().filter(|set| !is_own(set)).collect();
         assert_eq!(others, self.others, "{what}: somebody else's record sets were touched");
         let requests: Vec<_> =
             self.sim.requests().into_iter().filter(|request| request.operation != Operation::GetChange).collect();
-        for request in &requests {
-            check_ownership(what, request);
-        }
+        self.judge(what);
         self.sim.clear_requests();
         requests
-    }
-}
-
-/// A batch names our own record sets, and others only as witnesses: deleted and created again, unchanged.
-fn check_ownership(what: &str, request: &Request) {
-    let others: Vec<_> = request.changes.iter().filter(|(_, set)| set.set_identifier.as_deref() != Some(OWN)).collect();
-    for pair in others.chunks(2) {
-        let witness = matches!(pair, [(Action::Delete, deleted), (Action::Create, created)] if deleted == created);
-        assert!(witness, "{what}: {pair:?} is not ours to change");
     }
 }
 

@@ -12,6 +12,7 @@ mod drain;
 mod faults;
 mod host;
 mod lifecycle;
+mod machine;
 mod probe;
 mod service;
 mod shutdown;

@@ -88,6 +88,14 @@ fn kubernetes_is_a_line_in_the_header() {
     assert_eq!(line(&|k| *k = KubernetesStatus::disabled()), "Kubernetes: not used");
     assert_eq!(
         line(&|k| {
+            k.unschedulable = Some(false);
+            k.deleting = Some(true);
+            k.taints = Some(vec!["a:NoSchedule".to_owned(), "example.com/b:NoExecute".to_owned()]);
+        }),
+        "Kubernetes: node-1 is Ready, being deleted, tainted a:NoSchedule example.com/b:NoExecute"
+    );
+    assert_eq!(
+        line(&|k| {
             k.state = NodeCondition::NotReady;
             k.ready_reason = Some("KubeletNotReady".to_owned());
             k.unschedulable = Some(false);
@@ -110,6 +118,30 @@ fn kubernetes_is_a_line_in_the_header() {
             k.unschedulable = None;
         }),
         "Kubernetes: there is no node node-1"
+    );
+}
+
+#[test]
+fn annotations_are_shown_with_what_is_wrong_with_them() {
+    let mut status = healthy();
+    let lines = |status: &Status| {
+        let text = status::render(status, noon(), None);
+        text.lines().skip(2).take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(lines(&status).is_empty());
+    let annotations = &mut status.kubernetes.annotations;
+    annotations.weight = Some(50);
+    annotations.coordinates = Some("50.11,8.68".to_owned());
+    annotations.bias = Some(-5);
+    annotations.mistakes = vec!["the annotation x cannot be".to_owned()];
+    annotations.change_due = Some(noon() + jiff::SignedDuration::from_secs(32));
+    assert_eq!(
+        lines(&status),
+        [
+            "annotations of the Node: weight 50, coordinates 50.11,8.68, bias -5",
+            "annotations of the Node have changed; that takes effect in 32s if they stay so",
+            "the annotation x cannot be",
+        ]
     );
 }
 

@@ -1,6 +1,8 @@
 //! The configuration as operators meet it: what is read, how layers combine, and that every mistake
 //! is named with its place.
 
+mod health_check;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;

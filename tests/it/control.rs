@@ -17,7 +17,7 @@ use nodedns::decide::name::DnsName;
 use nodedns::decide::node::{NodeObject, NodeState, Readiness};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::OwnerId;
-use nodedns::decide::policy::Signal;
+use nodedns::decide::policy::{RoutingRule, Signal};
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
 use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{RecordSet, RecordType, Target, ZoneRef};
@@ -145,6 +145,27 @@ pub(crate) fn troubled_report() -> Report {
                 name: DnsName::parse("backup.example.com").expect("valid"),
                 intent: Intent::Withdraw(Reason::Recovering(Signal::NotReady)),
                 since: ago(4),
+                in_sync: false,
+                ..base.clone()
+            },
+            RecordReport {
+                name: DnsName::parse("geo.example.com").expect("valid"),
+                routing: RoutingRule::CoordinatesOfTheNode { bias: 5 },
+                intent: Intent::Hold(Reason::CoordinatesMissing(None)),
+                since: ago(5),
+                actual: Observed::Known(None),
+                in_sync: false,
+                last_change: None,
+                ..base.clone()
+            },
+            RecordReport {
+                name: DnsName::parse("shaky.example.com").expect("valid"),
+                intent: Intent::Withdraw(Reason::Damped {
+                    signal: Signal::ProbeFailed,
+                    times: 5,
+                    wait: Duration::from_secs(160),
+                }),
+                since: ago(30),
                 in_sync: false,
                 ..base
             },
@@ -291,7 +312,7 @@ fn the_status_is_the_documented_json() {
 fn unhealthy_is_said_when_one_record_is() {
     assert!(healthy_status().healthy);
     let all: Vec<_> = status_of(&troubled_report()).records.iter().map(|record| record.healthy).collect();
-    assert_eq!(all, [true, false, false, true, false, false]);
+    assert_eq!(all, [true, false, false, true, false, false, false, false]);
     assert!(!status_of(&troubled_report()).healthy);
 }
 

@@ -373,7 +373,7 @@ fn what_becomes_of_a_record_is_read_off_its_status() {
 #[test]
 fn the_status_says_who_has_drained_the_node_and_why() {
     let line = |drain: DrainStatus, number| {
-        let status = Status { drain, ..status_of(&troubled_report()) };
+        let status = Status { drain, survivors: None, ..status_of(&troubled_report()) };
         render(&status, noon(), None).lines().nth(number).expect("a line").to_owned()
     };
     assert_eq!(

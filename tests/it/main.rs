@@ -5,6 +5,7 @@ mod support;
 // The core: pure, in virtual time.
 mod engine_sim;
 mod model;
+mod plan_checks;
 mod plan_props;
 mod plan_table;
 mod registry;
@@ -17,6 +18,7 @@ mod cli;
 mod config;
 mod control;
 mod drain;
+mod health_checks_cli;
 mod journal;
 mod netns;
 mod node_watch;
@@ -24,6 +26,9 @@ mod probe;
 mod provider;
 mod state;
 mod system_bus;
+
+// The whole, in trouble.
+mod matrix;
 
 // The repository's own invariants.
 mod generated;

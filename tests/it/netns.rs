@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(150);
 
 /// A running watcher, as the daemon uses it.
-struct Watched {
-    events: UnboundedReceiver<AddressEvent>,
-    requests: UnboundedSender<()>,
-    counters: Arc<Counters>,
+pub(crate) struct Watched {
+    pub(crate) events: UnboundedReceiver<AddressEvent>,
+    pub(crate) requests: UnboundedSender<()>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Watched {
@@ -34,7 +34,7 @@ impl Watched {
         Watched::start_with(Options::default())
     }
 
-    fn start_with(options: Options) -> Watched {
+    pub(crate) fn start_with(options: Options) -> Watched {
         let (sender, events) = unbounded_channel();
         let (requests, receiver) = unbounded_channel();
         let counters = Arc::clone(&options.counters);

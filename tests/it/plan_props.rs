@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use nodedns::decide::annotation;
+use nodedns::decide::annotation::{self, Said};
 use nodedns::decide::damping;
 use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Event};
@@ -308,13 +308,13 @@ proptest! {
             }
             let listing = world::listing(sets);
             let plans = plan(&policy, record, plan::World {
-                said: nodedns::decide::annotation::Said::default(),
-                checks: &BTreeMap::new(),
                 addresses: Observed::Known(&snapshot),
                 absence_confirmed: &BTreeSet::new(),
                 fitness: &unfit,
+                said: Said::default(),
                 listing: Observed::Known(&listing),
                 failures: &failures,
+                checks: &BTreeMap::new(),
             });
             // Both families travel in one batch.
             let mut after = listing.clone();

@@ -301,7 +301,7 @@ fn annotations_go_before_the_file_and_what_is_there_before_what_is_unknown() {
     let mut table = String::new();
     for rule in &rules {
         for (text, known, annotations) in &annotations {
-            let mut row = format!("{:<18} {text:<16}", rule.to_string());
+            let mut row = format!("{:<24} {text:<15}", rule.to_string());
             for (pool, listing) in &pools {
                 let policy = world::policy(vec![RecordPolicy { routing: rule.clone(), ..a_record() }]);
                 let world = World {
@@ -318,7 +318,7 @@ fn annotations_go_before_the_file_and_what_is_there_before_what_is_unknown() {
                     Intent::Publish(set) => set.routing.to_string(),
                     other => format!("{} {}", other.as_str(), other.reason().as_str()),
                 };
-                let _ = write!(row, " | {pool}: {outcome:<26}");
+                let _ = write!(row, " | {pool}: {outcome:<36}");
             }
             writeln!(table, "{}", row.trim_end()).expect("writes");
         }

@@ -121,7 +121,8 @@ fn every_signal_at_every_level_with_every_action() {
             for action in [SignalAction::Ignore, SignalAction::Withdraw] {
                 let record = record(|other| if other == signal { action } else { SignalAction::Ignore });
                 let fitness = fitness(&record, &conditions(|other| if other == signal { level } else { Level::Down }));
-                let mut row = format!("{:<15} {level:<7?} {action:<8?}", signal.as_str());
+                let (level, action) = (format!("{level:?}"), format!("{action:?}"));
+                let mut row = format!("{:<15} {level:<7} {action:<8}", signal.as_str());
                 for (pool, listing) in pools() {
                     let plan = decide(record.clone(), &fitness, &listing);
                     let changes: Vec<_> = actions(&plan).iter().map(|action| action.as_str()).collect();

@@ -127,7 +127,9 @@ impl Checks {
             let wanted = plans.iter().find(|plan| plan.rtype == rtype).and_then(|plan| plan.check.clone());
             let own = own_set(listing.pool(rtype), &policy.owner);
             let is_left = self.slot(&policy.owner, &listing.zone_id, &key).want(wanted, now);
-            self.unread |= is_left;
+            if is_left {
+                self.due = self.due.min(now + GRACE);
+            }
             attach.insert(rtype, self.attach(&key, own, is_primary, random, now));
         }
         if managed { plan::plan(policy, record, World { checks: &attach, ..world }) } else { plans }
@@ -245,7 +247,7 @@ impl Checks {
         let new = self.creatable().find(|(at, _)| *at <= now).map(|(_, new)| new.clone());
         if let Some(new) = new {
             self.creating.push(new.clone());
-            return Some(CheckRequest::Create(new));
+            return Some(CheckRequest::Create(Box::new(new)));
         }
         let id = self.deletable(names).find(|(at, _)| *at <= now).map(|(_, id)| id.clone())?;
         self.deleting = Some(id.clone());
@@ -414,8 +416,11 @@ impl Checks {
             }
             Err(error) => {
                 // Something may be there now that is not remembered, and may be of no use.
-                self.unread |= slot.is_none() || error.kind == ErrorKind::Unconfirmed;
-                let Some((key, slot)) = slot else { return Vec::new() };
+                self.unread |= error.kind == ErrorKind::Unconfirmed;
+                let Some((key, slot)) = slot else {
+                    self.due = self.due.min(now + GRACE);
+                    return Vec::new();
+                };
                 let mut wait = wait_after(&error, slot.attempts.failures, random);
                 if error.code.as_deref() == Some(TAKEN) {
                     slot.creation = None;
@@ -481,7 +486,8 @@ impl Checks {
 }
 
 impl Slot {
-    /// Takes down what is wanted. Whether what was on its way for something else may have been left behind.
+    /// Takes down what is wanted. Whether something may have been left behind by what was wanted
+    /// before: one that was created, but not tagged.
     fn want(&mut self, wanted: Option<CheckSpec>, now: Moment) -> bool {
         if self.wanted == wanted {
             return false;

@@ -190,7 +190,7 @@ impl NameState {
     /// Whether, as the system stops, there is nothing left to do: the record sets are gone, or a
     /// guard forbids it and has been asked again, or they are to stay.
     pub(super) fn has_departed(&self) -> bool {
-        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. }));
+        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. } | Request::Remove(_)));
         let looked = match self.departure {
             Departure::None => return false,
             Departure::Stays => return !is_writing,
@@ -205,8 +205,13 @@ impl NameState {
     }
 
     /// Whether a request may be sent for it.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.in_flight.is_none() && self.departure != Departure::Stays
+    }
+
+    /// Before this it is not read again, as it could not be read.
+    pub(super) fn readable_at(&self) -> Moment {
+        self.list.not_before
     }
 
     /// Reads the name soon after `when`, if that has not been done.

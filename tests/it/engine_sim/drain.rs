@@ -160,6 +160,12 @@ fn force_overrides_keep_min_and_nothing_else_does() {
     assert_eq!(reasons(&world), [Reason::Eligible, Reason::Eligible]);
     world.engine.handle(cordoned, world.now);
     assert_eq!(reasons(&world), [Reason::KeepMin(1), Reason::KeepMin(1)]);
+    // Nor is a shutdown forced by a drain that this record ignores.
+    let mut world = alone();
+    world.engine.reconfigure(world::policy(vec![ignoring(world::record(EDGE, ZONE))]), world.now);
+    world.engine.handle(Event::Drain(Observed::Known(Some(FORCED))), world.now);
+    world.engine.handle(Event::Stopping, world.now);
+    assert_eq!(reasons(&world), [Reason::KeepMin(1), Reason::KeepMin(1)]);
     // With a forced drain that counts, a shutdown of the node takes nothing of it back.
     let mut world = alone();
     world.engine.handle(Event::Drain(Observed::Known(Some(FORCED))), world.now);

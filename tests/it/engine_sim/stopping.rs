@@ -127,6 +127,9 @@ fn the_last_one_stays_after_a_second_look_and_is_not_waited_for() {
     world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
     world.run_for(Duration::from_secs(600));
     let before = (lists(&world), applies(&world));
+    let mut engine = world.engine.clone();
+    engine.handle(Event::Stopping, world.now);
+    assert!(!engine.has_departed(), "nobody has looked yet");
     stops(&mut world);
     assert!(!world.engine.has_departed(), "what forbids it is asked once more");
     assert!(time_to_depart(&mut world, HANG).is_some());

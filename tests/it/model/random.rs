@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use nodedns::decide::damping;
 use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Event, Target};
 use nodedns::decide::node::{NodeObject, NodeState, Readiness};
@@ -170,6 +171,9 @@ struct Run {
     /// Whether the service treats everyone well.
     is_calm: bool,
     batches: u32,
+    /// Whether a process was replaced: what it had sent may arrive after the next one has looked,
+    /// and is then foreign to it.
+    has_restarts: bool,
 }
 
 impl Run {
@@ -191,6 +195,7 @@ impl Run {
             sequence: 0,
             is_calm: false,
             batches: 0,
+            has_restarts: false,
             random,
         };
         for index in 0..3 + run.random.below(3) {
@@ -236,6 +241,7 @@ impl Run {
 
     fn restarts(&mut self, index: usize, cause: Cause) {
         let member = self.born(index, cause);
+        self.has_restarts = true;
         let Node { life, state, .. } = self.nodes[index];
         self.nodes[index] = Node { member, cause, life: life + 1, state };
         self.becomes(index, cause);
@@ -404,10 +410,11 @@ fn history(seed: u64) -> u32 {
         let cause = if run.random.one_in(4) { Cause::Nothing } else { cause };
         run.after(Duration::ZERO, Happening::Becomes(index, cause));
     }
-    // What still hangs, one backoff step, recover_after.
-    let converges = HANG + Duration::from_secs(30 + 10 + 5);
+    // What still hangs, one backoff step, and the longest that a node is kept out for having come
+    // and gone too often.
+    let converges = HANG + Duration::from_secs(30 + 5) + damping::WAIT_MAX;
     run.run_for(converges);
-    if !foreign {
+    if !foreign && !run.has_restarts {
         run.check(false);
     }
     // Who came back may have done so after those who are held had their look.

@@ -1,6 +1,5 @@
 //! Storms, losses, strangers and failures.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -171,18 +170,7 @@ fn the_watcher_ends_with_the_one_it_watches_for() {
 /// given up. The limit is the whole process's, so this is run in a process of its own.
 #[test]
 fn what_cannot_be_read_is_unknown_until_the_connection_is_made_again() {
-    const ALONE: &str = "NODEDNS_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let name = thread::current().name().expect("the test's name").to_owned();
-        let output = Command::new(std::env::current_exe().expect("a path"))
-            .args(["--exact", &name, "--nocapture", "--test-threads=1"])
-            .env(ALONE, "1")
-            .output()
-            .expect("the test binary runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        print!("{text}");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.contains("1 passed"), "the test ran");
+    if !crate::support::alone() {
         return;
     }
     in_lab(|lab| async move {

@@ -5,7 +5,7 @@ mod cluster;
 mod discovery;
 mod failures;
 mod identity;
-mod rotation;
+pub(crate) mod rotation;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::support::api_server::{ApiServer, token_kubeconfig};
 
 /// Longer than anything here takes on a busy machine.
-const LONG: Duration = Duration::from_secs(40);
+pub(crate) const LONG: Duration = Duration::from_secs(40);
 
 /// Short, but for the limits that a stalled machine must not reach.
 fn timing() -> Timing {
@@ -42,7 +42,7 @@ fn environment(root: &Path) -> Environment {
 }
 
 /// A running watch of the node `n1` and what it has said.
-struct Watching {
+pub(crate) struct Watching {
     events: UnboundedReceiver<NodeEvent>,
     task: JoinHandle<()>,
 }
@@ -54,7 +54,7 @@ impl Drop for Watching {
 }
 
 impl Watching {
-    fn start(kubeconfig: PathBuf, timing: Timing) -> Self {
+    pub(crate) fn start(kubeconfig: PathBuf, timing: Timing) -> Self {
         let (sender, events) = unbounded_channel();
         let settings = NodeWatchSettings {
             node: NodeName::parse("n1").expect("a name"),
@@ -65,7 +65,7 @@ impl Watching {
         Watching { events, task: tokio::spawn(watch(settings, sender)) }
     }
 
-    async fn event(&mut self) -> NodeEvent {
+    pub(crate) async fn event(&mut self) -> NodeEvent {
         timeout(LONG, self.events.recv()).await.expect("an event within the time").expect("the watch runs")
     }
 
@@ -130,7 +130,7 @@ fn watch_of(server: &ApiServer, timing: Timing) -> (Watching, TempDir) {
 }
 
 /// A Node `n1` with this status of its Ready condition.
-fn node(ready: &str) -> Value {
+pub(crate) fn node(ready: &str) -> Value {
     json!({
         "kind": "Node", "apiVersion": "v1",
         "metadata": {"name": "n1", "labels": {"zone": "a"}},

@@ -11,12 +11,12 @@ use crate::support::api_server::{Answer, ApiServer, kubeconfig};
 use crate::support::pki::{Identity, Pki};
 
 /// A directory as k3s keeps it: a kubeconfig that names three files.
-struct Files {
+pub(crate) struct Files {
     directory: TempDir,
 }
 
 impl Files {
-    fn new(pki: &Pki, identity: &Identity, server: &ApiServer) -> Self {
+    pub(crate) fn new(pki: &Pki, identity: &Identity, server: &ApiServer) -> Self {
         let files = Files { directory: TempDir::new().expect("a directory") };
         replace(&files.path("server-ca.crt"), &pki.authority_pem);
         files.store(identity);
@@ -30,7 +30,7 @@ impl Files {
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 

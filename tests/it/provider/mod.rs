@@ -4,6 +4,7 @@ mod cases;
 mod conformance;
 mod environment;
 mod faults;
+mod health_checks;
 mod listing;
 mod properties;
 mod zones;

@@ -90,6 +90,7 @@ struct State {
     /// Watches end after this, whatever the client asked for.
     watch_ends_after: Option<Duration>,
     tls: Option<Arc<ServerConfig>>,
+    date: Option<&'static str>,
     seen: Vec<Seen>,
 }
 
@@ -141,6 +142,7 @@ impl ApiServer {
             wanted_certificate: None,
             watch_ends_after: None,
             tls,
+            date: None,
             seen: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), pushes: broadcast::channel(64).0 });
@@ -280,7 +282,18 @@ impl ApiServer {
 
     /// Serves new connections as `pki` has it.
     pub(crate) fn use_pki(&self, pki: &Pki) {
-        self.shared.state().tls = Some(pki.server_config());
+        self.use_skewed_pki(pki, 0);
+    }
+
+    /// The same, with a certificate that is valid around the present by a clock that is `skew`
+    /// seconds ahead of ours.
+    pub(crate) fn use_skewed_pki(&self, pki: &Pki, skew: i64) {
+        self.shared.state().tls = Some(pki.skewed_server_config(skew));
+    }
+
+    /// What the `Date` header says from now on; the true time, if absent.
+    pub(crate) fn show_date(&self, date: Option<&'static str>) {
+        self.shared.state().date = date;
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -317,7 +330,13 @@ where
 {
     let service = service_fn(|request| {
         let (shared, certificate) = (Arc::clone(&shared), certificate.clone());
-        async move { Ok::<_, Infallible>(answer(request, &shared, certificate).await) }
+        async move {
+            let mut response = answer(request, &shared, certificate).await;
+            if let Some(date) = shared.state().date {
+                response.headers_mut().insert("date", date.parse().expect("a header value"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     // Connections break off in these tests.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;

@@ -56,13 +56,19 @@ impl Pki {
 
     /// A server on 127.0.0.1 that asks for a client certificate of this authority.
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        self.skewed_server_config(0)
+    }
+
+    /// The same with a certificate that is valid for an hour either way around the present, by a
+    /// clock that is `skew` seconds ahead of ours.
+    pub(crate) fn skewed_server_config(&self, skew: i64) -> Arc<ServerConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.clone()).expect("an authority");
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
             .build()
             .expect("a verifier");
-        let (certificates, key) = self.server_certificate();
+        let (certificates, key) = self.server_certificate(skew);
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("protocol versions")
@@ -74,7 +80,7 @@ impl Pki {
 
     /// The same for everybody, in these versions of TLS.
     pub(crate) fn public_server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
-        let (certificates, key) = self.server_certificate();
+        let (certificates, key) = self.server_certificate(0);
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
@@ -85,8 +91,13 @@ impl Pki {
         Arc::new(config)
     }
 
-    fn server_certificate(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn server_certificate(&self, skew: i64) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        const HOUR: Duration = Duration::from_secs(3600);
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        let theirs = Duration::from_secs(now.as_secs().saturating_add_signed(skew));
+        params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (theirs - HOUR);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + (theirs + HOUR);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

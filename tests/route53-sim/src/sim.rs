@@ -212,6 +212,12 @@ impl Sim {
         self.state().account.remove_zone(id).is_some()
     }
 
+    /// Whether there is a zone of this id.
+    #[must_use]
+    pub fn has_zone(&self, id: &str) -> bool {
+        self.state().account.zones().any(|zone| zone.id == id)
+    }
+
     /// The requests so far, in the order of their arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

@@ -107,6 +107,14 @@ impl Survivors {
         self.inquiries.retain(|target, _| names.contains_key(target));
     }
 
+    /// A reading of the name begins; after the nodes were read it is one that a removal can lean on.
+    pub(super) fn reads(&mut self, target: &Target) {
+        let inquiry = self.inquiries.get_mut(target).filter(|_| self.confirmed.is_some());
+        if let Some(inquiry) = inquiry.filter(|inquiry| inquiry.survey == Survey::Due) {
+            inquiry.survey = Survey::UnderWay;
+        }
+    }
+
     fn confirm(&mut self, confirmed: Option<Confirmed>) {
         self.confirmed = confirmed;
         for inquiry in self.inquiries.values_mut() {
@@ -156,7 +164,7 @@ impl Engine {
             }
             Survey::UnderWay if !is_listed => {
                 inquiry.survey = Survey::Due;
-                return inquiry.patience.failed(&mut self.random, now);
+                return;
             }
             Survey::UnderWay => inquiry.survey = Survey::Done,
         }

@@ -28,7 +28,8 @@ impl Engine {
                 Some(Effect::ReadCluster)
             }
             Step::Survey => {
-                self.survivors.inquiries.entry(target.clone()).or_default().survey = Survey::UnderWay;
+                self.survivors.inquiries.entry(target.clone()).or_default();
+                self.survivors.reads(&target);
                 self.names.get_mut(&target)?.in_flight = Some(Request::List);
                 Some(Effect::List(target))
             }
@@ -63,7 +64,7 @@ impl Engine {
     /// The same for one name, for each of the nodes that give reason to.
     fn steps_at(&self, record: &RecordPolicy) -> Vec<(Moment, Step)> {
         let target = target_of(record);
-        let Some(name) = self.names.get(&target).filter(|name| name.in_flight.is_none()) else { return Vec::new() };
+        let Some(name) = self.names.get(&target).filter(|name| name.is_free()) else { return Vec::new() };
         let Observed::Known(listing) = &name.listing else { return Vec::new() };
         let fresh = Inquiry::default();
         let inquiry = self.survivors.inquiries.get(&target).unwrap_or(&fresh);
@@ -72,7 +73,9 @@ impl Engine {
             if inquiry.examined.contains(node) && !is_removable {
                 return None;
             }
-            let at = self.turn(listing, node, *since)?.max(inquiry.patience.not_before);
+            // A name that cannot be read is tried again for its own sake; that is enough.
+            let patience = inquiry.patience.not_before.max(name.readable_at());
+            let at = self.turn(listing, node, *since)?.max(patience);
             match &self.survivors.confirmed {
                 Some(confirmed) if confirmed.down.contains(node) => match inquiry.survey {
                     Survey::Done => is_removable.then_some((at, Step::Remove)),
