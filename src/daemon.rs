@@ -28,12 +28,13 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::config::{self, Config, LogFormat, Sources};
 use crate::control::protocol::Status;
 use crate::decide::engine::{Engine, Event};
+use crate::decide::node::Cluster;
 use crate::publish::AnyProvider;
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
 use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
-use crate::watch::node::NodeEvent;
+use crate::watch::node::{ClusterEvent, NodeEvent, Reader};
 use drain::Drains;
 use identity::Identity;
 use probes::Probes;
@@ -90,6 +91,8 @@ struct Daemon {
     address_requests: mpsc::UnboundedSender<()>,
     address_events: mpsc::UnboundedReceiver<AddressEvent>,
     node_events: mpsc::UnboundedReceiver<NodeEvent>,
+    cluster_readers: mpsc::UnboundedSender<Reader<Cluster>>,
+    cluster_events: mpsc::UnboundedReceiver<ClusterEvent>,
     probes: Probes,
     view: View,
     drains: Drains,
@@ -115,6 +118,7 @@ impl Daemon {
             tokio::select! {
                 Some(event) = self.address_events.recv() => self.addresses(event),
                 Some(event) = self.node_events.recv() => self.node(event),
+                Some(event) = self.cluster_events.recv() => self.cluster(event),
                 Some(event) = self.probes.events.recv() => self.probe(event),
                 Some(done) = self.reads.join_next() => {
                     self.engine.handle(finished(done)?, clock::now());
@@ -148,6 +152,11 @@ impl Daemon {
     fn node(&mut self, event: NodeEvent) {
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
+    }
+
+    fn cluster(&mut self, event: ClusterEvent) {
+        self.view.cluster = event.detail;
+        self.engine.handle(Event::Cluster(event.state), clock::now());
     }
 }
 

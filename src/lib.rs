@@ -26,9 +26,11 @@
 //!
 //! # Invariants
 //! - Only record sets with this node's own owner id ([`decide::owner::OwnerId`]) are created,
-//!   changed or deleted. The one exception is a witness: deleted and created again, unchanged, in
+//!   changed or deleted. One exception is a witness: deleted and created again, unchanged, in
 //!   one batch, so that Route 53 itself refuses a withdrawal that would empty a pool
 //!   ([`decide::guard`]).
+//! - The other exception, where it is switched on: what a dead sibling of the same cluster has left
+//!   behind is removed, by exact match and with witnesses ([`decide::survivors`]).
 //! - Only health checks that carry this node's mark in their caller reference are deleted, and none
 //!   that a record set refers to. Publishing does not depend on them.
 //! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].

@@ -14,8 +14,8 @@ use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_w
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    AnnotationStatus, ChangeStatus, DrainState, DrainStatus, HealthCheckState, HealthCheckStatus, Intent,
-    KubernetesStatus, LastError, NodeCondition, RecordStatus, Status,
+    AnnotationStatus, ChangeStatus, DeadCondition, DrainState, DrainStatus, HealthCheckState, HealthCheckStatus,
+    Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status, SurvivorsState, SurvivorsStatus,
 };
 use crate::watch::clock;
 
@@ -99,6 +99,9 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
             let since = probe.since.map(|since| format!(" for {}", distance(since, now))).unwrap_or_default();
             paragraph(&mut text, &format!("the probe {} has failed{since}: {error}", probe.check), 0, width);
         }
+    }
+    if let Some(survivors) = &status.survivors {
+        survivors_lines(survivors, now).iter().for_each(|line| paragraph(&mut text, line, 0, width));
     }
     if status.drain.state == DrainState::Drained {
         paragraph(&mut text, &drained(&status.drain), 0, width);
@@ -234,6 +237,31 @@ fn annotations(annotations: &AnnotationStatus, now: Timestamp) -> Vec<String> {
         ));
     }
     lines.extend(annotations.mistakes.iter().cloned());
+    lines
+}
+
+/// How it stands with the other nodes, and for each that is dead what becomes of its record sets.
+fn survivors_lines(survivors: &SurvivorsStatus, now: Timestamp) -> Vec<String> {
+    let state = match survivors.state {
+        SurvivorsState::Watching => "watching",
+        SurvivorsState::Frozen => "frozen",
+        SurvivorsState::Unknown => "unknown",
+        SurvivorsState::NotFit => "not fit",
+    };
+    let explanation = survivors.explanation.strip_prefix("survivors frozen: ").unwrap_or(&survivors.explanation);
+    let mut lines = vec![format!("Survivors: {state}: {explanation}")];
+    for dead in &survivors.dead {
+        let condition = match dead.condition {
+            DeadCondition::NotReady => "not Ready",
+            DeadCondition::Gone => "gone",
+        };
+        let removal = match dead.removal_at {
+            None => "its record sets stay".to_owned(),
+            Some(at) if at > now => format!("its record sets are removed in {}", distance(at, now)),
+            Some(_) => "its record sets are being removed".to_owned(),
+        };
+        lines.push(format!("{} has been {condition} for {}; {removal}", dead.node, distance(dead.since, now)));
+    }
     lines
 }
 

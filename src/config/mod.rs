@@ -41,7 +41,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
 
 use crate::decide::owner::{OwnerError, OwnerId};
-use crate::decide::policy::{Policy, RecordPolicy, Timing};
+use crate::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy, Timing};
 use crate::decide::record::ZoneRef;
 use crate::decide::select::AddressRules;
 use crate::decide::selector::LabelSelector;
@@ -74,6 +74,8 @@ pub struct Config {
     pub addresses: AddressRules,
     /// How long to wait for what.
     pub timing: Timing,
+    /// Whether the record sets of dead siblings are removed; `None`: they are left alone.
+    pub survivors: Option<SurvivorsPolicy>,
     /// The records, in the order of the files.
     pub records: Vec<RecordTemplate>,
 }
@@ -241,6 +243,7 @@ impl Config {
             node_selector: self.kubernetes.node_selector.clone(),
             addresses: self.addresses.clone(),
             timing: self.timing,
+            survivors: self.survivors,
             records,
         })
     }

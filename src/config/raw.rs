@@ -8,6 +8,7 @@ mod health_check;
 mod record;
 mod signal;
 mod signals;
+mod survivors;
 mod word;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
 pub use signal::{Action, RawProbe, RawSignal, RawTainted};
 pub use signals::{RawRecordSignals, RawSignals};
+pub use survivors::RawSurvivors;
 
 use crate::config::duration::Span;
 use word::words;
@@ -67,6 +69,21 @@ pub struct RawConfig {
     /// out keeps its default.
     pub signals: RawSignals,
 
+    /// Whether this daemon removes the record sets of other nodes that are dead: a node that loses
+    /// power cannot withdraw itself. Every daemon that has this on watches all nodes of the cluster,
+    /// and removes what a node left behind that has been not Ready, or gone, for `grace`. They need no
+    /// leader; for each dead node another one is the first, and the next steps in half a second later.
+    ///
+    /// Nothing is removed while the list of nodes cannot be read, while this node is itself not Ready,
+    /// while more than half of the nodes are not Ready or gone, below a record's `keep_min`, from a
+    /// record with `signals.not_ready = "ignore"`, or of an owner that this daemon has never seen in
+    /// the list of nodes. A node that comes back publishes itself again.
+    ///
+    /// It needs Kubernetes, and a kubeconfig whose identity may read all nodes: a ClusterRole with the
+    /// rule `{apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"]}`. A kubelet's own
+    /// kubeconfig may not since Kubernetes 1.32 (AuthorizeNodeWithSelectors).
+    pub survivors: RawSurvivors,
+
     /// How Route 53 is reached. Credentials are never in this file: they come from the standard
     /// AWS variables, files and instance roles.
     pub route53: RawRoute53,
@@ -94,6 +111,7 @@ impl Default for RawConfig {
             kubernetes: RawKubernetes::default(),
             addresses: RawAddresses::default(),
             signals: RawSignals::default(),
+            survivors: RawSurvivors::default(),
             route53: RawRoute53::default(),
             control: RawControl::default(),
             log: RawLog::default(),

@@ -5,6 +5,7 @@ mod health_check;
 mod probe;
 mod record;
 mod signals;
+mod survivors;
 
 use std::net::IpAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -44,6 +45,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
+        survivors: survivors::survivors(raw, &mut judge),
         records: {
             signals::judge_global(&raw.signals, &mut judge);
             record::records(raw, &mut judge, &cluster)

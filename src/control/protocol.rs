@@ -105,6 +105,9 @@ pub struct Status {
     /// The local probes that records depend on.
     #[serde(default)]
     pub probes: Vec<ProbeStatus>,
+    /// The watch over the other nodes, whose record sets are removed when they are dead; `null` when it is off.
+    #[serde(default)]
+    pub survivors: Option<SurvivorsStatus>,
 }
 
 /// One (record, type).
@@ -359,6 +362,58 @@ pub enum ProbeOutcome {
     Failing,
     /// Too few attempts yet.
     Unknown,
+}
+
+/// The watch over the other nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurvivorsStatus {
+    /// Whether record sets of dead nodes may be removed.
+    pub state: SurvivorsState,
+    /// Why, as a sentence.
+    pub explanation: String,
+    /// How many nodes are known: those in the list, and the owners of record sets that are gone from it.
+    pub nodes: usize,
+    /// How many of them are not Ready or gone.
+    pub not_ready: usize,
+    /// Those that still have a record set in one of this node's pools, by name.
+    pub dead: Vec<DeadNodeStatus>,
+}
+
+/// Whether record sets of dead nodes may be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SurvivorsState {
+    /// They may.
+    Watching,
+    /// No: more than half of the nodes are not Ready or gone.
+    Frozen,
+    /// No: the list of nodes is not known.
+    Unknown,
+    /// No: this node is itself not Ready, or not in the list.
+    NotFit,
+}
+
+/// A node that is not Ready or gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadNodeStatus {
+    /// Its name.
+    pub node: String,
+    /// `not_ready` or `gone`.
+    pub condition: DeadCondition,
+    /// Since when this daemon has seen it so, without a break.
+    pub since: Timestamp,
+    /// When this daemon removes its record sets, unless another one has by then; `null` while it may not.
+    pub removal_at: Option<Timestamp>,
+}
+
+/// What is wrong with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadCondition {
+    /// It is not Ready.
+    NotReady,
+    /// There is no such Node object any more.
+    Gone,
 }
 
 const fn first_version() -> u32 {

@@ -6,8 +6,9 @@ use jiff::SignedDuration;
 use jiff::Timestamp;
 
 use crate::control::protocol::{
-    self, AddressStatus, AnnotationStatus, ChangeStatus, DrainStatus, HealthCheckState, HealthCheckStatus, Intent,
-    KubernetesStatus, LastChange, LastError, NodeCondition, ProbeStatus, RecordStatus, Routing, Status,
+    self, AddressStatus, AnnotationStatus, ChangeStatus, DeadCondition, DeadNodeStatus, DrainStatus, HealthCheckState,
+    HealthCheckStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, ProbeStatus, RecordStatus,
+    Routing, Status, SurvivorsState, SurvivorsStatus,
 };
 use crate::decide::address::HostAddress;
 use crate::decide::engine::AnnotationsInForce;
@@ -21,6 +22,7 @@ use crate::decide::record::RecordType;
 use crate::decide::report::{self, CheckState, RecordReport, Report};
 use crate::decide::routing::{self, FailoverRole, Location, Origin};
 use crate::decide::select::{AddressClass, Assessment};
+use crate::decide::survivors::{Outlook, SurvivorsReport};
 use crate::decide::time::Moment;
 
 /// Puts a [`Moment`] on the wall: one moment and what the wall clock showed at it.
@@ -95,6 +97,28 @@ pub fn status(
         addresses,
         kubernetes,
         probes: Vec::new(),
+        survivors: report.survivors.as_ref().map(|report| survivors(report, time)),
+    }
+}
+
+fn survivors(report: &SurvivorsReport, time: WallTime) -> SurvivorsStatus {
+    let dead = report.dead.iter().map(|dead| DeadNodeStatus {
+        node: dead.node.clone(),
+        condition: if dead.gone { DeadCondition::Gone } else { DeadCondition::NotReady },
+        since: time.at(dead.since),
+        removal_at: dead.removal_at.map(|at| time.at(at)),
+    });
+    SurvivorsStatus {
+        state: match report.outlook {
+            Outlook::Watching { .. } => SurvivorsState::Watching,
+            Outlook::Frozen { .. } => SurvivorsState::Frozen,
+            Outlook::Unknown => SurvivorsState::Unknown,
+            Outlook::NotFit => SurvivorsState::NotFit,
+        },
+        explanation: report.outlook.to_string(),
+        nodes: report.nodes,
+        not_ready: report.not_ready,
+        dead: dead.collect(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the engine wants done, as tasks that only send back what came of it.
 
+use tokio::sync::oneshot;
+
 use crate::daemon::Daemon;
 use crate::decide::engine::{Effect, Event};
+use crate::decide::observed::Observed;
 use crate::publish::Provider;
 
 impl Daemon {
@@ -12,6 +15,12 @@ impl Daemon {
                 if self.address_requests.send(()).is_err() {
                     tracing::debug!("the watcher of the addresses is gone");
                 }
+            }
+            Effect::ReadCluster => {
+                let (reader, answer) = oneshot::channel();
+                // Dropped where nobody reads, which the answer then says.
+                let _ = self.cluster_readers.send(reader);
+                self.reads.spawn(async move { Event::ClusterRead(answer.await.unwrap_or(Observed::Unknown)) });
             }
             Effect::List(target) => {
                 self.reads.spawn(async move {

@@ -84,6 +84,11 @@ pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
         ("cluster", old.cluster == new.cluster, "every record set would change its owner"),
         ("node", old.node == new.node, "every record set would change its owner"),
         ("kubernetes", kubernetes == new.kubernetes, "the Node is watched from the start"),
+        (
+            "survivors.enabled",
+            old.survivors.is_some() == new.survivors.is_some(),
+            "the other nodes are watched from the start",
+        ),
         ("route53", old.route53 == new.route53, "what is on its way would be answered by somebody else"),
         (
             "control",

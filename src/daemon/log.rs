@@ -7,6 +7,7 @@ use crate::decide::engine::Notice;
 use crate::decide::provider::ErrorKind;
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, RecordType};
+use crate::decide::survivors::Outlook;
 
 pub(super) fn notice(notice: &Notice) {
     match notice {
@@ -79,6 +80,25 @@ pub(super) fn notice(notice: &Notice) {
             let record = &target.name;
             let what = if *gone { "deleted" } else { "edited" };
             tracing::warn!(%record, r#type = %rtype, health_check = id, gone, "{record} {rtype}: somebody else {what} health check {id}; it is replaced");
+        }
+        Notice::Survivors(outlook) => {
+            let state = outlook.as_str();
+            match outlook {
+                // Why it is not known is told by whoever failed to find it out.
+                Outlook::Unknown => tracing::debug!(state, "{outlook}"),
+                Outlook::Watching { .. } => tracing::info!(state, "survivors: {outlook}"),
+                Outlook::NotFit => tracing::warn!(state, "survivors: {outlook}, so it removes no other"),
+                Outlook::Frozen { .. } => tracing::warn!(state, "{outlook}"),
+            }
+        }
+        Notice::Removed { target, rtype, set_identifier, addresses, down_for, id } => {
+            let (record, zone, change, addresses) = (&target.name, &target.zone, &id.0, list(addresses));
+            let seconds = down_for.as_secs();
+            tracing::warn!(%record, r#type = %rtype, %zone, change, %set_identifier, addresses, down_seconds = seconds, "{record} {rtype}: removed {set_identifier} ({addresses}), whose node has been not Ready or gone for {seconds} s");
+        }
+        Notice::DeadKept { target, rtype, reason } => {
+            let (record, zone) = (&target.name, &target.zone);
+            tracing::warn!(%record, r#type = %rtype, %zone, reason = reason.as_str(), "{record} {rtype}: record sets of dead nodes stay: {reason}");
         }
         Notice::Unmanaged { target } => {
             let record = &target.name;

@@ -51,6 +51,14 @@ impl Daemon {
             });
         }
 
+        let (cluster_readers, readers) = mpsc::unbounded_channel();
+        let (events, cluster_events) = mpsc::unbounded_channel();
+        if let Some(settings) = identity.node_watch().filter(|_| config.survivors.is_some()) {
+            watchers.spawn(async move {
+                node::watch_cluster(settings, readers, events).await;
+                "the watcher of the cluster's nodes"
+            });
+        }
         let mut probes = Probes::new();
         probes.want(probe::wanted(engine.policy()), &mut watchers);
 
@@ -89,6 +97,8 @@ impl Daemon {
             address_requests,
             address_events,
             node_events,
+            cluster_readers,
+            cluster_events,
             probes,
             view,
             drains,

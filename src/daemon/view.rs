@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
-use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status};
+use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
 use crate::control::translate::{self, WallTime};
 use crate::daemon::drain::Drains;
 use crate::daemon::identity::Identity;
@@ -25,6 +25,8 @@ pub(super) struct View {
     pub(super) reload_refused: Option<String>,
     /// How the Node's state is known, as last told.
     pub(super) kubernetes: NodeDetail,
+    /// The same for the other nodes.
+    pub(super) cluster: NodeDetail,
     /// What each probe has said last, and since when that has been its outcome.
     probes: BTreeMap<Probe, (ProbeOutcome, Moment)>,
     time: std::cell::Cell<WallTime>,
@@ -44,6 +46,7 @@ impl View {
             classes: classes(config),
             reload_refused: None,
             kubernetes: NodeDetail::default(),
+            cluster: NodeDetail::default(),
             probes: BTreeMap::new(),
             time: std::cell::Cell::new(WallTime::new(now, clock::wall())),
         }
@@ -76,10 +79,25 @@ impl View {
         let status =
             translate::status(&self.identity, &engine.report(), addresses, self.kubernetes(engine, time), time);
         let drain = drains.status(engine, time);
-        let healthy = status.healthy && self.reload_refused.is_none() && drain.warning.is_none();
+        let survivors = status.survivors.map(|survivors| self.explain(survivors));
+        // Whoever has asked for survivors is not to rely on one that sees nothing.
+        let sees = survivors.as_ref().is_none_or(|survivors| survivors.state != SurvivorsState::Unknown);
+        let healthy = status.healthy && self.reload_refused.is_none() && drain.warning.is_none() && sees;
         let wanted = probe::wanted(engine.policy());
         let probes = wanted.iter().map(|probe| translate::probe(probe, self.probes.get(probe), time)).collect();
-        Status { healthy, reload_refused: self.reload_refused.clone(), probes, drain, ..status }
+        Status { healthy, reload_refused: self.reload_refused.clone(), probes, drain, survivors, ..status }
+    }
+
+    /// Why the list of nodes is not known.
+    fn explain(&self, survivors: SurvivorsStatus) -> SurvivorsStatus {
+        let why = match &self.cluster.error {
+            _ if !self.watches_node => Some("this host has no kubeconfig, so nothing tells which nodes are dead"),
+            error => error.as_deref(),
+        };
+        match why.filter(|_| survivors.state == SurvivorsState::Unknown) {
+            Some(why) => SurvivorsStatus { explanation: why.to_owned(), ..survivors },
+            None => survivors,
+        }
     }
 
     fn kubernetes(&self, engine: &Engine, time: WallTime) -> KubernetesStatus {

@@ -230,7 +230,7 @@ pub enum CheckRequest {
     /// Read all of them.
     List,
     /// Create and tag one.
-    Create(NewCheck),
+    Create(Box<NewCheck>),
     /// Delete the one with this id.
     Delete(String),
 }

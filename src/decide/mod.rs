@@ -29,4 +29,5 @@ pub mod report;
 pub mod routing;
 pub mod select;
 pub mod selector;
+pub mod survivors;
 pub mod time;

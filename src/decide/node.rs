@@ -1,4 +1,4 @@
-//! What the cluster says of this node.
+//! What the cluster says of this node, and of the others.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,10 @@ pub struct NodeObject {
     /// `spec.taints`: key and effect, sorted, so that their order in the object means nothing.
     pub taints: Vec<(String, String)>,
 }
+
+/// Every Node of the cluster by its name, reduced to its `Ready` condition. Whole: a Node that is not
+/// in it does not exist.
+pub type Cluster = BTreeMap<String, Readiness>;
 
 /// The `Ready` condition of a Node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,6 +27,8 @@ pub struct Policy {
     pub addresses: AddressRules,
     /// How long to wait for what.
     pub timing: Timing,
+    /// Whether the record sets of dead siblings are removed; `None`: they are left alone.
+    pub survivors: Option<SurvivorsPolicy>,
     /// The records, at most one per (zone, name).
     pub records: Vec<RecordPolicy>,
 }
@@ -41,6 +43,19 @@ pub struct Timing {
     /// How often a pool is read again though nothing has happened; jittered by a tenth either way.
     pub resync: Duration,
 }
+
+/// How the record sets of dead siblings are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SurvivorsPolicy {
+    /// How long a Node must have been seen as not Ready or gone, without a break, before it counts as dead.
+    pub grace: Duration,
+}
+
+/// The shortest [`SurvivorsPolicy::grace`]. A node that comes back must find out by itself that it may
+/// have been removed meanwhile ([`crate::decide::engine`]); it notices a broken connection up to 43 s
+/// after it broke, the cluster a dead node 40 to 50 s after it died. With this on top of the latter,
+/// there is always time left in which the node knew that it did not know.
+pub const LEAST_GRACE: Duration = Duration::from_secs(30);
 
 /// One `[[record]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::decide::policy::RoutingRule;
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
 use crate::decide::reason::Intent;
 use crate::decide::record::{RecordSet, RecordType, ZoneRef};
+use crate::decide::survivors::SurvivorsReport;
 use crate::decide::time::Moment;
 
 /// The state of every (record, type).
@@ -17,6 +18,8 @@ use crate::decide::time::Moment;
 pub struct Report {
     /// In configuration order, A before AAAA.
     pub records: Vec<RecordReport>,
+    /// The watch over the siblings; `None` when it is off.
+    pub survivors: Option<SurvivorsReport>,
 }
 
 /// The state of one (record, type).

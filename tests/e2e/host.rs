@@ -315,7 +315,7 @@ pub(crate) fn binary() -> PathBuf {
     )
 }
 
-fn kubeconfig(server: &str) -> String {
+pub(crate) fn kubeconfig(server: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
          clusters: [{{name: c, cluster: {{server: \"{server}\"}}}}]\n\

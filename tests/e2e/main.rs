@@ -16,4 +16,5 @@ mod machine;
 mod probe;
 mod service;
 mod shutdown;
+mod survivors;
 mod systemd;

@@ -224,6 +224,7 @@ fn they_stay_for_a_restart_and_whenever_the_reason_is_not_known() {
             let log = host.log();
             assert!(log[before..].contains(says), "{manner:?}: {}", &log[before..]);
             host.start_with(|command| command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()));
+            host.until("the pools are read again", async |host| host.sim.requests().len() >= 2).await;
             let requests = host.comes_to("started again", BOTH).await;
             assert_eq!(words(&requests), ["list", "list"], "{manner:?}");
         }

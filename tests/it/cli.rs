@@ -24,6 +24,7 @@ fn healthy() -> Status {
             healthy_record("edge.example.com", RecordType::A, "203.0.113.7"),
             healthy_record("edge.example.com", RecordType::Aaaa, "2001:db8:1:2::7"),
         ],
+        survivors: None,
     })
 }
 

@@ -104,6 +104,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!(policy.timing.settle, Duration::from_millis(200));
     assert_eq!(policy.timing.settle_max, Duration::from_secs(2));
     assert_eq!(policy.timing.resync, Duration::from_secs(900));
+    assert_eq!(policy.survivors, None);
     let [record] = policy.records.as_slice() else { panic!("{:?}", policy.records) };
     assert_eq!(record.name.to_string(), "edge.example.com");
     assert_eq!(record.zone, ZoneRef::Id("Z0123456789ABC".to_owned()));
@@ -119,6 +120,17 @@ fn the_smallest_file_is_a_whole_configuration() {
     for signal in Signal::ALL {
         assert_eq!(record.signals.get(&signal), Some(&signal.default_policy()));
     }
+}
+
+#[test]
+fn survivors_are_switched_on_by_name() {
+    let survivors = |table: &str| {
+        let config = Setup::new(&format!("{SMALLEST}\n[survivors]\n{table}\n")).config();
+        config.policy("node-1", true).expect("policy").survivors.map(|survivors| survivors.grace)
+    };
+    assert_eq!(survivors("enabled = true"), Some(Duration::from_secs(300)));
+    assert_eq!(survivors("enabled = true\ngrace = \"30s\""), Some(Duration::from_secs(30)));
+    assert_eq!(survivors("grace = \"30s\""), None);
 }
 
 #[test]
@@ -691,6 +703,13 @@ fn mistakes_outside_of_records_too() {
         ("cluster = \"c\"\nsettle_max = \"1ms\"", "2:14: settle_max: ", "is longer than settle_max = \"1ms\""),
         ("cluster = \"c\"\nsettle_max = \"1h\"", "2:14: settle_max: ", "1h is not between 0s and 5m"),
         ("cluster = \"c\"\nresync = \"1s\"", "2:10: resync: ", "1s is not between 10s and 24h"),
+        ("cluster = \"c\"\n[survivors]\ngrace = \"29s\"", "3:9: survivors.grace: ", "29s is not between 30s and 24h"),
+        ("cluster = \"c\"\n[survivors]\nenabled = \"yes\"", "3:11: survivors.enabled: ", "expected true or false"),
+        (
+            "cluster = \"c\"\n[survivors]\nenabled = true\n[kubernetes]\nenabled = false",
+            "3:11: survivors.enabled: ",
+            "only Kubernetes tells which nodes are dead, and kubernetes.enabled is false",
+        ),
         (
             "cluster = \"c\"\nkubernetes.enabled = \"yes\"",
             "2:22: kubernetes.enabled: ",

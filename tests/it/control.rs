@@ -23,6 +23,7 @@ use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{RecordSet, RecordType, Target, ZoneRef};
 use nodedns::decide::report::{LastChange, LastError, RecordReport, Report};
 use nodedns::decide::routing::{Coordinates, Location, Routing};
+use nodedns::decide::survivors::{DeadNode, Outlook, SurvivorsReport};
 use nodedns::decide::time::Moment;
 use tokio::sync::watch;
 
@@ -169,6 +170,20 @@ pub(crate) fn troubled_report() -> Report {
                 ..base
             },
         ],
+        survivors: Some(SurvivorsReport {
+            outlook: Outlook::Watching { down: 2, known: 5 },
+            nodes: 5,
+            not_ready: 2,
+            dead: vec![
+                DeadNode {
+                    node: "node-2".into(),
+                    gone: true,
+                    since: ago(120),
+                    removal_at: Some(Moment::new(Duration::from_secs(90_180))),
+                },
+                DeadNode { node: "node-3".into(), gone: false, since: ago(4000), removal_at: None },
+            ],
+        }),
     }
 }
 
@@ -265,7 +280,10 @@ fn socket_in(directory: &tempfile::TempDir) -> PathBuf {
 }
 
 fn healthy_status() -> Status {
-    status_of(&Report { records: vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")] })
+    status_of(&Report {
+        records: vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")],
+        survivors: None,
+    })
 }
 
 /// A status that no socket buffer holds.

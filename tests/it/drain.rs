@@ -41,7 +41,10 @@ fn drained() -> DrainStatus {
 }
 
 fn published() -> Status {
-    status_of(&Report { records: vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")] })
+    status_of(&Report {
+        records: vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")],
+        survivors: None,
+    })
 }
 
 fn with_record(drain: DrainStatus, change: impl FnOnce(&mut RecordStatus)) -> Status {

@@ -231,7 +231,7 @@ fn status_with(state: CheckState, id: Option<&str>) -> Status {
     if let Observed::Known(Some(set)) = &mut record.actual {
         set.health_check_id = id.map(str::to_owned);
     }
-    status_of(&Report { records: vec![record] })
+    status_of(&Report { records: vec![record], survivors: None })
 }
 
 #[test]

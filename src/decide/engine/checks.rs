@@ -247,7 +247,7 @@ impl Checks {
         let new = self.creatable().find(|(at, _)| *at <= now).map(|(_, new)| new.clone());
         if let Some(new) = new {
             self.creating.push(new.clone());
-            return Some(CheckRequest::Create(new));
+            return Some(CheckRequest::Create(Box::new(new)));
         }
         let id = self.deletable(names).find(|(at, _)| *at <= now).map(|(_, id)| id.clone())?;
         self.deleting = Some(id.clone());

@@ -4,9 +4,10 @@
 //! out and feeds its result back, and wakes up again at [`Engine::deadline`]. Everything else
 //! follows: settling, batching, backoff, resync, confirmation.
 //!
-//! In flight at any moment: one reading of the addresses, one request per name, one change batch
-//! per zone (Route 53 works on one per zone anyway).
+//! In flight at any moment: one reading of the addresses, one of the cluster's nodes, one request per
+//! name, one change batch per zone (Route 53 works on one per zone anyway).
 
+mod absence;
 mod addresses;
 mod annotations;
 mod answers;
@@ -17,6 +18,7 @@ mod drain;
 mod name;
 mod notice;
 mod report;
+mod survivors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,14 +30,16 @@ use crate::decide::address::Snapshot;
 use crate::decide::annotation::Annotations;
 use crate::decide::damping::Steady;
 use crate::decide::drain::Drain;
+use crate::decide::engine::absence::Absence;
 use crate::decide::engine::addresses::Addresses;
 use crate::decide::engine::checks::Checks;
 use crate::decide::engine::confirm::Confirmations;
 use crate::decide::engine::name::{NameState, Request, TypeState};
+use crate::decide::engine::survivors::Survivors;
 use crate::decide::fitness::{Conditions, NodeKnowledge, Rules};
 use crate::decide::health_check::{CheckAnswer, CheckRequest};
 use crate::decide::name::DnsName;
-use crate::decide::node::NodeState;
+use crate::decide::node::{Cluster, NodeState};
 use crate::decide::observed::Observed;
 use crate::decide::plan::{self, TypePlan, World};
 use crate::decide::policy::{Policy, RecordPolicy};
@@ -70,6 +74,10 @@ pub enum Event {
     Drain(Observed<Option<Drain>>),
     /// The system is shutting down.
     Stopping,
+    /// The cluster's nodes have changed, or are no longer known.
+    Cluster(Observed<Cluster>),
+    /// The answer to [`Effect::ReadCluster`].
+    ClusterRead(Observed<Cluster>),
     /// The answer to [`Effect::List`].
     Listed(Target, Result<Listing, ProviderError>),
     /// The answer to [`Effect::Apply`].
@@ -87,6 +95,8 @@ pub enum Event {
 pub enum Effect {
     /// Read the host's links and addresses whole.
     ReadAddresses,
+    /// Read the cluster's nodes whole, from the API server and not from what a watch has told.
+    ReadCluster,
     /// Read everything at a name.
     List(Target),
     /// Apply one batch at a name.
@@ -111,6 +121,8 @@ pub struct Engine {
     random: Random,
     addresses: Addresses,
     conditions: Conditions,
+    absence: Absence,
+    survivors: Survivors,
     /// What the Node's annotations say of routing.
     annotations: Steady<Annotations>,
     names: BTreeMap<Target, NameState>,
@@ -130,6 +142,8 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
+            absence: Absence::default(),
+            survivors: Survivors::default(),
             annotations: Steady::default(),
             names: BTreeMap::new(),
             leaving: BTreeMap::new(),
@@ -157,6 +171,8 @@ impl Engine {
                 self.count_absences(1);
             }
             Event::Node(state) => {
+                self.absence.update(&state, now);
+                self.look_again(now);
                 self.annotated(&state, now);
                 if let Some(node) = &mut self.conditions.node {
                     *node = NodeKnowledge { state, reported: true };
@@ -168,12 +184,17 @@ impl Engine {
             Event::Probe(probe, Observed::Unknown) => {
                 self.conditions.probes.remove(&probe);
             }
+            Event::Cluster(cluster) => return self.cluster_changed(cluster, now),
+            Event::ClusterRead(cluster) => return self.cluster_read(&cluster, now),
             Event::Drain(drain) => return self.drain_changed(drain, now),
             Event::Stopping => self.depart(now),
             Event::Listed(target, result) => {
-                looked = result.is_ok().then(|| target.clone());
+                let is_listed = result.is_ok();
+                looked = is_listed.then(|| target.clone());
                 self.listed(&target, result, now);
+                self.surveyed(&target, is_listed, now);
             }
+            Event::Applied(target, result) if self.is_removing(&target) => self.removed(&target, result, now),
             Event::Applied(target, result) => self.applied(&target, result, now),
             Event::ChangeStatus(id, result) => return self.change_status(&id, result, now),
             Event::HealthCheck(answer) => {
@@ -196,6 +217,7 @@ impl Engine {
         if self.signal_deadline().is_some_and(|deadline| deadline <= now) {
             self.refresh(None, now);
         }
+        self.look_again(now);
         if self.addresses.begin(now) {
             return Some(Effect::ReadAddresses);
         }
@@ -205,7 +227,8 @@ impl Engine {
         if let Some(request) = self.checks.begin(&self.names, now) {
             return Some(Effect::HealthCheck(request));
         }
-        self.begin_list(now).or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
+        let effect = self.begin_list(now).or_else(|| self.begin_survivors(now));
+        effect.or_else(|| self.confirmations.begin(now).map(Effect::ChangeStatus))
     }
 
     /// When there is something to do though nothing happens. Later than the last `poll` that returned `None`.
@@ -218,6 +241,8 @@ impl Engine {
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
+            self.absence.deadline(),
+            self.survivors_deadline(),
             self.checks.deadline(&self.names),
         ]
         .into_iter()
@@ -259,6 +284,7 @@ impl Engine {
             let in_flight = self.leaving.remove(&target);
             self.names.entry(target).or_insert_with(|| NameState::new(in_flight, now));
         }
+        self.survivors.keep(&self.names);
         self.count_absences(0);
         self.refresh(None, now);
     }
@@ -357,14 +383,26 @@ impl Engine {
         self.policy.records.iter().filter_map(deadline).chain(self.checks.patience()).min()
     }
 
+    /// The node may have been taken for dead: what is remembered of the names is not to be trusted.
+    fn look_again(&mut self, now: Moment) {
+        if self.absence.begin(now) {
+            self.names.values_mut().for_each(NameState::recheck);
+        }
+    }
+
+    /// The zones that are working on a batch.
+    fn busy(&self) -> BTreeSet<&ZoneRef> {
+        let in_flight = self.names.iter().filter_map(|(target, name)| Some((target, name.in_flight.as_ref()?)));
+        in_flight
+            .chain(&self.leaving)
+            .filter(|(_, request)| matches!(request, Request::Apply { .. } | Request::Remove(_)))
+            .map(|(target, _)| &target.zone)
+            .collect()
+    }
+
     /// When each name's batch may go, in zones that are not working on one.
     fn applicable(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Target)> {
-        let in_flight = self.names.iter().filter_map(|(target, name)| Some((target, name.in_flight.as_ref()?)));
-        let busy: BTreeSet<&ZoneRef> = in_flight
-            .chain(&self.leaving)
-            .filter(|(_, request)| matches!(request, Request::Apply { .. }))
-            .map(|(target, _)| &target.zone)
-            .collect();
+        let busy = self.busy();
         self.names
             .iter()
             .filter(move |(target, _)| !busy.contains(&target.zone))

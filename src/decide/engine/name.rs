@@ -64,7 +64,12 @@ pub(super) struct Resync {
 #[derive(Debug, Clone)]
 pub(super) enum Request {
     List,
-    Apply { types: BTreeSet<RecordType>, changes: Vec<Change> },
+    Apply {
+        types: BTreeSet<RecordType>,
+        changes: Vec<Change>,
+    },
+    /// The removal of dead siblings' record sets.
+    Remove(Vec<Change>),
 }
 
 /// What the engine remembers of one (name, type).
@@ -185,7 +190,7 @@ impl NameState {
     /// Whether, as the system stops, there is nothing left to do: the record sets are gone, or a
     /// guard forbids it and has been asked again, or they are to stay.
     pub(super) fn has_departed(&self) -> bool {
-        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. }));
+        let is_writing = matches!(self.in_flight, Some(Request::Apply { .. } | Request::Remove(_)));
         let looked = match self.departure {
             Departure::None => return false,
             Departure::Stays => return !is_writing,

@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::decide::annotation::Mistake;
 use crate::decide::engine::Target;
 use crate::decide::health_check::CheckSpec;
+use crate::decide::owner::SetIdentifier;
 use crate::decide::provider::{ChangeId, ProviderError};
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, RecordType};
+use crate::decide::survivors::Outlook;
 
 /// Something that happened in the engine and that a log should show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +72,8 @@ pub enum Notice {
     Failed {
         /// The name and its zone.
         target: Target,
-        /// What was tried: `list`, `change`, `change status`, or `list`, `create` or `delete` of a health check.
+        /// What was tried: `list`, `change`, `change status`, `removal of dead nodes`, or `list`, `create`
+        /// or `delete` of a health check.
         operation: &'static str,
         /// What went wrong.
         error: ProviderError,
@@ -121,6 +124,32 @@ pub enum Notice {
         id: String,
         /// Whether it is gone.
         gone: bool,
+    },
+    /// Whether dead siblings may be removed has changed, or why not.
+    Survivors(Outlook),
+    /// A record set of a dead sibling was removed.
+    Removed {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// The set identifier of what was removed.
+        set_identifier: SetIdentifier,
+        /// The addresses that it held.
+        addresses: Vec<IpAddr>,
+        /// How long its node had been seen as not Ready or gone.
+        down_for: Duration,
+        /// The change's id.
+        id: ChangeId,
+    },
+    /// Record sets of dead siblings stay, as too few others are left.
+    DeadKept {
+        /// The name and its zone.
+        target: Target,
+        /// The type.
+        rtype: RecordType,
+        /// Why.
+        reason: Reason,
     },
     /// A record is no longer configured; its record sets stay as they are.
     Unmanaged {

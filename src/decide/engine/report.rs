@@ -10,7 +10,7 @@ impl Engine {
     /// The state of every (record, type).
     pub fn report(&self) -> Report {
         let records = self.policy.records.iter().flat_map(|record| self.report_record(record)).collect();
-        Report { records }
+        Report { records, survivors: self.report_survivors() }
     }
 
     fn report_record(&self, record: &RecordPolicy) -> Vec<RecordReport> {

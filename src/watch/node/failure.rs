@@ -11,6 +11,7 @@ use kube::runtime::watcher;
 
 use super::identity::NodeName;
 use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
+use super::view::Scope;
 
 /// The end of an attempt to watch.
 #[derive(Debug)]
@@ -40,6 +41,10 @@ pub(super) enum Cause {
     Silent(Duration),
     /// The server ends watches right after they begin.
     EndedEarly,
+    /// A cluster without Nodes, which has no API server either.
+    NoNodes,
+    /// The cluster's Nodes are without the own one.
+    OwnNodeMissing,
 }
 
 impl Failure {
@@ -48,8 +53,8 @@ impl Failure {
     }
 
     /// One text: what, where and what next, without secrets. The same failure gives the same text.
-    pub(super) fn report(&self, node: &NodeName) -> String {
-        self.cause.report(node, self.kubeconfig.as_deref())
+    pub(super) fn report(&self, node: &NodeName, scope: Scope) -> String {
+        self.cause.report(node, scope, self.kubeconfig.as_deref())
     }
 }
 
@@ -69,7 +74,7 @@ impl From<watcher::Error> for Cause {
 }
 
 impl Cause {
-    fn report(&self, node: &NodeName, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    fn report(&self, node: &NodeName, scope: Scope, kubeconfig: Option<&KubeconfigInfo>) -> String {
         let server = kubeconfig.and_then(|info| info.server.as_deref()).unwrap_or("an unnamed address");
         let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
         match self {
@@ -79,7 +84,7 @@ impl Cause {
                 format!("no credentials after {} s: the kubeconfig's exec plugin does not return", time.as_secs_f32())
             }
             Cause::ClientDied => "reading the kubeconfig has failed in an unknown way; see the log".to_owned(),
-            Cause::Refused(status) => refusal(status, node, server, kubeconfig),
+            Cause::Refused(status) => refusal(status, node, scope, server, kubeconfig),
             Cause::Transport(kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)) => {
                 format!(
                     "what answers at {server} does not speak as a Kubernetes API server does\nhint: see 'server' in {path}"
@@ -94,6 +99,10 @@ impl Cause {
             }
             Cause::Silent(time) => format!("the API server at {server} has not answered for {} s", time.as_secs_f32()),
             Cause::EndedEarly => format!("the API server at {server} ends each watch right after it began"),
+            Cause::NoNodes => format!("the API server at {server} gives an empty list of nodes, which cannot be"),
+            Cause::OwnNodeMissing => {
+                format!("the list of nodes of the API server at {server} is without this node, '{node}'")
+            }
         }
     }
 }
@@ -107,7 +116,13 @@ fn client_report(error: &kube::Error, path: &str) -> String {
     }
 }
 
-fn refusal(status: &Status, node: &NodeName, server: &str, kubeconfig: Option<&KubeconfigInfo>) -> String {
+fn refusal(
+    status: &Status,
+    node: &NodeName,
+    scope: Scope,
+    server: &str,
+    kubeconfig: Option<&KubeconfigInfo>,
+) -> String {
     let message = first_line(&status.message);
     let certificate = kubeconfig.and_then(|info| info.client_certificate.as_ref());
     let mut text = String::new();
@@ -122,6 +137,10 @@ fn refusal(status: &Status, node: &NodeName, server: &str, kubeconfig: Option<&K
                 "the API server at {server} does not accept the credentials of {path} (401){why}\nhint: the files are read again at every attempt; k3s and RKE2 renew theirs when they restart"
             )
         }
+        403 if scope == Scope::All => write!(
+            text,
+            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32"
+        ),
         403 => {
             let _ = write!(text, "the API server at {server} forbids it (403): {message}");
             match certificate.and_then(|c| c.node_name()).filter(|name| *name != node.as_str()) {

@@ -1,4 +1,4 @@
-//! The own Node object: is it there, is it Ready, is it cordoned?
+//! The own Node object: is it there, is it Ready, is it cordoned? And ([`watch_cluster`]) all others.
 //!
 //! One list and then one watch after the other, both with `fieldSelector=metadata.name=<node>` and
 //! nothing else ever: that is what the Node authorizer lets a kubelet's identity do
@@ -28,9 +28,12 @@ pub mod identity;
 pub mod kubeconfig;
 
 mod client;
+mod cluster;
 mod failure;
 mod object;
+mod reporter;
 mod session;
+mod view;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -43,12 +46,15 @@ use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::DefaultBackoff;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+pub use self::cluster::{ClusterEvent, watch_cluster};
 use self::failure::{Cause, Failure};
 use self::identity::NodeName;
-use self::kubeconfig::{Environment, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource};
+use self::kubeconfig::{Environment, KubeconfigOrigin, KubeconfigSource};
+use self::reporter::Reporter;
 use self::session::{Session, Step};
+use self::view::{OwnNode, View};
 use crate::decide::node::NodeState;
 use crate::decide::observed::Observed;
 
@@ -104,16 +110,22 @@ impl Timing {
     }
 }
 
-/// What is known of the Node, whole.
+/// What is known of the own Node, whole.
+pub type NodeEvent = WatchEvent<NodeState>;
+
+/// Who waits for a fresh reading. One that is dropped gets none.
+pub type Reader<S> = oneshot::Sender<Observed<S>>;
+
+/// What is known of what is watched, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeEvent {
-    /// The Node's state.
-    pub state: Observed<NodeState>,
+pub struct WatchEvent<S> {
+    /// Its state.
+    pub state: Observed<S>,
     /// How it is known, or why not.
     pub detail: NodeDetail,
 }
 
-/// How the Node's state is known, or why not: for `status`.
+/// How the state is known, or why not: for `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeDetail {
     /// The kubeconfig in use.
@@ -135,23 +147,35 @@ pub struct NodeDetail {
 /// than `last_contact`). Heartbeats, bookmarks and the regular end of a watch cause no event.
 /// Nothing that goes wrong ends the watch: it returns only when the receiver is gone.
 pub async fn watch(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEvent>) {
+    watch_view::<OwnNode>(settings, None, events).await;
+}
+
+async fn watch_view<V: View>(
+    settings: NodeWatchSettings,
+    readers: Option<mpsc::UnboundedReceiver<Reader<V::State>>>,
+    events: mpsc::UnboundedSender<WatchEvent<V::State>>,
+) {
     let receiver_gone = events.clone();
     tokio::select! {
         () = receiver_gone.closed() => {}
-        never = run(settings, events) => match never {},
+        never = run::<V>(settings, Readers(readers), events) => match never {},
     }
 }
 
-async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEvent>) -> Infallible {
+async fn run<V: View>(
+    settings: NodeWatchSettings,
+    mut readers: Readers<V::State>,
+    events: mpsc::UnboundedSender<WatchEvent<V::State>>,
+) -> Infallible {
     let timing = settings.timing.clone();
-    let mut opener = Opener { settings: Arc::new(settings), opening: None };
-    let mut reporter = Reporter::new(events, timing.answer);
+    let mut opener: Opener<V> = Opener { settings: Arc::new(settings), opening: None };
+    let mut reporter: Reporter<V> = Reporter::new(events, timing.answer);
     let mut backoff = DefaultBackoff::default();
     let mut failed_before = false;
     loop {
         let mut known_since = None;
-        let failure = match reporter.patiently(opener.open()).await {
-            Ok(session) => follow(session, &mut opener, &mut reporter, &mut known_since).await,
+        let failure = match readers.turn_away(reporter.patiently(opener.open())).await {
+            Ok(session) => follow(session, &mut opener, &mut readers, &mut reporter, &mut known_since).await,
             Err(failure) => failure,
         };
         if known_since.is_some_and(|since: Instant| since.elapsed() >= timing.steady) {
@@ -168,30 +192,37 @@ async fn run(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEven
         let pause = if failed_before { backoff.next().unwrap_or(timing.longest_pause) } else { Duration::ZERO };
         failed_before = true;
         let pause = pause.max(failure.retry_after.unwrap_or_default()).min(timing.longest_pause);
-        reporter.patiently(sleep(pause)).await;
+        readers.turn_away(reporter.patiently(sleep(pause))).await;
     }
 }
 
 /// Tells what a session says until it fails. `known_since` is when it first came to a state.
-async fn follow(
-    mut session: Session,
-    opener: &mut Opener,
-    reporter: &mut Reporter,
+async fn follow<V: View>(
+    mut session: Session<V>,
+    opener: &mut Opener<V>,
+    readers: &mut Readers<V::State>,
+    reporter: &mut Reporter<V>,
     known_since: &mut Option<Instant>,
 ) -> Failure {
     reporter.kubeconfig = Some(Arc::clone(&session.info));
     loop {
-        let step = match reporter.patiently(session.next()).await {
-            Ok(step) => step,
-            Err(failure) => return failure,
+        let reader = tokio::select! {
+            step = reporter.patiently(session.next()) => {
+                let step = match step {
+                    Ok(step) => step,
+                    Err(failure) => return failure,
+                };
+                let outdated = matches!(step, Step::WatchStarted) && session.is_outdated();
+                reporter.tell(step, known_since);
+                if !outdated {
+                    continue;
+                }
+                None
+            }
+            reader = readers.next() => Some(reader),
         };
-        let outdated = matches!(step, Step::WatchStarted) && session.is_outdated();
-        reporter.tell(step, known_since);
-        if !outdated {
-            continue;
-        }
         let replacement = {
-            let mut replacement = pin!(opener.replacement());
+            let mut replacement = pin!(opener.replacement(reader.is_some()));
             loop {
                 tokio::select! {
                     biased;
@@ -206,20 +237,51 @@ async fn follow(
         if let Some((next, state)) = replacement {
             session = next;
             reporter.kubeconfig = Some(Arc::clone(&session.info));
-            reporter.tell(Step::State(state), known_since);
+            reporter.tell(Step::State(state.clone()), known_since);
+            if let Some(reader) = reader {
+                // Nobody waits any more when the daemon ends.
+                let _ = reader.send(Observed::Known(state));
+            }
+        }
+    }
+}
+
+/// Those who wait for a fresh reading, if there can be any.
+struct Readers<S>(Option<mpsc::UnboundedReceiver<Reader<S>>>);
+
+impl<S> Readers<S> {
+    /// The next one. May be dropped half way.
+    async fn next(&mut self) -> Reader<S> {
+        if let Some(readers) = &mut self.0
+            && let Some(reader) = readers.recv().await
+        {
+            return reader;
+        }
+        std::future::pending().await
+    }
+
+    /// Awaits `future`, a time in which nothing can be read.
+    async fn turn_away<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return output,
+                reader = self.next() => drop(reader),
+            }
         }
     }
 }
 
 /// Makes sessions, off the async thread: that reads files and may run an exec plugin.
-struct Opener {
+struct Opener<V: View> {
     settings: Arc<NodeWatchSettings>,
     /// One that has not come to an end in time; no second one is started beside it.
-    opening: Option<oneshot::Receiver<Result<Session, Failure>>>,
+    opening: Option<oneshot::Receiver<Result<Session<V>, Failure>>>,
 }
 
-impl Opener {
-    async fn open(&mut self) -> Result<Session, Failure> {
+impl<V: View> Opener<V> {
+    async fn open(&mut self) -> Result<Session<V>, Failure> {
         let opening = self.opening.get_or_insert_with(|| open_in_thread(Arc::clone(&self.settings)));
         let limit = self.settings.timing.answer;
         match timeout(limit, &mut *opening).await {
@@ -233,23 +295,30 @@ impl Opener {
         }
     }
 
-    /// A session made of the files as they are now, with the state that it starts from. `None`
-    /// when they are of no use yet; the next watch cycle tries again.
-    async fn replacement(&mut self) -> Option<(Session, NodeState)> {
+    /// A session made of the files as they are now, with the state that it starts from, because
+    /// somebody has `asked` or because the files have changed. `None` when it comes to nothing; the
+    /// running session goes on, and the next watch cycle looks at the files again.
+    async fn replacement(&mut self, asked: bool) -> Option<(Session<V>, V::State)> {
         match self.first_state().await {
             Ok((session, state)) => {
-                tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
+                if !asked {
+                    tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
+                }
                 Some((session, state))
             }
             Err(failure) => {
-                let error = failure.report(&self.settings.node);
-                tracing::warn!(%error, "the credentials have changed, and the new ones do not work yet");
+                let error = failure.report(&self.settings.node, V::SCOPE);
+                let what = match asked {
+                    true => "cannot be read anew",
+                    false => "cannot be read yet with the credentials that have changed",
+                };
+                tracing::warn!(%error, "{} {what}", V::SUBJECT);
                 None
             }
         }
     }
 
-    async fn first_state(&mut self) -> Result<(Session, NodeState), Failure> {
+    async fn first_state(&mut self) -> Result<(Session<V>, V::State), Failure> {
         let mut session = self.open().await?;
         loop {
             if let Step::State(state) = session.next().await? {
@@ -261,7 +330,7 @@ impl Opener {
 
 /// A thread of its own and not tokio's blocking pool: the runtime waits for that pool when the
 /// process ends, and an exec plugin may hang.
-fn open_in_thread(settings: Arc<NodeWatchSettings>) -> oneshot::Receiver<Result<Session, Failure>> {
+fn open_in_thread<V: View>(settings: Arc<NodeWatchSettings>) -> oneshot::Receiver<Result<Session<V>, Failure>> {
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let open = move || {
@@ -274,95 +343,4 @@ fn open_in_thread(settings: Arc<NodeWatchSettings>) -> oneshot::Receiver<Result<
         tracing::warn!(%error, "cannot start a thread to read the kubeconfig");
     }
     receiver
-}
-
-/// What was said last, so that nothing is said twice.
-struct Reporter {
-    events: mpsc::UnboundedSender<NodeEvent>,
-    said: Option<NodeEvent>,
-    /// The kubeconfig of the running or the last attempt.
-    kubeconfig: Option<Arc<KubeconfigInfo>>,
-    last_contact: Option<Timestamp>,
-    interruption: Option<Interruption>,
-    /// How long an interruption may last until the state is unknown.
-    patience: Duration,
-}
-
-struct Interruption {
-    since: Instant,
-    error: String,
-}
-
-impl Reporter {
-    fn new(events: mpsc::UnboundedSender<NodeEvent>, patience: Duration) -> Self {
-        Reporter { events, said: None, kubeconfig: None, last_contact: None, interruption: None, patience }
-    }
-
-    fn tell(&mut self, step: Step, known_since: &mut Option<Instant>) {
-        self.last_contact = Some(Timestamp::now());
-        if let Step::State(state) = step {
-            known_since.get_or_insert_with(Instant::now);
-            self.interruption = None;
-            self.say(Observed::Known(state), None);
-        }
-    }
-
-    /// Notes why there is no watch now. The first failure of a row counts for the time.
-    fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
-        let error = failure.report(node);
-        self.kubeconfig = failure.kubeconfig.clone();
-        let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
-        self.interruption = Some(Interruption { since, error });
-    }
-
-    fn unknown(&mut self) {
-        let error = self.interruption.as_ref().map(|interruption| interruption.error.clone());
-        self.say(Observed::Unknown, error);
-    }
-
-    /// Awaits `future`; if an interruption lasts too long meanwhile, says so and goes on waiting.
-    async fn patiently<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        if let Some(interruption) = self.interruption.as_ref().filter(|_| self.is_known()) {
-            tokio::select! {
-                biased;
-                output = &mut future => return output,
-                () = sleep_until(interruption.since + self.patience) => {}
-            }
-            self.unknown();
-        }
-        future.await
-    }
-
-    fn is_known(&self) -> bool {
-        self.said.as_ref().is_some_and(|event| event.state.is_known())
-    }
-
-    fn say(&mut self, state: Observed<NodeState>, error: Option<String>) {
-        let info = self.kubeconfig.as_ref();
-        let detail = NodeDetail {
-            kubeconfig: info.map(|info| info.path.clone()),
-            origin: info.map(|info| info.origin),
-            server: info.and_then(|info| info.server.clone()),
-            connected: state.is_known(),
-            last_contact: self.last_contact,
-            error,
-        };
-        let event = NodeEvent { state, detail };
-        let same = self.said.as_ref().is_some_and(|said| {
-            let detail = NodeDetail { last_contact: event.detail.last_contact, ..said.detail.clone() };
-            said.state == event.state && detail == event.detail
-        });
-        if same {
-            return;
-        }
-        match (&event.detail.error, self.is_known()) {
-            (Some(error), _) => tracing::warn!(%error, "the node's state is unknown"),
-            (None, false) => tracing::info!(server = event.detail.server, "the node's state is known"),
-            (None, true) => tracing::debug!(state = ?event.state, "the node has changed"),
-        }
-        // The receiver's end is noticed where `watch` waits for it.
-        let _ = self.events.send(event.clone());
-        self.said = Some(event);
-    }
 }

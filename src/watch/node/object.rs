@@ -57,6 +57,11 @@ impl Node {
     pub(super) fn name(&self) -> Option<&str> {
         self.metadata.name.as_deref()
     }
+
+    /// The `Ready` condition.
+    pub(super) fn readiness(self) -> Readiness {
+        readiness(self.status.conditions.unwrap_or_default())
+    }
 }
 
 impl From<Node> for NodeObject {

@@ -12,23 +12,22 @@ use tokio::time::{Instant, sleep_until};
 
 use super::client::{self, Exchange};
 use super::failure::{Cause, Failure};
-use super::identity::NodeName;
 use super::kubeconfig::{self, FileSet, KubeconfigInfo};
 use super::object::Node;
+use super::view::View;
 use super::{NodeWatchSettings, Timing};
-use crate::decide::node::NodeState;
 
 /// What a session has to say.
-pub(super) enum Step {
-    /// The Node's state, after the list and whenever the server tells of a change.
-    State(NodeState),
+pub(super) enum Step<S> {
+    /// The state, after the list and whenever the server tells of a change.
+    State(S),
     /// The server has begun to answer a watch: it lives, and all that it had to say was said.
     WatchStarted,
 }
 
 /// A running watch. Every wait within it has a limit.
-pub(super) struct Session {
-    node: NodeName,
+pub(super) struct Session<V: View> {
+    view: V,
     timing: Timing,
     pub(super) info: Arc<KubeconfigInfo>,
     files: FileSet,
@@ -46,18 +45,16 @@ pub(super) struct Session {
     /// A watch has been answered: what the list said may be told.
     established: bool,
     watch_started: bool,
-    /// What the list has said so far.
-    listing: NodeState,
-    fresh: Option<NodeState>,
+    fresh: Option<V::State>,
     retry_after: Option<Duration>,
 }
 
-impl Session {
+impl<V: View> Session<V> {
     /// Finds the kubeconfig and makes a client; sends nothing yet. Blocks on files.
     ///
     /// # Errors
     /// There is no kubeconfig, or none of use.
-    pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session, Failure> {
+    pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session<V>, Failure> {
         let loaded = kubeconfig::load(&settings.kubeconfig, &settings.environment)
             .map_err(|error| Failure::new(Cause::Kubeconfig(error), None))?;
         let (info, files) = (Arc::new(loaded.info.clone()), loaded.files.clone());
@@ -66,7 +63,8 @@ impl Session {
             .map_err(|error| Failure::new(Cause::Client(error), Some(Arc::clone(&info))))?;
         // kube refuses 295 s and more, and the API takes whole seconds.
         let seconds = u32::try_from(timing.watch.as_secs()).unwrap_or(u32::MAX).clamp(1, 294);
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", settings.node)).timeout(seconds);
+        let view = V::new(settings);
+        let config = view.request().timeout(seconds);
         let reread_at = info
             .client_certificate
             .as_ref()
@@ -74,7 +72,7 @@ impl Session {
             .filter(|at| *at > SystemTime::now());
         let now = Instant::now();
         Ok(Session {
-            node: settings.node.clone(),
+            view,
             info,
             files,
             reread_at,
@@ -87,7 +85,6 @@ impl Session {
             watch_began: None,
             established: false,
             watch_started: false,
-            listing: NodeState::Absent,
             fresh: None,
             retry_after: None,
         })
@@ -106,7 +103,7 @@ impl Session {
     }
 
     /// The next thing to tell. After an error the session is of no use.
-    pub(super) async fn next(&mut self) -> Result<Step, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Step<V::State>, Failure> {
         loop {
             if self.established
                 && let Some(state) = self.fresh.take()
@@ -130,7 +127,10 @@ impl Session {
                 self.note(exchange)?;
             }
             match event {
-                Some(Ok(event)) => self.take_in(event),
+                Some(Ok(event)) => {
+                    let state = self.view.take_in(event).map_err(|cause| self.failure(cause))?;
+                    self.fresh = state.or(self.fresh.take());
+                }
                 Some(Err(error)) => {
                     return Err(Failure { retry_after: self.retry_after, ..self.failure(error.into()) });
                 }
@@ -170,19 +170,5 @@ impl Session {
         self.since = now;
         self.deadline = now + limit;
         Ok(())
-    }
-
-    fn take_in(&mut self, event: watcher::Event<Node>) {
-        use watcher::Event;
-        let present = |node: Node| NodeState::Present(node.into());
-        match event {
-            Event::Init => self.listing = NodeState::Absent,
-            Event::InitApply(node) if node.name() == Some(self.node.as_str()) => self.listing = present(node),
-            Event::InitDone => self.fresh = Some(std::mem::replace(&mut self.listing, NodeState::Absent)),
-            Event::Apply(node) if node.name() == Some(self.node.as_str()) => self.fresh = Some(present(node)),
-            Event::Delete(node) if node.name() == Some(self.node.as_str()) => self.fresh = Some(NodeState::Absent),
-            // A server that ignores the field selector tells of others, too.
-            Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => {}
-        }
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod policies;
 mod probes;
 mod stopping;
+mod survivors;
 mod timing;
 
 use std::time::Duration;

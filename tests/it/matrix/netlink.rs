@@ -74,7 +74,7 @@ impl Rig {
                 let result = self.provider.apply(&target.zone, &changes).await;
                 Event::Applied(target, result)
             }
-            Effect::HealthCheck(request) => panic!("no record asks for {request:?}"),
+            other @ (Effect::HealthCheck(_) | Effect::ReadCluster) => panic!("nothing asks for {other:?}"),
             Effect::ChangeStatus(id) => {
                 let result = self.provider.change_status(&id).await;
                 Event::ChangeStatus(id, result)

@@ -1,6 +1,7 @@
 //! The watch of the own Node, against a scripted API server over real HTTP(S).
 
 mod changes;
+mod cluster;
 mod discovery;
 mod failures;
 mod identity;

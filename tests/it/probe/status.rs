@@ -22,7 +22,8 @@ fn status() -> Status {
     let https = HttpProbe { tls: true, ..http(address) };
     let plain = HttpProbe { host: "127.0.0.1:443".into(), ..http(address) };
     let failing = ProbeOutcome::Failing("127.0.0.1:443 answered with status 503".into());
-    let report = Report { records: vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")] };
+    let records = vec![healthy_record("edge.example.com", RecordType::A, "203.0.113.7")];
+    let report = Report { records, survivors: None };
     Status {
         probes: vec![
             of(ProbeCheck::Tcp(address), Some(ProbeOutcome::Passing)),

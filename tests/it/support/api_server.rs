@@ -1,6 +1,6 @@
-//! A scripted Kubernetes API server: one Node, over real HTTP or HTTPS on loopback.
+//! A scripted Kubernetes API server: Nodes, over real HTTP or HTTPS on loopback.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Plain(u16, &'static str, String),
     /// 200 with this body.
     Body(String),
+    /// As an API server does, but the connection breaks off half way through the body of a list.
+    BreaksOff,
     /// Never.
     Hang,
 }
@@ -64,6 +66,8 @@ impl Seen {
 #[derive(Debug, Clone)]
 enum Push {
     Line(String),
+    /// An event of the Node of this name, for the watches that have asked for it.
+    Node(String, String),
     /// The connection breaks off.
     Cut,
     /// The server is gone without a word: no event and no end any more.
@@ -71,10 +75,12 @@ enum Push {
 }
 
 struct State {
-    node: Option<Value>,
-    /// The last object that was deleted, for watches that have missed it.
-    deleted: Option<Value>,
+    nodes: BTreeMap<String, Value>,
+    /// The last event of each Node, with its version, for watches that have missed it.
+    events: BTreeMap<String, (u64, Value)>,
     version: u64,
+    /// A list has no more Nodes than this on a page, whatever the client asked for.
+    page: usize,
     lists: VecDeque<Answer>,
     watches: VecDeque<Answer>,
     list: Answer,
@@ -125,9 +131,10 @@ impl ApiServer {
 
     async fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
         let state = State {
-            node: None,
-            deleted: None,
+            nodes: BTreeMap::new(),
+            events: BTreeMap::new(),
             version: 100,
+            page: usize::MAX,
             lists: VecDeque::new(),
             watches: VecDeque::new(),
             list: Answer::Serve,
@@ -171,25 +178,45 @@ impl ApiServer {
         self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
     }
 
-    /// Creates or replaces the Node.
-    pub(crate) fn set_node(&self, mut node: Value) {
-        let mut state = self.shared.state();
-        state.version += 1;
-        node["metadata"]["resourceVersion"] = json!(state.version.to_string());
-        let kind = if state.node.is_some() { "MODIFIED" } else { "ADDED" };
-        state.node = Some(node.clone());
-        drop(state);
-        self.push(kind, &node);
+    /// Creates or replaces the Node of the object's name.
+    pub(crate) fn set_node(&self, node: Value) {
+        let name = node["metadata"]["name"].as_str().expect("a name").to_owned();
+        let kind = match self.shared.state().nodes.insert(name.clone(), node.clone()) {
+            Some(_) => "MODIFIED",
+            None => "ADDED",
+        };
+        self.happens(kind, name, node);
     }
 
+    /// Deletes the only Node.
     pub(crate) fn delete_node(&self) {
+        let names: Vec<_> = self.shared.state().nodes.keys().cloned().collect();
+        let [name] = &names[..] else { panic!("one Node to delete: {names:?}") };
+        self.delete(name);
+    }
+
+    pub(crate) fn delete(&self, name: &str) {
+        let node = self.shared.state().nodes.remove(name).expect("a Node to delete");
+        self.happens("DELETED", name.to_owned(), node);
+    }
+
+    fn happens(&self, kind: &str, name: String, mut node: Value) {
         let mut state = self.shared.state();
         state.version += 1;
-        let mut node = state.node.take().expect("a Node to delete");
-        node["metadata"]["resourceVersion"] = json!(state.version.to_string());
-        state.deleted = Some(node.clone());
-        drop(state);
-        self.push("DELETED", &node);
+        let version = state.version;
+        node["metadata"]["resourceVersion"] = json!(version.to_string());
+        if let Some(kept) = state.nodes.get_mut(&name) {
+            kept.clone_from(&node);
+        }
+        state.events.insert(name.clone(), (version, json!({"type": kind, "object": node})));
+        // Under the lock, so that events go out in the order of their versions; without a receiver no
+        // watch is running, which is fine.
+        let _ = self.shared.pushes.send(Push::Node(name, json!({"type": kind, "object": node}).to_string()));
+    }
+
+    /// Lists come in pages of this many Nodes.
+    pub(crate) fn page(&self, nodes: usize) {
+        self.shared.state().page = nodes;
     }
 
     /// Sends an event to the running watches without any change of the Node.
@@ -342,7 +369,13 @@ async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option
     };
     match answer {
         Answer::Serve if seen.is_watch() => respond(200, watch(&seen, shared)),
-        Answer::Serve => respond(200, whole(list(shared))),
+        Answer::Serve => respond(200, whole(list(&seen, shared))),
+        Answer::BreaksOff => {
+            let text = list(&seen, shared);
+            let half = Bytes::from(text[..text.len() / 2].to_owned());
+            let frames = [Ok(Frame::data(half)), Err(io::Error::other("breaks off"))];
+            respond(200, StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
+        }
         Answer::Error(code, message) => {
             let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": "", "code": code});
             respond(code, whole(status.to_string()))
@@ -365,44 +398,60 @@ fn whole(text: String) -> Body {
     Full::from(text).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn list(shared: &Shared) -> String {
+/// The name that the field selector asks for, where there is one.
+fn selected(seen: &Seen) -> Option<&str> {
+    seen.parameter("fieldSelector").map(|text| text.strip_prefix("metadata.name=").expect("a name is selected"))
+}
+
+fn list(seen: &Seen, shared: &Shared) -> String {
     let state = shared.state();
-    let items: Vec<_> = state.node.iter().collect();
-    let version = state.version.to_string();
-    json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items})
-        .to_string()
+    let selected = selected(seen);
+    let nodes: Vec<_> =
+        state.nodes.iter().filter(|(name, _)| selected.is_none_or(|s| s == *name)).map(|(_, node)| node).collect();
+    let number = |name| seen.parameter(name).map(|text| text.parse::<usize>().expect("a number"));
+    let limit = number("limit").unwrap_or(usize::MAX).min(state.page);
+    let begin = number("continue").unwrap_or(0).min(nodes.len());
+    let end = begin.saturating_add(limit).min(nodes.len());
+    let mut metadata = json!({"resourceVersion": state.version.to_string()});
+    if end < nodes.len() {
+        metadata["continue"] = json!(end.to_string());
+        metadata["remainingItemCount"] = json!(nodes.len() - end);
+    }
+    json!({"kind": "NodeList", "apiVersion": "v1", "metadata": metadata, "items": nodes[begin..end]}).to_string()
 }
 
 /// The body of a watch: what it has missed since its version, then every push, until its time is over.
 fn watch(seen: &Seen, shared: &Shared) -> Body {
+    let selected = selected(seen).map(str::to_owned);
     let (missed, pushes, limit) = {
         let state = shared.state();
         // Subscribed under the lock, so that no change falls between.
         let pushes = shared.pushes.subscribe();
         let since: u64 = seen.parameter("resourceVersion").and_then(|text| text.parse().ok()).expect("a version");
-        let missed = match (&state.node, &state.deleted) {
-            _ if state.version == since => None,
-            (Some(node), _) => Some(json!({"type": "MODIFIED", "object": node}).to_string()),
-            (None, Some(node)) => Some(json!({"type": "DELETED", "object": node}).to_string()),
-            (None, None) => None,
-        };
+        let mut missed: Vec<_> = state.events.iter().filter(|(_, (version, _))| *version > since).collect();
+        missed.retain(|(name, _)| selected.as_ref().is_none_or(|selected| selected == *name));
+        missed.sort_by_key(|(_, (version, _))| *version);
+        let missed: Vec<String> = missed.into_iter().map(|(_, (_, event))| event.to_string()).collect();
         let asked: u64 = seen.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).expect("a timeout");
         (missed, pushes, state.watch_ends_after.unwrap_or(Duration::from_secs(asked)))
     };
     let end = tokio::time::Instant::now() + limit;
     let frame = |line: String| Ok(Frame::data(Bytes::from(line + "\n")));
-    let events = futures::stream::unfold(pushes, move |mut pushes| async move {
-        let push = tokio::select! {
-            () = tokio::time::sleep_until(end) => return None,
-            push = pushes.recv() => push.expect("the server outlives its connections and pushes little"),
-        };
-        match push {
-            Push::Line(line) => Some((frame(line), pushes)),
-            Push::Cut => Some((Err(io::Error::other("cut")), pushes)),
-            Push::Silence => std::future::pending().await,
+    let events = futures::stream::unfold((pushes, selected), move |(mut pushes, selected)| async move {
+        loop {
+            let push = tokio::select! {
+                () = tokio::time::sleep_until(end) => return None,
+                push = pushes.recv() => push.expect("the server outlives its connections and pushes little"),
+            };
+            match push {
+                Push::Node(name, _) if selected.as_ref().is_some_and(|selected| *selected != name) => {}
+                Push::Node(_, line) | Push::Line(line) => return Some((frame(line), (pushes, selected))),
+                Push::Cut => return Some((Err(io::Error::other("cut")), (pushes, selected))),
+                Push::Silence => std::future::pending().await,
+            }
         }
     });
-    StreamBody::new(futures::stream::iter(missed.map(frame)).chain(events)).boxed_unsync()
+    StreamBody::new(futures::stream::iter(missed.into_iter().map(frame)).chain(events)).boxed_unsync()
 }
 
 /// A kubeconfig that names files, as k3s and kubeadm write it.

@@ -322,6 +322,7 @@ impl World {
                         if self.netlink_works { Observed::Known(self.host.clone()) } else { Observed::Unknown };
                     self.answer(Duration::from_millis(1), Event::Addresses(snapshot));
                 }
+                Effect::ReadCluster => panic!("no policy of this world asks for survivors"),
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
                 Effect::HealthCheck(request) => {
@@ -484,7 +485,7 @@ pub(crate) fn target(zone: &str, text: &str) -> Target {
     Target { zone: nodedns::decide::record::ZoneRef::Id(zone.into()), name: name(text) }
 }
 
-fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
+pub(crate) fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
     let present = listing.pool(change.rtype).and_then(|pool| pool.get(&change.set.set_identifier));
     match (change.action, present) {
         (Action::Create, Some(_)) | (Action::Delete, None) => Err(()),
@@ -493,6 +494,6 @@ fn accepts(listing: &Listing, change: &Change) -> Result<(), ()> {
     }
 }
 
-fn error(kind: ErrorKind) -> ProviderError {
+pub(crate) fn error(kind: ErrorKind) -> ProviderError {
     ProviderError { kind, code: None, message: "planted".into() }
 }

@@ -93,6 +93,7 @@ pub(crate) fn policy(records: Vec<RecordPolicy>) -> Policy {
             settle_max: Duration::from_secs(2),
             resync: Duration::from_secs(30 * 24 * 3600),
         },
+        survivors: None,
         records,
     }
 }

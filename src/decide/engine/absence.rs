@@ -1,0 +1,149 @@
+//! Whether others may have taken this node for dead, and removed its record sets.
+
+use std::time::Duration;
+
+use crate::decide::node::{NodeState, Readiness};
+use crate::decide::observed::Observed;
+use crate::decide::time::Moment;
+
+/// A node whose state was unknown for less than this was not taken for dead: half of
+/// [`crate::decide::policy::LEAST_GRACE`], as it learns of its own absence later than others do.
+const LONG: Duration = Duration::from_secs(15);
+
+/// A removal may be on its way while the node comes back, so after a long absence the names are read
+/// once more, this much later.
+const SECOND_LOOK: Duration = Duration::from_secs(30);
+
+/// What flaps looks no more often than this.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Since when the Node has not been known to be Ready, and when to read the names again because of that.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Absence {
+    away: Option<Away>,
+    looked: Option<Moment>,
+    look_at: Option<Moment>,
+    /// After that look, another.
+    again: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Away {
+    since: Moment,
+    /// The cluster has said so. That may be all that is seen of a long absence: after the whole
+    /// machine stood still.
+    seen: bool,
+}
+
+impl Absence {
+    /// Takes in the Node's state. Back from an absence, it asks for a look at the names.
+    pub(super) fn update(&mut self, state: &Observed<NodeState>, now: Moment) {
+        let is_ready =
+            state.known().map(|state| matches!(state, NodeState::Present(node) if node.ready == Readiness::Ready));
+        if is_ready != Some(true) {
+            let away = self.away.get_or_insert(Away { since: now, seen: false });
+            away.seen |= is_ready == Some(false);
+            return;
+        }
+        let Some(away) = self.away.take() else { return };
+        let was_long = now - away.since >= LONG;
+        if was_long || away.seen {
+            let soonest = self.looked.map_or(now, |looked| now.max(looked + PAUSE));
+            self.look_at = Some(self.look_at.map_or(soonest, |at| at.min(soonest)));
+            self.again |= was_long;
+        }
+    }
+
+    /// Whether a look is due; it then counts as begun.
+    pub(super) fn begin(&mut self, now: Moment) -> bool {
+        let begins = self.look_at.is_some_and(|at| at <= now);
+        if begins {
+            self.looked = Some(now);
+            self.look_at = std::mem::take(&mut self.again).then(|| now + SECOND_LOOK);
+        }
+        begins
+    }
+
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.look_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::node::NodeObject;
+    use std::collections::BTreeMap;
+
+    const NEVER: [u64; 0] = [];
+
+    fn at(seconds: u64) -> Moment {
+        Moment::new(Duration::from_secs(seconds))
+    }
+
+    fn node(ready: Readiness) -> Observed<NodeState> {
+        Observed::Known(NodeState::Present(NodeObject {
+            ready,
+            unschedulable: false,
+            deleting: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            taints: Vec::new(),
+        }))
+    }
+
+    /// Tells states at seconds, and says at which seconds up to `end` the names are read.
+    fn looks(steps: &[(u64, Observed<NodeState>)], end: u64) -> Vec<u64> {
+        let mut absence = Absence::default();
+        let mut looks = Vec::new();
+        for second in 0..=end {
+            for (_, state) in steps.iter().filter(|(at, _)| *at == second) {
+                absence.update(state, at(second));
+            }
+            if absence.begin(at(second)) {
+                looks.push(second);
+            }
+            assert!(absence.deadline().is_none_or(|due| due > at(second)));
+        }
+        looks
+    }
+
+    #[test]
+    fn a_start_and_a_short_outage_are_no_absence() {
+        let ready = || node(Readiness::Ready);
+        assert_eq!(looks(&[(0, ready())], 100), NEVER);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (24, ready())], 100), NEVER);
+    }
+
+    #[test]
+    fn after_a_long_absence_there_are_two_looks() {
+        let ready = || node(Readiness::Ready);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (25, ready())], 100), [25, 55]);
+        let steps = [
+            (0, ready()),
+            (10, Observed::Unknown),
+            (20, node(Readiness::NotReady(None))),
+            (25, Observed::Known(NodeState::Absent)),
+            (26, ready()),
+        ];
+        assert_eq!(looks(&steps, 100), [26, 56]);
+    }
+
+    #[test]
+    fn what_the_cluster_has_called_not_ready_looks_once_however_short_it_was() {
+        let ready = || node(Readiness::Ready);
+        assert_eq!(looks(&[(0, ready()), (10, node(Readiness::NotReady(None))), (11, ready())], 100), [11]);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Known(NodeState::Absent)), (11, ready())], 100), [11]);
+    }
+
+    #[test]
+    fn what_flaps_looks_a_bounded_number_of_times_and_at_last() {
+        let mut steps = Vec::new();
+        for second in 0..300 {
+            steps.push((second, node(if second % 2 == 0 { Readiness::NotReady(None) } else { Readiness::Ready })));
+        }
+        let looks = looks(&steps, 400);
+        assert!(looks.windows(2).all(|pair| pair[1] - pair[0] >= PAUSE.as_secs()), "{looks:?}");
+        assert!(looks.last() >= Some(&299), "{looks:?}");
+    }
+}

@@ -1,0 +1,147 @@
+//! What is to be done next for dead siblings, and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::decide::engine::name::Request;
+use crate::decide::engine::survivors::{Inquiry, Step, Survey, takes_part};
+use crate::decide::engine::{Effect, Engine, target_of};
+use crate::decide::observed::Observed;
+use crate::decide::policy::RecordPolicy;
+use crate::decide::reason::Reason;
+use crate::decide::record::{Change, Listing, RecordType};
+use crate::decide::survivors::{CONFIRMED_FOR, STEP, owned_by, rank, removal};
+use crate::decide::time::Moment;
+
+impl Engine {
+    /// The next thing to do for dead siblings.
+    pub(in crate::decide::engine) fn begin_survivors(&mut self, now: Moment) -> Option<Effect> {
+        if self.survivors.confirmed.as_ref().is_some_and(|confirmed| confirmed.at + CONFIRMED_FOR <= now) {
+            self.survivors.confirm(None);
+        }
+        let due = self.steps().filter(|(at, _, _)| *at <= now);
+        // What is begun is finished first.
+        let (_, step, record) = due.max_by_key(|(_, step, _)| *step)?;
+        let target = target_of(record);
+        match step {
+            Step::ReadCluster => {
+                self.survivors.reading = true;
+                Some(Effect::ReadCluster)
+            }
+            Step::Survey => {
+                self.survivors.inquiries.entry(target.clone()).or_default().survey = Survey::UnderWay;
+                self.names.get_mut(&target)?.in_flight = Some(Request::List);
+                Some(Effect::List(target))
+            }
+            Step::Remove => {
+                let (batch, _) = self.batch(record, &self.dead(now));
+                self.names.get_mut(&target)?.in_flight = Some(Request::Remove(batch.clone()));
+                Some(Effect::Apply(target, batch))
+            }
+        }
+    }
+
+    pub(in crate::decide::engine) fn survivors_deadline(&self) -> Option<Moment> {
+        self.steps().map(|(at, _, _)| at).min()
+    }
+
+    /// What is to be done next for each name, and when.
+    fn steps(&self) -> impl Iterator<Item = (Moment, Step, &RecordPolicy)> {
+        // A host that goes down removes nobody on its way.
+        let at_work = self.policy.survivors.is_some()
+            && !self.conditions.stopping
+            && !self.survivors.ledger.down().is_empty()
+            && self.outlook().allows_removal();
+        let busy = if at_work { self.busy() } else { BTreeSet::new() };
+        let records = self.policy.records.iter().filter(move |record| at_work && takes_part(record));
+        records.filter_map(move |record| {
+            let steps = self.steps_at(record).into_iter();
+            let possible = steps.filter(|(_, step)| *step != Step::Remove || !busy.contains(&record.zone));
+            possible.min_by_key(|(at, _)| *at).map(|(at, step)| (at, step, record))
+        })
+    }
+
+    /// The same for one name, for each of the nodes that give reason to.
+    fn steps_at(&self, record: &RecordPolicy) -> Vec<(Moment, Step)> {
+        let target = target_of(record);
+        let Some(name) = self.names.get(&target).filter(|name| name.in_flight.is_none()) else { return Vec::new() };
+        let Observed::Known(listing) = &name.listing else { return Vec::new() };
+        let fresh = Inquiry::default();
+        let inquiry = self.survivors.inquiries.get(&target).unwrap_or(&fresh);
+        let step = |(node, since): (&String, &Moment)| {
+            let is_removable = self.is_removable(record, listing, node);
+            if inquiry.examined.contains(node) && !is_removable {
+                return None;
+            }
+            let at = self.turn(listing, node, *since)?.max(inquiry.patience.not_before);
+            match &self.survivors.confirmed {
+                Some(confirmed) if confirmed.down.contains(node) => match inquiry.survey {
+                    Survey::Done => is_removable.then_some((at, Step::Remove)),
+                    Survey::Due | Survey::UnderWay | Survey::Overtaken => Some((at, Step::Survey)),
+                },
+                _ if self.survivors.reading => None,
+                // The reading has found it Ready, which the watch will say too, any moment.
+                Some(confirmed) => Some((at.max(confirmed.at + CONFIRMED_FOR), Step::ReadCluster)),
+                None => Some((at.max(self.survivors.reads.not_before), Step::ReadCluster)),
+            }
+        };
+        self.survivors.ledger.down().iter().filter_map(step).collect()
+    }
+
+    /// When it is this daemon's turn to step in for a node that has been down since then.
+    pub(super) fn turn(&self, listing: &Listing, node: &str, since: Moment) -> Option<Moment> {
+        let grace = self.policy.survivors?.grace;
+        let owners: BTreeSet<String> =
+            listing.pools.values().flat_map(|pool| owned_by(pool, &self.policy.owner)).collect();
+        let candidates = owners.iter().map(String::as_str).filter(|owner| self.survivors.ledger.is_ready(owner));
+        let rank = u32::try_from(rank(node, self.policy.owner.node(), candidates)).unwrap_or(u32::MAX);
+        Some(since + grace + STEP.saturating_mul(rank))
+    }
+
+    /// Whether there is something of the node's that would be removed, were it dead.
+    pub(super) fn is_removable(&self, record: &RecordPolicy, listing: &Listing, node: &str) -> bool {
+        let node = BTreeSet::from([node.to_owned()]);
+        RecordType::ALL.iter().any(|rtype| {
+            let batch = self.batch_of_type(record, listing, *rtype, &node);
+            batch.is_ok_and(|batch| !batch.is_empty())
+        })
+    }
+
+    /// The nodes that have been down for the grace, as the watch and the fresh reading have it.
+    pub(super) fn dead(&self, now: Moment) -> BTreeSet<String> {
+        let Some((policy, confirmed)) = self.policy.survivors.zip(self.survivors.confirmed.as_ref()) else {
+            return BTreeSet::new();
+        };
+        let is_dead =
+            |(node, since): &(&String, &Moment)| **since + policy.grace <= now && confirmed.down.contains(*node);
+        self.survivors.ledger.down().iter().filter(is_dead).map(|(node, _)| node.clone()).collect()
+    }
+
+    /// The batch that removes what the dead nodes own at a name, and the types where a guard forbids it.
+    pub(super) fn batch(
+        &self,
+        record: &RecordPolicy,
+        dead: &BTreeSet<String>,
+    ) -> (Vec<Change>, BTreeMap<RecordType, Reason>) {
+        let (mut batch, mut kept) = (Vec::new(), BTreeMap::new());
+        let listing = self.names.get(&target_of(record)).and_then(|name| name.listing.known());
+        for rtype in RecordType::ALL {
+            match listing.map(|listing| self.batch_of_type(record, listing, rtype, dead)) {
+                Some(Ok(changes)) => batch.extend(changes),
+                Some(Err(reason)) => drop(kept.insert(rtype, reason)),
+                None => {}
+            }
+        }
+        (batch, kept)
+    }
+
+    fn batch_of_type(
+        &self,
+        record: &RecordPolicy,
+        listing: &Listing,
+        rtype: RecordType,
+        dead: &BTreeSet<String>,
+    ) -> Result<Vec<Change>, Reason> {
+        let Some(pool) = listing.pool(rtype) else { return Ok(Vec::new()) };
+        removal(&record.name, rtype, pool, &self.policy.owner, record.keep_min, dead, &self.survivors.ledger)
+    }
+}

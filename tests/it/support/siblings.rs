@@ -1,0 +1,484 @@
+//! A world in virtual time around several engines of one cluster: they share a Route 53 and an API
+//! server, each over a line of its own that can break. Safety is checked at every batch, by what the
+//! world itself has told each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nodedns::decide::engine::{Effect, Engine, Event, Notice, Target};
+use nodedns::decide::node::{Cluster, NodeState, Readiness};
+use nodedns::decide::observed::Observed;
+use nodedns::decide::owner::{OwnerId, SetIdentifier};
+use nodedns::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy};
+use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind};
+use nodedns::decide::record::{Action, Change, Listing, Pool, RecordType};
+use nodedns::decide::time::Moment;
+
+use crate::support::hostile::{HANG, LATENCY, Sent, Treatment, accepts, error};
+use crate::support::world;
+
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
+
+/// How long a fresh list of the nodes takes.
+const READ: Duration = Duration::from_millis(30);
+
+/// Not zero, so that nothing leans on the clock's origin.
+const START: Duration = Duration::from_secs(5000);
+
+/// Something that happens at a moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    /// The cluster says this of a Node; `None`: there is no such Node.
+    Node(&'static str, Option<Readiness>),
+    /// A node's line to the API server breaks (`false`), or works again.
+    Line(&'static str, bool),
+    /// A host loses power (`false`), or starts anew.
+    Power(&'static str, bool),
+    /// A whole machine stands still (`true`), or goes on as if nothing had been.
+    Stands(&'static str, bool),
+    /// The host has this address.
+    Address(&'static str, &'static str),
+    /// What a fresh reading of the nodes says on a node, in turn; then the truth.
+    Readings(&'static str, Vec<Observed<Cluster>>),
+    /// Route 53 treats the following requests of a node so, in turn; then serves.
+    Treatments(&'static str, Vec<Treatment>),
+    /// Everyone looks at everything again.
+    Recheck,
+    /// An answer arrives at a node, in its that many-th life.
+    Answer(&'static str, u32, Event),
+}
+
+pub(crate) struct Daemon {
+    pub(crate) engine: Engine,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) notices: Vec<(Moment, Notice)>,
+    policy: Policy,
+    address: &'static str,
+    powered: bool,
+    stands: bool,
+    life: u32,
+    line: bool,
+    readings: Vec<Observed<Cluster>>,
+    treatments: Vec<Treatment>,
+    /// Everything that it has been told of the nodes in this life, by which its batches are judged.
+    told: Vec<(Moment, Observed<Cluster>)>,
+    /// What fresh readings have told it.
+    read: Vec<(Moment, Observed<Cluster>)>,
+    is_working: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Moment,
+    pub(crate) daemons: BTreeMap<&'static str, Daemon>,
+    pub(crate) names: BTreeMap<Target, Listing>,
+    /// When each record set left a pool other than by its own node's hand.
+    pub(crate) removals: Vec<(Moment, &'static str, SetIdentifier)>,
+    cluster: Cluster,
+    queue: BTreeMap<(Moment, u64), Happening>,
+    sequence: u64,
+    changes: u64,
+}
+
+impl Daemon {
+    fn runs(&self) -> bool {
+        self.powered && !self.stands
+    }
+}
+
+impl World {
+    /// Nodes that are Ready and connected, each with its address, records and whether it is a survivor.
+    pub(crate) fn new(nodes: &[(&'static str, &'static str, bool)], records: &[RecordPolicy]) -> Self {
+        let now = Moment::new(START);
+        let mut world = World {
+            now,
+            daemons: BTreeMap::new(),
+            names: BTreeMap::new(),
+            removals: Vec::new(),
+            cluster: nodes.iter().map(|(node, _, _)| ((*node).to_owned(), Readiness::Ready)).collect(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            changes: 0,
+        };
+        for (node, address, is_survivor) in nodes {
+            let policy = Policy {
+                owner: OwnerId::new("home", node).expect("an owner"),
+                survivors: is_survivor.then_some(SurvivorsPolicy { grace: GRACE }),
+                ..world::policy(records.to_vec())
+            };
+            let daemon = Daemon {
+                engine: Engine::new(policy.clone(), 1, now),
+                sent: Vec::new(),
+                notices: Vec::new(),
+                policy,
+                address,
+                powered: false,
+                stands: false,
+                life: 0,
+                line: true,
+                readings: Vec::new(),
+                treatments: Vec::new(),
+                told: Vec::new(),
+                read: Vec::new(),
+                is_working: false,
+            };
+            world.daemons.insert(node, daemon);
+            world.after(Duration::ZERO, Happening::Power(node, true));
+        }
+        for record in records {
+            let target = Target { zone: record.zone.clone(), name: record.name.clone() };
+            world.names.insert(target, Listing { zone_id: record.zone.to_string(), ..Listing::default() });
+        }
+        world
+    }
+
+    pub(crate) fn after(&mut self, delay: Duration, happening: Happening) {
+        self.at(self.now + delay, happening);
+    }
+
+    pub(crate) fn at(&mut self, at: Moment, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), happening);
+    }
+
+    pub(crate) fn daemon(&self, node: &str) -> &Daemon {
+        self.daemons.get(node).expect("a node of this world")
+    }
+
+    fn daemon_mut(&mut self, node: &str) -> &mut Daemon {
+        self.daemons.get_mut(node).expect("a node of this world")
+    }
+
+    /// Lets this much time pass.
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.carry_out_effects();
+            let deadlines = self.daemons.values().filter(|daemon| daemon.runs()).filter_map(|d| d.engine.deadline());
+            let deadline = deadlines.min();
+            assert!(deadline.is_none_or(|at| at > self.now), "an idle engine wants to be woken in the past");
+            let next = self.queue.keys().next().map(|(at, _)| *at);
+            let Some(wake) = [next, deadline].into_iter().flatten().min().filter(|at| *at <= end) else { break };
+            self.now = wake;
+            while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= wake) {
+                let happening = entry.remove();
+                self.happen(happening);
+            }
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let now = self.now;
+        match happening {
+            Happening::Node(node, readiness) => {
+                match readiness {
+                    Some(readiness) => drop(self.cluster.insert(node.to_owned(), readiness)),
+                    None => drop(self.cluster.remove(node)),
+                }
+                let nodes: Vec<_> = self.daemons.keys().copied().collect();
+                nodes.into_iter().for_each(|daemon| self.tell(daemon, daemon == node));
+            }
+            Happening::Line(node, works) => {
+                self.daemon_mut(node).line = works;
+                self.tell(node, true);
+            }
+            Happening::Power(node, on) => {
+                let daemon = self.daemon_mut(node);
+                daemon.powered = on;
+                daemon.life += 1;
+                daemon.is_working = false;
+                daemon.told.clear();
+                daemon.read.clear();
+                if on {
+                    daemon.engine = Engine::new(daemon.policy.clone(), u64::from(daemon.life), now);
+                    self.tell(node, true);
+                }
+            }
+            Happening::Stands(node, stands) => {
+                self.daemon_mut(node).stands = stands;
+                self.tell(node, true);
+            }
+            Happening::Address(node, address) => {
+                self.daemon_mut(node).address = address;
+                self.handle(node, Event::AddressesChanged);
+            }
+            Happening::Readings(node, readings) => self.daemon_mut(node).readings = readings,
+            Happening::Treatments(node, treatments) => self.daemon_mut(node).treatments = treatments,
+            Happening::Recheck => {
+                let nodes: Vec<_> = self.daemons.keys().copied().collect();
+                nodes.into_iter().for_each(|daemon| self.handle(daemon, Event::Recheck));
+            }
+            Happening::Answer(node, life, event) => {
+                let daemon = self.daemon_mut(node);
+                if daemon.life != life {
+                    return;
+                }
+                if daemon.stands {
+                    return self.after(Duration::from_secs(1), Happening::Answer(node, life, event));
+                }
+                match &event {
+                    Event::ClusterRead(cluster) => daemon.read.push((now, cluster.clone())),
+                    Event::Applied(..) => daemon.is_working = false,
+                    _ => {}
+                }
+                self.handle(node, event);
+            }
+        }
+    }
+
+    /// Tells a daemon what the cluster is, and where it concerns itself what its own Node is.
+    fn tell(&mut self, node: &'static str, own: bool) {
+        let cluster = match self.daemon(node).line {
+            true => Observed::Known(self.cluster.clone()),
+            false => Observed::Unknown,
+        };
+        let state = cluster.known().map_or(Observed::Unknown, |cluster| {
+            Observed::Known(match cluster.get(node) {
+                None => NodeState::Absent,
+                Some(readiness) => world::node(readiness.clone(), false),
+            })
+        });
+        let now = self.now;
+        if !self.daemon(node).runs() {
+            return;
+        }
+        self.daemon_mut(node).told.push((now, cluster.clone()));
+        if self.daemon(node).policy.survivors.is_some() {
+            self.handle(node, Event::Cluster(cluster));
+        }
+        if own {
+            self.handle(node, Event::Node(state));
+        }
+    }
+
+    fn handle(&mut self, node: &'static str, event: Event) {
+        let now = self.now;
+        let daemon = self.daemon_mut(node);
+        if daemon.runs() {
+            daemon.engine.handle(event, now);
+        }
+    }
+
+    fn carry_out_effects(&mut self) {
+        let nodes: Vec<_> = self.daemons.keys().copied().collect();
+        for node in nodes {
+            for step in 0.. {
+                assert!(step < 1000, "the engine never comes to rest");
+                let now = self.now;
+                let daemon = self.daemon_mut(node);
+                if !daemon.runs() {
+                    break;
+                }
+                let effect = daemon.engine.poll(now);
+                let notices = daemon.engine.take_notices();
+                daemon.notices.extend(notices.into_iter().map(|notice| (now, notice)));
+                let Some(effect) = effect else { break };
+                daemon.sent.push(Sent { at: now, effect: effect.clone() });
+                self.carry_out(node, effect);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, node: &'static str, effect: Effect) {
+        let (delay, event) = match effect {
+            Effect::ReadAddresses => {
+                let snapshot = world::snapshot(&[self.daemon(node).address]);
+                (Duration::from_millis(1), Event::Addresses(Observed::Known(snapshot)))
+            }
+            Effect::ReadCluster => {
+                let truth = match self.daemon(node).line {
+                    true => Observed::Known(self.cluster.clone()),
+                    false => Observed::Unknown,
+                };
+                let readings = &mut self.daemon_mut(node).readings;
+                let cluster = if readings.is_empty() { truth } else { readings.remove(0) };
+                (READ, Event::ClusterRead(cluster))
+            }
+            Effect::List(target) => {
+                let listing = self.names.get(&target).cloned().unwrap_or_default();
+                let (delay, result) = match self.treatment(node) {
+                    Treatment::Serves | Treatment::RefusesType(_) => (LATENCY, Ok(listing)),
+                    Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
+                    Treatment::LosesAnswer | Treatment::Hangs => (HANG, Err(error(ErrorKind::Unavailable))),
+                };
+                (delay, Event::Listed(target, result))
+            }
+            Effect::Apply(target, changes) => {
+                let (delay, result) = self.apply(node, &target, &changes);
+                (delay, Event::Applied(target, result))
+            }
+            Effect::HealthCheck(_) => panic!("no record of this world has a health check"),
+            Effect::ChangeStatus(id) => (LATENCY, Event::ChangeStatus(id, Ok(ChangeStatus::InSync))),
+        };
+        let life = self.daemon(node).life;
+        self.after(delay, Happening::Answer(node, life, event));
+    }
+
+    fn treatment(&mut self, node: &str) -> Treatment {
+        let queue = &mut self.daemon_mut(node).treatments;
+        if queue.is_empty() { Treatment::Serves } else { queue.remove(0) }
+    }
+
+    fn apply(
+        &mut self,
+        node: &'static str,
+        target: &Target,
+        changes: &[Change],
+    ) -> (Duration, Result<ChangeId, nodedns::decide::provider::ProviderError>) {
+        let daemon = self.daemon_mut(node);
+        assert!(!daemon.is_working, "two batches at once");
+        daemon.is_working = true;
+        self.check_safety(node, target, changes);
+        match self.treatment(node) {
+            Treatment::Serves | Treatment::RefusesType(_) => {
+                let outcome = self.commit(node, target, changes);
+                let id = ChangeId(format!("C{}", self.changes));
+                (LATENCY, outcome.map(|()| id).map_err(|()| error(ErrorKind::Refused)))
+            }
+            Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
+            Treatment::LosesAnswer => {
+                let _ = self.commit(node, target, changes);
+                (HANG, Err(error(ErrorKind::Unconfirmed)))
+            }
+            Treatment::Hangs => (HANG, Err(error(ErrorKind::Unconfirmed))),
+        }
+    }
+
+    fn commit(&mut self, node: &'static str, target: &Target, changes: &[Change]) -> Result<(), ()> {
+        let before = self.names.get(target).ok_or(())?.clone();
+        let mut after = before.clone();
+        for change in changes {
+            accepts(&after, change)?;
+            after.apply(change);
+        }
+        self.changes += 1;
+        let own = SetIdentifier(format!("nodedns/v1/home/{node}"));
+        let keep_min = self.record(node, target).keep_min as usize;
+        for rtype in RecordType::ALL {
+            let (before, after) = (before.pool(rtype).cloned(), after.pool(rtype).cloned());
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            assert!(
+                after.len() >= before.len() || after.len() >= keep_min,
+                "S3: {} record sets are left of {}",
+                after.len(),
+                before.len()
+            );
+            for gone in missing(&before, &after).filter(|identifier| *identifier != own) {
+                self.removals.push((self.now, node, gone));
+            }
+        }
+        self.names.insert(target.clone(), after);
+        Ok(())
+    }
+
+    fn record(&self, node: &str, target: &Target) -> &RecordPolicy {
+        let records = &self.daemon(node).policy.records;
+        records.iter().find(|record| record.name == target.name).expect("a configured name")
+    }
+
+    /// S1 and S3 at the moment a batch leaves.
+    fn check_safety(&self, node: &str, target: &Target, changes: &[Change]) {
+        assert!(!changes.is_empty(), "an empty batch");
+        let own = Some(SetIdentifier(format!("nodedns/v1/home/{node}")));
+        assert!(changes.iter().all(|change| change.name == target.name), "S1: another name's record sets");
+        let mut witnesses: BTreeMap<RecordType, BTreeSet<String>> = BTreeMap::new();
+        let mut removed: BTreeMap<RecordType, BTreeSet<String>> = BTreeMap::new();
+        let mut changes = changes.iter().peekable();
+        let mut is_own_change = false;
+        while let Some(change) = changes.next() {
+            let identifier = change.set.set_identifier.clone().expect("no simple record set is touched").0;
+            let recreated = change.action == Action::Delete
+                && changes.peek().is_some_and(|next| {
+                    next.action == Action::Create && (next.rtype, &next.set) == (change.rtype, &change.set)
+                });
+            if recreated {
+                changes.next();
+                witnesses.entry(change.rtype).or_default().insert(identifier);
+            } else if change.set.set_identifier == own {
+                is_own_change = true;
+            } else {
+                assert_eq!(change.action, Action::Delete, "S1: {change:?} is not ours to write");
+                removed.entry(change.rtype).or_default().insert(identifier);
+            }
+        }
+        let record = self.record(node, target);
+        for (rtype, removed) in &removed {
+            assert!(!is_own_change, "S6: removals have batches of their own");
+            for identifier in removed {
+                self.check_dead(node, record, identifier);
+            }
+            let witnesses = witnesses.get(rtype).cloned().unwrap_or_default();
+            assert!(witnesses.len() >= record.keep_min as usize, "S3: too few witnesses: {witnesses:?}");
+            let down = |identifier: &&String| sibling(identifier).is_some_and(|other| self.is_down(node, other));
+            assert_eq!(witnesses.iter().find(down), None, "S3: a witness that is down");
+        }
+    }
+
+    /// Whether the daemon was last told that the other node is not Ready or gone.
+    fn is_down(&self, node: &str, other: &str) -> bool {
+        let told = &self.daemon(node).told;
+        let cluster = told.last().and_then(|(_, cluster)| cluster.known());
+        let was_seen = told.iter().filter_map(|(_, c)| c.known()).any(|cluster| cluster.contains_key(other));
+        was_seen && cluster.is_some_and(|cluster| cluster.get(other) != Some(&Readiness::Ready))
+    }
+
+    /// S1: the exception for the dead, by what this daemon has been told.
+    fn check_dead(&self, node: &str, record: &RecordPolicy, identifier: &str) {
+        let daemon = self.daemon(node);
+        let why = || format!("S1: {node} removes {identifier} at {:?}", self.now);
+        let Some(dead) = sibling(identifier) else { panic!("{}: not a sibling's", why()) };
+        assert!(daemon.policy.survivors.is_some(), "{}: not a survivor", why());
+        let ignores = record.signals.get(&nodedns::decide::policy::Signal::NotReady);
+        let ignores = ignores.is_some_and(|s| s.action == nodedns::decide::policy::SignalAction::Ignore);
+        assert!(!ignores, "{}: the record does not care", why());
+        let seen = daemon.told.iter().filter_map(|(_, c)| c.known()).any(|cluster| cluster.contains_key(dead));
+        assert!(seen, "{}: never seen", why());
+
+        // All that was in force at any time of the grace.
+        let begin = Moment::new(self.now.since_origin() - GRACE);
+        let first = daemon.told.iter().rposition(|(at, _)| *at <= begin);
+        let first = first.unwrap_or_else(|| panic!("{}: told for less than the grace", why()));
+        for (at, cluster) in &daemon.told[first..] {
+            let Observed::Known(cluster) = cluster else { panic!("{}: unknown at {at:?}", why()) };
+            assert_ne!(cluster.get(dead), Some(&Readiness::Ready), "{}: Ready at {at:?}", why());
+        }
+        let (_, Observed::Known(last)) = &daemon.told[daemon.told.len() - 1] else { unreachable!() };
+        let fresh = daemon.read.last().filter(|(at, _)| self.now - *at <= Duration::from_secs(10));
+        let Some((_, Observed::Known(fresh))) = fresh else { panic!("{}: no fresh reading", why()) };
+        for cluster in [last, fresh] {
+            assert_eq!(cluster.get(node), Some(&Readiness::Ready), "{}: is itself not Ready", why());
+            assert_ne!(cluster.get(dead), Some(&Readiness::Ready), "{}: read as Ready", why());
+            let down = cluster.values().filter(|readiness| **readiness != Readiness::Ready).count();
+            assert!(down * 2 <= cluster.len(), "{}: {down} of {} are down", why(), cluster.len());
+        }
+    }
+
+    /// The set identifiers in the pool.
+    pub(crate) fn pool(&self, target: &Target, rtype: RecordType) -> BTreeSet<String> {
+        let pool = self.names.get(target).and_then(|listing| listing.pool(rtype));
+        pool.into_iter().flat_map(Pool::keys).flatten().map(|identifier| identifier.0.clone()).collect()
+    }
+
+    /// How many requests a node has made, as (readings of the nodes, listings, batches).
+    pub(crate) fn requests(&self, node: &str) -> (usize, usize, usize) {
+        let count = |wanted: fn(&Effect) -> bool| self.daemon(node).sent.iter().filter(|s| wanted(&s.effect)).count();
+        (
+            count(|effect| matches!(effect, Effect::ReadCluster)),
+            count(|effect| matches!(effect, Effect::List(_))),
+            count(|effect| matches!(effect, Effect::Apply(..))),
+        )
+    }
+
+    pub(crate) fn has_told(&self, node: &str, wanted: impl Fn(&Notice) -> bool) -> usize {
+        self.daemon(node).notices.iter().filter(|(_, notice)| wanted(notice)).count()
+    }
+}
+
+fn missing(before: &Pool, after: &Pool) -> impl Iterator<Item = SetIdentifier> {
+    before.keys().filter(|key| !after.contains_key(*key)).flatten().cloned()
+}
+
+/// The node of an owner id of the cluster, by the text.
+fn sibling(identifier: &str) -> Option<&str> {
+    identifier.strip_prefix("nodedns/v1/home/")
+}
