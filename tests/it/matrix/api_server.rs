@@ -253,7 +253,8 @@ impl Cell {
         assert_eq!(told.own(), in_dns(cordoned, [V4_OTHER, V6_OTHER]), "{self:?}: after the return");
         let changed = told.world.first_apply_after(back).map_or(Duration::ZERO, |at| at - back);
         if cordoned {
-            assert_eq!(changed, Duration::ZERO, "{self:?}: L2");
+            // After so long an absence the pool is read first.
+            assert!(changed <= Duration::from_millis(50), "{self:?}: L2, {changed:?}");
         }
         let settled = told.world.sent.len();
         told.world.run_for(Duration::from_secs(600));
