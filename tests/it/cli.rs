@@ -324,7 +324,7 @@ async fn watching_in_a_pipe_gives_a_line_or_a_block_for_each_change() {
         json_lines.read_line(&mut json_line).expect("a line");
         assert!(!serde_json::from_str::<Status>(&json_line).expect("JSON").healthy);
         let mut blocks = String::new();
-        while !blocks.contains("4 of 6 need attention") {
+        while !blocks.contains("6 of 8 need attention") {
             assert!(table_lines.read_line(&mut blocks).expect("a line") > 0, "{blocks}");
         }
         assert!(!blocks.contains('\x1b'), "{blocks}");
