@@ -269,8 +269,10 @@ impl Cell {
     /// more than the request that is on its way.
     fn prune(&self, world: &mut World, service: &Faulty) {
         service.spare_own();
+        // What lasts is met with long waits by then.
+        let into_it = if self.lasting == Lasting::UntilLifted { 40 } else { 2 };
         if self.operation != Operation::GetChange {
-            world.run_for(self.ahead() + Duration::from_secs(2));
+            world.run_for(self.ahead() + Duration::from_secs(into_it));
         }
         world.after(Duration::ZERO, addresses(V4_OTHER, V6_OTHER));
         let on_its_way = if self.kind.hangs() { HANG } else { Duration::ZERO };
