@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use route53_sim::{Action, Operation, Options, RecordSet, Sim};
+use route53_sim::{Action, Count, Fault, Operation, Options, RecordSet, Sim};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,6 +14,8 @@ use tokio::time::sleep;
 use crate::host::{EDGE, ZONE, binary, kubeconfig};
 use crate::support::api_server::{Answer, ApiServer};
 use crate::support::netns::{Lab, in_lab};
+use crate::support::referee::Referee;
+use crate::support::world::DEAD;
 
 /// The shortest that the configuration takes. It cannot be shorter: a node that comes back has to
 /// have noticed meanwhile that it was away.
@@ -247,6 +249,51 @@ fn a_node_that_loses_power_leaves_dns_and_comes_back_with_it() {
         fleet.start("n3");
         fleet.set_node("n3", "True");
         fleet.until("n3 is back", async |fleet| fleet.pool() == with_others(&["n1", "n2", "n3"])).await;
+    });
+}
+
+/// The only survivor is killed when the request has arrived that meets the fault, and starts anew.
+async fn killed_at(operation: Operation, fault: Fault) {
+    let what = format!("{operation} with {fault:?}");
+    let mut fleet = Fleet::new().await;
+    fleet.sim.put(ZONE, RecordSet::new(EDGE, "A").set_identifier(DEAD).ttl(60).value("185.12.64.3").weight(10));
+    let mut referee = Referee::new(fleet.sim.record_sets(ZONE), &fleet.sim, 1).with_dead(DEAD);
+    fleet.start("n1");
+    fleet.until("n1 is published", async |fleet| fleet.pool() == with_others(&["n1", "n3"])).await;
+    fleet.until("n1 watches", async |fleet| fleet.survivors("n1").await.0["state"] == "watching").await;
+    fleet.set_node("n3", "Unknown");
+    fleet.until("n1 knows that n3 is down", async |fleet| fleet.survivors("n1").await.0["not_ready"] == 1).await;
+    let requests = fleet.sim.requests().len();
+    fleet.sim.inject(operation, fault, Count::Always);
+    let arrived = |fleet: &Fleet| {
+        let requests = fleet.sim.requests().into_iter().skip(requests);
+        requests.into_iter().any(|request| request.operation == operation)
+    };
+    fleet.until("n1 is at it", async |fleet| arrived(fleet)).await;
+    // What is carried out is so within this, and what is not answered will not be.
+    sleep(Duration::from_millis(100)).await;
+    fleet.kill("n1");
+    fleet.sim.clear_faults();
+    fleet.start("n1");
+    fleet.until("n3 is removed", async |fleet| fleet.pool() == with_others(&["n1"])).await;
+    sleep(Duration::from_secs(3)).await;
+    referee.judge(&what, &fleet.sim.requests());
+    referee.agrees(&what, fleet.sim.record_sets(ZONE));
+    assert_eq!(referee.removed().len(), 1, "{what}: once");
+    println!("survivor killed at {what}: removed once, nothing lost");
+}
+
+#[test]
+fn a_survivor_that_is_killed_at_it_removes_the_dead_and_nobody_twice() {
+    in_lab(async |lab| {
+        lab.wire("eth0");
+        let (list, change) = (Operation::ListResourceRecordSets, Operation::ChangeResourceRecordSets);
+        // All at once, as all of it is waiting.
+        tokio::join!(
+            killed_at(list, Fault::Hang),
+            killed_at(change, Fault::Hang),
+            killed_at(change, Fault::HangAfterCommit),
+        );
     });
 }
 

@@ -490,6 +490,49 @@ fn a_removal_whose_answer_was_lost_is_looked_up_and_not_repeated() {
     assert_eq!(world.has_told("n1", |notice| matches!(notice, Notice::Drift { .. })), 0);
 }
 
+/// Killed before, between and after each request of a removal and each answer, also between the
+/// change and its answer, and again when it starts anew and comes to the same point.
+#[test]
+fn a_survivor_that_is_killed_at_it_leaves_nothing_undone_and_does_nothing_twice() {
+    for survivors in [&["n1"][..], &["n1", "n2"]] {
+        let mut world = cluster_of(3, survivors, record());
+        let died = dies(&mut world, "n3");
+        world.run_for(GRACE + 5 * SECOND);
+        let by = world.removals[0].1;
+        let sent = world.daemon(by).sent.iter().filter(|sent| sent.at >= died + GRACE);
+        let moments: BTreeSet<Duration> = sent
+            .flat_map(|sent| [0, 1, 20, 29, 30, 31, 39, 40, 41].map(|after| sent.at - died + after * MILLISECOND))
+            .collect();
+        assert!(moments.len() > 15, "{moments:?}");
+        let (mut before, mut after) = (0, 0);
+        for moment in moments {
+            let mut world = cluster_of(3, survivors, record());
+            dies(&mut world, "n3");
+            let case = format!("{by} of {survivors:?} is killed after {moment:?}");
+            let killed = |world: &mut World| {
+                world.after(moment, Happening::Power(by, false));
+                world.after(moment + SECOND / 2, Happening::Power(by, true));
+                world.run_for(moment + SECOND / 2);
+            };
+            killed(&mut world);
+            if world.removals.is_empty() {
+                before += 1;
+                killed(&mut world);
+            } else {
+                after += 1;
+            }
+            let patience = if survivors.len() > 1 { 2 * SECOND } else { GRACE + 2 * SECOND };
+            world.run_for(patience);
+            let rest = world.pool(&edge(), RecordType::A);
+            assert_eq!(rest, owners(&["n1", "n2"]), "{case}");
+            world.run_for(600 * SECOND);
+            assert_eq!(world.pool(&edge(), RecordType::A), rest, "{case}");
+            assert_eq!(world.removals.len(), 1, "{case}: once");
+        }
+        assert!(before > 0 && after > 0, "both come about: {before}, {after}");
+    }
+}
+
 /// A zone takes one batch at a time, and each name is looked at for itself.
 #[test]
 fn names_that_share_a_zone_are_all_rid_of_the_dead() {

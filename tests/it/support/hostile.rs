@@ -10,7 +10,7 @@ use nodedns::decide::address::Snapshot;
 use nodedns::decide::annotation;
 use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Engine, Event, Notice, Target};
-use nodedns::decide::node::{NodeState, Readiness};
+use nodedns::decide::node::{Cluster, NodeState, Readiness};
 use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::SetIdentifier;
 use nodedns::decide::policy::{Policy, Signal, SignalAction};
@@ -20,6 +20,7 @@ use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType};
 use nodedns::decide::time::Moment;
 
 use crate::support::check_service::CheckService;
+use crate::support::told::Told;
 use crate::support::world::{OWN, name};
 
 /// How Route 53 treats one request.
@@ -65,6 +66,8 @@ pub(crate) enum Happening {
     NetlinkWorks,
     /// The cluster says this of the node, or cannot be asked.
     Node(Observed<NodeState>),
+    /// The cluster says this of all nodes, or cannot be asked.
+    Cluster(Observed<Cluster>),
     /// A probe has something to say, or no longer has.
     Probe(Probe, Observed<ProbeOutcome>),
     /// The operator drains or resumes the node, or whether that is so cannot be read.
@@ -98,11 +101,13 @@ pub(crate) struct World {
     sequence: u64,
     host: Snapshot,
     netlink_works: bool,
+    cluster: Observed<Cluster>,
     treatments: BTreeMap<String, Vec<Treatment>>,
     /// What the engine has been told, to hold it to.
     told_addresses: Observed<Snapshot>,
     told_node: Observed<NodeState>,
     told_signals: ToldSignals,
+    told_cluster: Told,
     changes: u64,
     /// The zones with a batch on its way.
     working: Vec<String>,
@@ -207,10 +212,12 @@ impl World {
             sequence: 0,
             host: crate::support::world::snapshot(&[]),
             netlink_works: true,
+            cluster: Observed::Unknown,
             treatments: BTreeMap::new(),
             told_addresses: Observed::Unknown,
             told_node: Observed::Unknown,
             told_signals: ToldSignals::default(),
+            told_cluster: Told::default(),
             changes: 0,
             working: Vec::new(),
         }
@@ -227,6 +234,7 @@ impl World {
         self.working.clear();
         self.told_addresses = Observed::Unknown;
         self.told_node = Observed::Unknown;
+        self.told_cluster = Told::default();
         self.engine = Engine::new(policy, seed, self.now);
     }
 
@@ -284,6 +292,11 @@ impl World {
                 self.told_node.clone_from(&state);
                 Event::Node(state)
             }
+            Happening::Cluster(cluster) => {
+                self.cluster.clone_from(&cluster);
+                self.told_cluster.watch(self.now, cluster.clone());
+                Event::Cluster(cluster)
+            }
             Happening::Probe(probe, outcome) => Event::Probe(probe, outcome),
             Happening::Drain(drain) => Event::Drain(drain),
             Happening::Stopping => Event::Stopping,
@@ -300,6 +313,7 @@ impl World {
             Happening::Answer(event) => {
                 match &event {
                     Event::Addresses(snapshot) => self.told_addresses.clone_from(snapshot),
+                    Event::ClusterRead(cluster) => self.told_cluster.read(self.now, cluster.clone()),
                     Event::Applied(target, _) => self.working.retain(|zone| *zone != target.zone.to_string()),
                     _ => {}
                 }
@@ -322,7 +336,10 @@ impl World {
                         if self.netlink_works { Observed::Known(self.host.clone()) } else { Observed::Unknown };
                     self.answer(Duration::from_millis(1), Event::Addresses(snapshot));
                 }
-                Effect::ReadCluster => panic!("no policy of this world asks for survivors"),
+                Effect::ReadCluster => {
+                    assert!(self.engine.policy().survivors.is_some(), "only survivors ask after others");
+                    self.answer(LATENCY, Event::ClusterRead(self.cluster.clone()));
+                }
                 Effect::List(target) => self.list(target),
                 Effect::Apply(target, changes) => self.apply(target, changes),
                 Effect::HealthCheck(request) => {
@@ -414,6 +431,10 @@ impl World {
     /// S1, S2 and S3 at the moment a batch leaves.
     fn check_safety(&self, target: &Target, changes: &[Change]) {
         assert!(!changes.is_empty(), "an empty batch");
+        let survives = self.engine.policy().survivors.is_some();
+        if survives && self.told_cluster.judge(self.engine.policy(), target, changes, self.now) {
+            return;
+        }
         let own = Some(SetIdentifier(OWN.into()));
         let (ours, others): (Vec<&Change>, Vec<&Change>) =
             changes.iter().partition(|change| change.set.set_identifier == own);

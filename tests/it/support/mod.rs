@@ -8,6 +8,7 @@ pub(crate) mod netns;
 pub(crate) mod pki;
 pub(crate) mod referee;
 pub(crate) mod siblings;
+pub(crate) mod told;
 pub(crate) mod world;
 
 /// A test that cannot run says so and passes, unless `NODEDNS_FORBID_SKIP=1` demands that it run.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use route53_sim::{Action, RecordSet, Request, Sim};
+use route53_sim::{Action, Operation, RecordSet, Request, Sim};
 
 use crate::support::world::OWN;
 
@@ -16,18 +16,41 @@ pub(crate) struct Referee {
     keep_min: usize,
     judged: u64,
     batches: usize,
+    /// Whose record sets may go too.
+    dead: Option<&'static str>,
+    removed: Vec<RecordSet>,
+    /// A listing has come back since the last batch that was to remove anything of the dead.
+    listed: bool,
 }
 
 impl Referee {
     /// For a zone that holds `sets`, after the requests so far.
     pub(crate) fn new(sets: Vec<RecordSet>, sim: &Sim, keep_min: usize) -> Self {
         let judged = sim.requests().last().map_or(0, |request| request.sequence);
-        Referee { sets: sets.into_iter().map(|set| (key(&set), set)).collect(), keep_min, judged, batches: 0 }
+        Referee {
+            sets: sets.into_iter().map(|set| (key(&set), set)).collect(),
+            keep_min,
+            judged,
+            batches: 0,
+            dead: None,
+            removed: Vec::new(),
+            listed: false,
+        }
+    }
+
+    /// The same where the record sets of `dead` may go too.
+    pub(crate) fn with_dead(self, dead: &'static str) -> Self {
+        Referee { dead: Some(dead), ..self }
     }
 
     /// How many batches were carried out.
     pub(crate) fn batches(&self) -> usize {
         self.batches
+    }
+
+    /// What went of the dead.
+    pub(crate) fn removed(&self) -> &[RecordSet] {
+        &self.removed
     }
 
     /// Somebody else deletes a record set, past the log.
@@ -38,10 +61,13 @@ impl Referee {
     /// Judges every request since the last call.
     ///
     /// # Panics
-    /// When one breaks S1 or S3.
+    /// When one breaks S1, S3 or S6.
     pub(crate) fn judge(&mut self, what: &str, requests: &[Request]) {
         let judged = self.judged;
         for request in requests.iter().filter(|request| request.sequence > judged) {
+            if request.operation == Operation::ListResourceRecordSets {
+                self.listed = request.status == Some(200);
+            }
             self.names_own_or_witnesses(what, request);
             if request.change_id.is_some() {
                 self.carry_out(what, request);
@@ -57,13 +83,41 @@ impl Referee {
     }
 
     /// S1: a batch names our own record sets, and others only as witnesses: deleted and created
-    /// again, byte for byte. Also where the batch was refused.
-    fn names_own_or_witnesses(&self, what: &str, request: &Request) {
-        let others: Vec<_> = request.changes.iter().filter(|(_, set)| !is_own(set)).collect();
-        for pair in others.chunks(2) {
-            let witness = matches!(pair, [(Action::Delete, deleted), (Action::Create, created)] if deleted == created);
-            assert!(witness, "{what}: S1: {pair:?} is not ours to change");
+    /// again, byte for byte. Or it removes what is the dead one's. Also where the batch was refused.
+    fn names_own_or_witnesses(&mut self, what: &str, request: &Request) {
+        let (mut own, mut witnesses, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        let mut changes = request.changes.iter().peekable();
+        while let Some(change) = changes.next() {
+            let (action, set) = change;
+            let recreated = changes.peek().is_some_and(|(next, created)| *next == Action::Create && created == set);
+            if *action == Action::Delete && recreated {
+                changes.next();
+                witnesses.push(set);
+            } else if is_own(set) {
+                own.push(change);
+            } else {
+                let is_dead = self.dead.is_some() && set.set_identifier.as_deref() == self.dead;
+                assert!(is_dead && *action == Action::Delete, "{what}: S1: {change:?} is not ours to make");
+                dead.push(set);
+            }
         }
+        if !dead.is_empty() {
+            self.leans_on_the_living(what, &dead, &witnesses);
+            assert!(own.is_empty(), "{what}: S6: {own:?} in one batch with what is the dead one's");
+        }
+    }
+
+    /// S3: what removes a dead one's record sets names `keep_min` that stay, in each of the pools,
+    /// and rests on a listing made for it.
+    fn leans_on_the_living(&mut self, what: &str, dead: &[&RecordSet], witnesses: &[&RecordSet]) {
+        for set in dead {
+            let in_its_pool = |other: &&&RecordSet| (&other.name, &other.rtype) == (&set.name, &set.rtype);
+            let living = witnesses.iter().filter(in_its_pool).filter(|set| set.set_identifier.as_deref() != self.dead);
+            let living = living.count();
+            assert!(living >= self.keep_min, "{what}: S3: {living} witnesses for {set:?}");
+        }
+        assert!(self.listed, "{what}: {dead:?} are removed without another look");
+        self.listed = false;
     }
 
     fn carry_out(&mut self, what: &str, request: &Request) {
@@ -74,6 +128,9 @@ impl Referee {
             sets.keys().filter(|key| key.0 == *name && key.1 == *rtype).count()
         };
         let before: Vec<usize> = pools.iter().map(|pool| size(&self.sets, pool)).collect();
+        let is_dead = |set: &RecordSet| self.dead.is_some() && set.set_identifier.as_deref() == self.dead;
+        let dead = request.changes.iter().map(|(_, set)| set).filter(|set| is_dead(set));
+        self.removed.extend(dead.cloned());
         for (action, set) in &request.changes {
             match action {
                 Action::Delete => drop(self.sets.remove(&key(set))),

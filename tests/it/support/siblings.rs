@@ -11,10 +11,11 @@ use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::{OwnerId, SetIdentifier};
 use nodedns::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy};
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind};
-use nodedns::decide::record::{Action, Change, Listing, Pool, RecordType};
+use nodedns::decide::record::{Change, Listing, Pool, RecordType};
 use nodedns::decide::time::Moment;
 
 use crate::support::hostile::{HANG, LATENCY, Sent, Treatment, accepts, error};
+use crate::support::told::Told;
 use crate::support::world;
 
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
@@ -61,9 +62,7 @@ pub(crate) struct Daemon {
     readings: Vec<Observed<Cluster>>,
     treatments: Vec<Treatment>,
     /// Everything that it has been told of the nodes in this life, by which its batches are judged.
-    told: Vec<(Moment, Observed<Cluster>)>,
-    /// What fresh readings have told it.
-    read: Vec<(Moment, Observed<Cluster>)>,
+    told: Told,
     /// The zones with a batch of its on its way.
     working: BTreeSet<String>,
 }
@@ -118,8 +117,7 @@ impl World {
                 line: true,
                 readings: Vec::new(),
                 treatments: Vec::new(),
-                told: Vec::new(),
-                read: Vec::new(),
+                told: Told::default(),
                 working: BTreeSet::new(),
             };
             world.daemons.insert(node, daemon);
@@ -188,8 +186,7 @@ impl World {
                 daemon.powered = on;
                 daemon.life += 1;
                 daemon.working.clear();
-                daemon.told.clear();
-                daemon.read.clear();
+                daemon.told = Told::default();
                 if on {
                     daemon.engine = Engine::new(daemon.policy.clone(), u64::from(daemon.life), now);
                     self.tell(node, true);
@@ -218,7 +215,7 @@ impl World {
                     return self.after(Duration::from_secs(1), Happening::Answer(node, life, event));
                 }
                 match &event {
-                    Event::ClusterRead(cluster) => daemon.read.push((now, cluster.clone())),
+                    Event::ClusterRead(cluster) => daemon.told.read(now, cluster.clone()),
                     Event::Applied(target, _) => drop(daemon.working.remove(&target.zone.to_string())),
                     _ => {}
                 }
@@ -243,7 +240,7 @@ impl World {
         if !self.daemon(node).runs() {
             return;
         }
-        self.daemon_mut(node).told.push((now, cluster.clone()));
+        self.daemon_mut(node).told.watch(now, cluster.clone());
         if self.daemon(node).policy.survivors.is_some() {
             self.handle(node, Event::Cluster(cluster));
         }
@@ -328,7 +325,8 @@ impl World {
     ) -> (Duration, Result<ChangeId, nodedns::decide::provider::ProviderError>) {
         let daemon = self.daemon_mut(node);
         assert!(daemon.working.insert(target.zone.to_string()), "two batches at once in a zone");
-        self.check_safety(node, target, changes);
+        let daemon = self.daemon(node);
+        daemon.told.judge(&daemon.policy, target, changes, self.now);
         match self.treatment(node) {
             Treatment::Serves | Treatment::RefusesType(_) => {
                 let outcome = self.commit(node, target, changes);
@@ -376,83 +374,6 @@ impl World {
         records.iter().find(|record| record.name == target.name).expect("a configured name")
     }
 
-    /// S1 and S3 at the moment a batch leaves.
-    fn check_safety(&self, node: &str, target: &Target, changes: &[Change]) {
-        assert!(!changes.is_empty(), "an empty batch");
-        let own = Some(SetIdentifier(format!("nodedns/v1/home/{node}")));
-        assert!(changes.iter().all(|change| change.name == target.name), "S1: another name's record sets");
-        let mut witnesses: BTreeMap<RecordType, BTreeSet<String>> = BTreeMap::new();
-        let mut removed: BTreeMap<RecordType, BTreeSet<String>> = BTreeMap::new();
-        let mut changes = changes.iter().peekable();
-        let mut is_own_change = false;
-        while let Some(change) = changes.next() {
-            let identifier = change.set.set_identifier.clone().expect("no simple record set is touched").0;
-            let recreated = change.action == Action::Delete
-                && changes.peek().is_some_and(|next| {
-                    next.action == Action::Create && (next.rtype, &next.set) == (change.rtype, &change.set)
-                });
-            if recreated {
-                changes.next();
-                witnesses.entry(change.rtype).or_default().insert(identifier);
-            } else if change.set.set_identifier == own {
-                is_own_change = true;
-            } else {
-                assert_eq!(change.action, Action::Delete, "S1: {change:?} is not ours to write");
-                removed.entry(change.rtype).or_default().insert(identifier);
-            }
-        }
-        let record = self.record(node, target);
-        for (rtype, removed) in &removed {
-            assert!(!is_own_change, "S6: removals have batches of their own");
-            for identifier in removed {
-                self.check_dead(node, record, identifier);
-            }
-            let witnesses = witnesses.get(rtype).cloned().unwrap_or_default();
-            assert!(witnesses.len() >= record.keep_min as usize, "S3: too few witnesses: {witnesses:?}");
-            let down = |identifier: &&String| sibling(identifier).is_some_and(|other| self.is_down(node, other));
-            assert_eq!(witnesses.iter().find(down), None, "S3: a witness that is down");
-        }
-    }
-
-    /// Whether the daemon was last told that the other node is not Ready or gone.
-    fn is_down(&self, node: &str, other: &str) -> bool {
-        let told = &self.daemon(node).told;
-        let cluster = told.last().and_then(|(_, cluster)| cluster.known());
-        let was_seen = told.iter().filter_map(|(_, c)| c.known()).any(|cluster| cluster.contains_key(other));
-        was_seen && cluster.is_some_and(|cluster| cluster.get(other) != Some(&Readiness::Ready))
-    }
-
-    /// S1: the exception for the dead, by what this daemon has been told.
-    fn check_dead(&self, node: &str, record: &RecordPolicy, identifier: &str) {
-        let daemon = self.daemon(node);
-        let why = || format!("S1: {node} removes {identifier} at {:?}", self.now);
-        let Some(dead) = sibling(identifier) else { panic!("{}: not a sibling's", why()) };
-        assert!(daemon.policy.survivors.is_some(), "{}: not a survivor", why());
-        let ignores = record.signals.get(&nodedns::decide::policy::Signal::NotReady);
-        let ignores = ignores.is_some_and(|s| s.action == nodedns::decide::policy::SignalAction::Ignore);
-        assert!(!ignores, "{}: the record does not care", why());
-        let seen = daemon.told.iter().filter_map(|(_, c)| c.known()).any(|cluster| cluster.contains_key(dead));
-        assert!(seen, "{}: never seen", why());
-
-        // All that was in force at any time of the grace.
-        let begin = Moment::new(self.now.since_origin() - GRACE);
-        let first = daemon.told.iter().rposition(|(at, _)| *at <= begin);
-        let first = first.unwrap_or_else(|| panic!("{}: told for less than the grace", why()));
-        for (at, cluster) in &daemon.told[first..] {
-            let Observed::Known(cluster) = cluster else { panic!("{}: unknown at {at:?}", why()) };
-            assert_ne!(cluster.get(dead), Some(&Readiness::Ready), "{}: Ready at {at:?}", why());
-        }
-        let (_, Observed::Known(last)) = &daemon.told[daemon.told.len() - 1] else { unreachable!() };
-        let fresh = daemon.read.last().filter(|(at, _)| self.now - *at <= Duration::from_secs(10));
-        let Some((_, Observed::Known(fresh))) = fresh else { panic!("{}: no fresh reading", why()) };
-        for cluster in [last, fresh] {
-            assert_eq!(cluster.get(node), Some(&Readiness::Ready), "{}: is itself not Ready", why());
-            assert_ne!(cluster.get(dead), Some(&Readiness::Ready), "{}: read as Ready", why());
-            let down = cluster.values().filter(|readiness| **readiness != Readiness::Ready).count();
-            assert!(down * 2 <= cluster.len(), "{}: {down} of {} are down", why(), cluster.len());
-        }
-    }
-
     /// The set identifiers in the pool.
     pub(crate) fn pool(&self, target: &Target, rtype: RecordType) -> BTreeSet<String> {
         let pool = self.names.get(target).and_then(|listing| listing.pool(rtype));
@@ -476,9 +397,4 @@ impl World {
 
 fn missing(before: &Pool, after: &Pool) -> impl Iterator<Item = SetIdentifier> {
     before.keys().filter(|key| !after.contains_key(*key)).flatten().cloned()
-}
-
-/// The node of an owner id of the cluster, by the text.
-fn sibling(identifier: &str) -> Option<&str> {
-    identifier.strip_prefix("nodedns/v1/home/")
 }

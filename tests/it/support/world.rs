@@ -17,6 +17,8 @@ use nodedns::decide::selector::LabelSelector;
 
 pub(crate) const OWN: &str = "nodedns/v1/home/n1";
 pub(crate) const SIBLING: &str = "nodedns/v1/home/n2";
+/// A sibling that is dead wherever it is mentioned.
+pub(crate) const DEAD: &str = "nodedns/v1/home/n3";
 pub(crate) const FOREIGN: &str = "hand-made";
 
 /// Publicly routable, and never sent to: these only stand in values.

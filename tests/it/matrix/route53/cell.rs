@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nodedns::decide::engine::{Event, Notice};
-use nodedns::decide::node::Readiness;
+use nodedns::decide::node::{Cluster, Readiness};
 use nodedns::decide::observed::Observed;
-use nodedns::decide::policy::RecordPolicy;
+use nodedns::decide::policy::{LEAST_GRACE, Policy, RecordPolicy, SurvivorsPolicy};
 use nodedns::decide::provider::ChangeStatus;
 use nodedns::decide::reason::Reason;
 use nodedns::decide::record::ZoneRef;
+use nodedns::decide::survivors::Outlook;
 use route53_sim::{Operation, RecordSet, Sim};
 use tokio::runtime::Runtime;
 
@@ -17,7 +18,7 @@ use super::service::Faulty;
 use super::{Kind, SECRET, TOKEN, ZONE};
 use crate::support::hostile::{HANG, Happening, World};
 use crate::support::referee::Referee;
-use crate::support::world::{self, FOREIGN, SIBLING, V4, V4_OTHER, V6};
+use crate::support::world::{self, DEAD, FOREIGN, SIBLING, V4, V4_OTHER, V6};
 
 const EDGE: &str = "edge.example.com";
 const V6_OTHER: &str = "2a01:4ff:f0::2";
@@ -35,10 +36,14 @@ pub(super) enum Act {
     Withdraw,
     /// The node is cordoned, and at the same moment everybody else leaves the pool.
     LastOut,
+    /// A sibling has been dead for the grace and is removed; meanwhile both addresses of the host are
+    /// replaced.
+    Prune,
 }
 
 impl Act {
-    pub(super) const ALL: [Act; 5] = [Act::Publish, Act::Update, Act::UpdateUnknown, Act::Withdraw, Act::LastOut];
+    pub(super) const ALL: [Act; 6] =
+        [Act::Publish, Act::Update, Act::UpdateUnknown, Act::Withdraw, Act::LastOut, Act::Prune];
 }
 
 /// How long the fault lasts.
@@ -70,6 +75,8 @@ const LIFTED_AFTER: Duration = Duration::from_secs(100);
 const BACKOFF_CAP: Duration = Duration::from_secs(30);
 /// What the requests themselves take after that.
 const REQUESTS: Duration = Duration::from_secs(1);
+/// How long after a change it is first asked after.
+const ASKED_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell {
@@ -119,15 +126,19 @@ impl Cell {
     /// # Panics
     /// When anything is not as it should be.
     pub(super) fn run(&self, runtime: &Rc<Runtime>, sim: &Rc<Sim>, seed: u64) -> Outcome {
-        let service = Faulty::new(runtime, sim, others());
-        let mut referee = Referee::new(service.record_sets(), sim, 1);
-        let policy = world::policy(vec![RecordPolicy { zone: self.zone(), ..world::record(EDGE, ZONE) }]);
-        let mut world = World::with_service(policy, service.clone(), seed);
+        let service = Faulty::new(runtime, sim, self.others());
+        let mut referee = self.referee(&service, sim);
+        let mut world = World::with_service(self.policy(), service.clone(), seed);
         if self.act != Act::Publish {
             world.after(Duration::ZERO, addresses(V4, V6));
             world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
             world.run_for(Duration::from_secs(60));
             assert_eq!(service.own(), published(V4, V6), "{self:?}: the beginning");
+        }
+        if self.act == Act::Prune {
+            world.after(Duration::ZERO, Happening::Cluster(Observed::Known(cluster(Readiness::Ready))));
+            world.after(Duration::ZERO, Happening::Cluster(Observed::Known(cluster(Readiness::NotReady(None)))));
+            world.run_for(LEAST_GRACE - self.ahead());
         }
 
         service.begin(self.kind, self.operation, self.lasting.requests());
@@ -139,15 +150,19 @@ impl Cell {
         if !zone_is_new {
             referee.judge(&format!("{self:?}"), &sim.requests());
             referee.agrees(&format!("{self:?}"), service.record_sets());
+            if self.act == Act::Prune && self.lasting == Lasting::UntilLifted {
+                assert_eq!(service.dead().is_empty(), self.removes_nevertheless(), "{self:?}: while it lasts");
+            }
         }
         service.lift(world.now);
         if zone_is_new {
-            referee = Referee::new(service.record_sets(), sim, 1);
+            referee = self.referee(&service, sim);
             judged = 0;
         }
         world.run_for(self.patience());
         let expected = self.expected(zone_is_new);
         assert_eq!(service.own(), expected, "{self:?}: L3, {:?}", world.engine.report());
+        assert_eq!(service.dead(), [], "{self:?}: L3, {:?}", world.engine.report());
         let (over_at, changed_at, strikes) = {
             let trouble = service.trouble.borrow();
             (trouble.over_at.expect("it is over"), trouble.changed_at, trouble.strikes)
@@ -165,9 +180,13 @@ impl Cell {
         let needed = match self.act {
             Act::LastOut => 0,
             Act::Withdraw | Act::UpdateUnknown if zone_is_new => 0,
+            Act::Prune => 2,
             _ => 1,
         };
         assert_eq!(batches, needed, "{self:?}: batches that were carried out");
+        let removed: Vec<_> = referee.removed().iter().map(|set| set.rtype.as_str()).collect();
+        let dead: &[&str] = if self.act == Act::Prune { &["A", "AAAA"] } else { &[] };
+        assert_eq!(removed, dead, "{self:?}: each once");
         let requests = sim.requests().len() - before;
         assert!(requests <= 60, "{self:?}: {requests} requests");
         self.check_report(&world);
@@ -175,10 +194,51 @@ impl Cell {
         Outcome { strikes, recovery }
     }
 
+    fn policy(&self) -> Policy {
+        let record = RecordPolicy { zone: self.zone(), keep_min: self.keep_min(), ..world::record(EDGE, ZONE) };
+        let survivors = (self.act == Act::Prune).then_some(SurvivorsPolicy { grace: LEAST_GRACE });
+        Policy { survivors, ..world::policy(vec![record]) }
+    }
+
+    fn keep_min(&self) -> u32 {
+        // So that others have to be witnesses too.
+        if self.act == Act::Prune { 2 } else { 1 }
+    }
+
+    fn referee(&self, service: &Faulty, sim: &Sim) -> Referee {
+        let referee = Referee::new(service.record_sets(), sim, self.keep_min() as usize);
+        if self.act == Act::Prune { referee.with_dead(DEAD) } else { referee }
+    }
+
+    /// Siblings and strangers in both pools, and the dead where it is about them.
+    fn others(&self) -> Vec<RecordSet> {
+        let mut others = others();
+        if self.act == Act::Prune {
+            others.extend([weighted("A", DEAD, "185.12.64.7"), weighted("AAAA", DEAD, "2a01:4ff:f0::7")]);
+        }
+        others
+    }
+
+    /// How long before the end of the grace the fault begins.
+    fn ahead(&self) -> Duration {
+        // The removal is not asked after, but what was written of our own shortly before it is.
+        if self.operation == Operation::GetChange { ASKED_AFTER } else { Duration::from_secs(1) }
+    }
+
+    /// Whether the dead are removed though the fault lasts.
+    fn removes_nevertheless(&self) -> bool {
+        match self.operation {
+            Operation::ListResourceRecordSets => false,
+            Operation::ChangeResourceRecordSets => self.kind.is_done(),
+            _ => true,
+        }
+    }
+
     fn act(&self, world: &mut World, service: &Faulty, sim: &Sim, referee: &mut Referee) {
         let now = Duration::ZERO;
         let cordoned = || Happening::Node(Observed::Known(world::node(Readiness::Ready, true)));
-        if self.operation == Operation::ListResourceRecordSets && self.act != Act::Publish {
+        let listed_anyway = matches!(self.act, Act::Publish | Act::Prune);
+        if self.operation == Operation::ListResourceRecordSets && !listed_anyway {
             // What is known of the pool would be enough, so the machine has slept meanwhile.
             world.after(now, Happening::Answer(Event::Recheck));
         }
@@ -201,6 +261,25 @@ impl Cell {
                 service.others_are_gone();
                 world.after(now, cordoned());
             }
+            Act::Prune => self.prune(world, service),
+        }
+    }
+
+    /// The own record sets follow the addresses in the midst of a removal that fails, and wait for no
+    /// more than the request that is on its way.
+    fn prune(&self, world: &mut World, service: &Faulty) {
+        service.spare_own();
+        // What lasts is met with long waits by then.
+        let into_it = if self.lasting == Lasting::UntilLifted { 40 } else { 2 };
+        if self.operation != Operation::GetChange {
+            world.run_for(self.ahead() + Duration::from_secs(into_it));
+        }
+        world.after(Duration::ZERO, addresses(V4_OTHER, V6_OTHER));
+        let on_its_way = if self.kind.hangs() { HANG } else { Duration::ZERO };
+        world.run_for(world.engine.policy().timing.settle + on_its_way + REQUESTS);
+        let is_change = self.operation == Operation::ChangeResourceRecordSets;
+        if service.zone().is_some() && !(is_change && self.kind == Kind::Expired) {
+            assert_eq!(service.own(), published(V4_OTHER, V6_OTHER), "{self:?}: our own waits for the removal");
         }
     }
 
@@ -215,7 +294,7 @@ impl Cell {
             Act::Publish => published(V4, V6),
             // Nothing is created while the node is unknown, in no zone.
             Act::UpdateUnknown if zone_is_new => Vec::new(),
-            Act::Update | Act::UpdateUnknown => published(V4_OTHER, V6_OTHER),
+            Act::Update | Act::UpdateUnknown | Act::Prune => published(V4_OTHER, V6_OTHER),
             Act::LastOut if !zone_is_new => published(V4, V6),
             Act::Withdraw | Act::LastOut => Vec::new(),
         }
@@ -224,6 +303,10 @@ impl Cell {
     fn check_report(&self, world: &World) {
         let report = world.engine.report();
         assert_eq!(report.records.len(), 2);
+        if let Some(survivors) = &report.survivors {
+            assert_eq!(survivors.outlook, Outlook::Watching { down: 1, known: 3 }, "{self:?}");
+            assert_eq!(survivors.dead, [], "{self:?}");
+        }
         for record in &report.records {
             assert_eq!(record.last_error, None, "{self:?}");
             let is_pending = record.last_change.as_ref().is_some_and(|change| change.status == ChangeStatus::Pending);
@@ -258,12 +341,19 @@ fn published(v4: &str, v6: &str) -> Vec<(String, Vec<String>)> {
     vec![("A".to_owned(), vec![v4.to_owned()]), ("AAAA".to_owned(), vec![v6.to_owned()])]
 }
 
-/// Siblings and strangers in both pools, and a neighbour in the zone.
+/// The cluster, whose third node is like this.
+fn cluster(third: Readiness) -> Cluster {
+    let nodes = [("n1", Readiness::Ready), ("n2", Readiness::Ready), ("n3", third)];
+    nodes.map(|(node, readiness)| (node.to_owned(), readiness)).into()
+}
+
+fn weighted(rtype: &str, id: &str, value: &str) -> RecordSet {
+    let set = RecordSet::new(EDGE, rtype).set_identifier(id).weight(10).ttl(60).value(value);
+    set.into_stored().expect("a name")
+}
+
+/// Siblings and strangers in both pools.
 fn others() -> Vec<RecordSet> {
-    let weighted = |rtype: &str, id: &str, value: &str| {
-        let set = RecordSet::new(EDGE, rtype).set_identifier(id).weight(10).ttl(60).value(value);
-        set.into_stored().expect("a name")
-    };
     vec![
         weighted("A", SIBLING, "185.12.64.9"),
         weighted("A", FOREIGN, "185.12.64.8"),

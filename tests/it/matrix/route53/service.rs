@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use nodedns::decide::engine::Target;
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ProviderError};
-use nodedns::decide::record::{Change, Listing};
+use nodedns::decide::record::{Action, Change, Listing};
 use nodedns::decide::time::Moment;
 use nodedns::publish::Provider;
 use nodedns::publish::route53::{Route53, Settings};
@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 use super::{Kind, SECRET, SUCCESSOR, TOKEN, ZONE};
 use crate::support::hostile::{HANG, LATENCY, Service};
 use crate::support::referee::is_own;
+use crate::support::world::DEAD;
 
 /// How long a provider really waits that meets a request which is never answered. The world counts
 /// [`HANG`] for it.
@@ -54,12 +55,14 @@ impl ProvideCredentials for Vault {
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     fault: Option<(Kind, Operation)>,
+    /// Of the batches it meets only those that remove the dead.
+    spares_own: bool,
     /// How many more requests it meets.
     left: u32,
     pub(super) strikes: u32,
     /// When it was over, by the world's clock.
     pub(super) over_at: Option<Moment>,
-    /// When our record sets last became other than they were.
+    /// When what is at stake last became other than it was.
     pub(super) changed_at: Option<Moment>,
 }
 
@@ -111,6 +114,12 @@ impl Faulty {
         *self.trouble.borrow_mut() = Trouble { fault: Some((kind, operation)), left, ..Trouble::default() };
     }
 
+    /// What is written of our own meets no fault. A key that has expired has done so for everything.
+    pub(super) fn spare_own(&self) {
+        let mut trouble = self.trouble.borrow_mut();
+        trouble.spares_own = trouble.fault.is_some_and(|(kind, _)| kind != Kind::Expired);
+    }
+
     /// The fault is over: whoever can mend it has.
     pub(super) fn lift(&self, now: Moment) {
         let mut trouble = self.trouble.borrow_mut();
@@ -145,6 +154,19 @@ impl Faulty {
     /// Our own record sets, as type and values.
     pub(super) fn own(&self) -> Vec<(String, Vec<String>)> {
         self.record_sets().into_iter().filter(is_own).map(|set| (set.rtype, set.values)).collect()
+    }
+
+    /// The record sets of the dead.
+    pub(super) fn dead(&self) -> Vec<RecordSet> {
+        self.record_sets().into_iter().filter(is_dead).collect()
+    }
+
+    /// What the fault keeps from what it should be: the record sets of the dead where there are such,
+    /// else our own.
+    fn at_stake(&self) -> Vec<RecordSet> {
+        let any_dead = self.others.borrow().iter().any(is_dead);
+        let counts = |set: &RecordSet| if any_dead { is_dead(set) } else { is_own(set) };
+        self.record_sets().into_iter().filter(counts).collect()
     }
 
     /// Puts the fault in the way of a request. Whether the request will hang.
@@ -186,13 +208,14 @@ impl Faulty {
     fn exchange<T, F>(
         &self,
         operation: Operation,
+        spared: bool,
         now: Moment,
         call: impl FnOnce(Route53) -> F,
     ) -> (Duration, Result<T, ProviderError>)
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let kind = self.strike(operation);
+        let kind = if spared { None } else { self.strike(operation) };
         let hangs = kind.is_some_and(Kind::hangs);
         let provider = if hangs { self.impatient.clone() } else { self.patient.clone() };
         let result = self.runtime.block_on(call(provider));
@@ -215,7 +238,7 @@ impl Faulty {
 
 impl Service for Faulty {
     fn list(&mut self, target: &Target, now: Moment) -> (Duration, Result<Listing, ProviderError>) {
-        self.exchange(Operation::ListResourceRecordSets, now, async |provider| {
+        self.exchange(Operation::ListResourceRecordSets, false, now, async |provider| {
             provider.list(&target.zone, &target.name).await
         })
     }
@@ -226,17 +249,27 @@ impl Service for Faulty {
         changes: &[Change],
         now: Moment,
     ) -> (Duration, Result<ChangeId, ProviderError>) {
-        let before = self.own();
-        let outcome = self.exchange(Operation::ChangeResourceRecordSets, now, async |provider| {
+        let before = self.at_stake();
+        let spared = self.trouble.borrow().spares_own && !removes_the_dead(changes);
+        let outcome = self.exchange(Operation::ChangeResourceRecordSets, spared, now, async |provider| {
             provider.apply(&target.zone, changes).await
         });
-        if self.own() != before {
+        if self.at_stake() != before {
             self.trouble.borrow_mut().changed_at = Some(now);
         }
         outcome
     }
 
     fn change_status(&mut self, id: &ChangeId, now: Moment) -> (Duration, Result<ChangeStatus, ProviderError>) {
-        self.exchange(Operation::GetChange, now, async |provider| provider.change_status(id).await)
+        self.exchange(Operation::GetChange, false, now, async |provider| provider.change_status(id).await)
     }
+}
+
+fn is_dead(set: &RecordSet) -> bool {
+    set.set_identifier.as_deref() == Some(DEAD)
+}
+
+fn removes_the_dead(changes: &[Change]) -> bool {
+    let dead = |change: &&Change| change.set.set_identifier.as_ref().is_some_and(|identifier| identifier.0 == DEAD);
+    changes.iter().filter(dead).any(|change| change.action == Action::Delete)
 }
