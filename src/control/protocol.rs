@@ -138,6 +138,9 @@ pub struct RecordStatus {
     pub reason: String,
     /// Why, as a sentence.
     pub explanation: String,
+    /// Why it would leave, where a guard holds it back: the reason in snake case.
+    #[serde(default)]
+    pub held_back: Option<String>,
     /// Since when it has been wanted for this reason.
     pub since: Timestamp,
     /// The addresses that are or would be published, the first first; empty when the intent is to withdraw.

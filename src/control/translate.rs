@@ -281,7 +281,11 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
             reason::Intent::Preserve(_) => Intent::Preserve,
         },
         reason: reason.as_str().to_owned(),
-        explanation: reason.to_string(),
+        explanation: match &report.held_back {
+            Some(cause) => format!("{reason}; it would leave as {cause}"),
+            None => reason.to_string(),
+        },
+        held_back: report.held_back.as_ref().map(|cause| cause.as_str().to_owned()),
         since: time.at(report.since),
         desired: match report.intent {
             reason::Intent::Withdraw(_) => Vec::new(),

@@ -12,6 +12,8 @@ use crate::decide::time::Moment;
 pub const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// The longest wait that repetition alone brings about.
 pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+/// The same for a drain that the operator ends: long enough for [`PER_MINUTE`], not longer.
+pub const RESUME_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How often in a minute it can happen at most.
 pub const PER_MINUTE: usize = 6;
 

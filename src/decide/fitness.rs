@@ -5,7 +5,7 @@ mod damper;
 use std::collections::BTreeMap;
 
 use crate::decide::annotation;
-use crate::decide::damping::Flaps;
+use crate::decide::damping::{Flaps, RESUME_WAIT_MAX};
 use crate::decide::drain::Drain;
 use crate::decide::fitness::damper::Damper;
 use crate::decide::node::{NodeObject, NodeState, Readiness};
@@ -25,6 +25,9 @@ pub enum Fitness {
     Fit,
     /// This speaks against it.
     Unfit(Reason),
+    /// Nothing speaks against it any more, but not yet for long enough to come back. Whoever has not
+    /// left stays.
+    Recovering(Reason),
 }
 
 /// What is known of the node, as far as signals go.
@@ -72,7 +75,7 @@ impl Signals {
         let was_unfit = self.is_unfit(rules);
         for signal in Signal::ALL {
             let reading = read(signal, rules, conditions, now);
-            let policy = self.damped(policy_of(rules, signal));
+            let policy = self.damped(signal, policy_of(rules, signal));
             self.dampers.entry(signal).or_default().update(reading, policy, now);
         }
         if !was_unfit && self.is_unfit(rules) {
@@ -82,7 +85,8 @@ impl Signals {
 
     /// When time alone changes the outcome next.
     pub fn deadline(&self, rules: Rules<'_>) -> Option<Moment> {
-        let deadline = |(signal, damper): (&Signal, &Damper)| damper.deadline(self.damped(policy_of(rules, *signal)));
+        let deadline =
+            |(signal, damper): (&Signal, &Damper)| damper.deadline(self.damped(*signal, policy_of(rules, *signal)));
         self.dampers.iter().filter_map(deadline).min()
     }
 
@@ -95,13 +99,16 @@ impl Signals {
 
         // What was true before it became unknown is no longer known, so it may not withdraw
         // anything. That the API is unreachable is itself something we know.
-        for signal in counting().filter(is_known) {
-            if let Some(reason) = damper(signal).and_then(|damper| damper.standing(signal)) {
-                return Fitness::Unfit(self.explain(reason, policy_of(rules, signal)));
-            }
+        let standing = || counting().filter(is_known).filter_map(|signal| damper(signal)?.standing());
+        if let Some(reason) = standing().next() {
+            return Fitness::Unfit(reason);
         }
         if let Some(signal) = counting().find(|signal| !is_known(signal)) {
             return Fitness::Unknown(ignorance(signal));
+        }
+        let lasting = |signal: &Signal| damper(*signal).is_some_and(Damper::is_recovering);
+        if let Some(signal) = counting().find(lasting) {
+            return Fitness::Recovering(self.recovering(signal, policy_of(rules, signal)));
         }
         match counting().find(|signal| damper(*signal).is_some_and(Damper::is_undecided)) {
             Some(signal) => Fitness::Unknown(Reason::Pending(signal)),
@@ -121,17 +128,17 @@ impl Signals {
 
     /// The policy with the patience that the record's history asks for. Leaving, the safe
     /// direction, never waits for that.
-    fn damped(&self, policy: SignalPolicy) -> SignalPolicy {
-        SignalPolicy { recover_after: self.flaps.wait(policy.recover_after), ..policy }
+    fn damped(&self, signal: Signal, policy: SignalPolicy) -> SignalPolicy {
+        let wait = self.flaps.wait(policy.recover_after);
+        let most = if signal == Signal::Drained { RESUME_WAIT_MAX } else { wait };
+        SignalPolicy { recover_after: wait.min(most.max(policy.recover_after)), ..policy }
     }
 
-    fn explain(&self, reason: Reason, policy: SignalPolicy) -> Reason {
-        let wait = self.flaps.wait(policy.recover_after);
-        match reason {
-            Reason::Recovering(signal) if wait > policy.recover_after => {
-                Reason::Damped { signal, times: self.flaps.times(), wait }
-            }
-            reason => reason,
+    fn recovering(&self, signal: Signal, policy: SignalPolicy) -> Reason {
+        let wait = self.damped(signal, policy).recover_after;
+        match wait > policy.recover_after {
+            true => Reason::Damped { signal, times: self.flaps.times(), wait },
+            false => Reason::Recovering(signal),
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct TypePlan {
     pub rtype: RecordType,
     /// What we want.
     pub intent: Intent,
+    /// Why our record set would leave, where a guard holds it back.
+    pub held_back: Option<Reason>,
     /// The addresses we would publish, were nothing in the way.
     pub desired: Vec<IpAddr>,
     /// The routing to publish with; the rule itself while that gives none.
@@ -95,6 +97,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     let mut plan = TypePlan {
         rtype,
         intent: Intent::Preserve(Reason::PoolUnknown),
+        held_back: None,
         desired,
         routing: record.routing.clone(),
         ttl: record.ttl,
@@ -126,22 +129,25 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
 
     let attach = attach(record, world.checks.get(&rtype));
     let follow = |own| follow(record, rtype, own, &plan.desired, &attach);
-    let absence = |reason| match withdraw(policy, record, rtype, world, pool, own, reason) {
-        (Intent::Hold(guard), _) => (Intent::Hold(guard), follow(own)),
+    let mut held_back = None;
+    let mut absence = |reason: Reason| match withdraw(policy, record, rtype, world, pool, own, reason.clone()) {
+        (Intent::Hold(guard), _) => {
+            held_back = Some(reason);
+            (Intent::Hold(guard), follow(own))
+        }
         withdrawn => withdrawn,
     };
     let (intent, changes) = match world.fitness {
         Fitness::Unknown(reason) => (Intent::Preserve(reason.clone()), follow(own)),
         _ if !record.types.contains(&rtype) => absence(Reason::TypeNotConfigured),
         Fitness::Unfit(reason) => absence(reason.clone()),
-        Fitness::Fit if plan.desired.is_empty() && selection.filtered => {
-            (Intent::Hold(Reason::AddressesFiltered), Vec::new())
-        }
-        Fitness::Fit if plan.desired.is_empty() && own.is_some() && !world.absence_confirmed.contains(&rtype) => {
+        Fitness::Recovering(reason) if own.is_none() => (Intent::Withdraw(reason.clone()), Vec::new()),
+        _ if plan.desired.is_empty() && selection.filtered => (Intent::Hold(Reason::AddressesFiltered), Vec::new()),
+        _ if plan.desired.is_empty() && own.is_some() && !world.absence_confirmed.contains(&rtype) => {
             (Intent::Hold(Reason::AddressUnconfirmed), Vec::new())
         }
-        Fitness::Fit if plan.desired.is_empty() => absence(Reason::NoAddress),
-        Fitness::Fit => match routing {
+        _ if plan.desired.is_empty() => absence(Reason::NoAddress),
+        Fitness::Fit | Fitness::Recovering(_) => match routing {
             Err(reason @ Reason::NodeUnknown) => (Intent::Preserve(reason), follow(own)),
             Err(reason) => (Intent::Hold(reason), follow(own)),
             Ok(routing) => match pool::conflict(listing, pool, &policy.owner.set_identifier(), &routing) {
@@ -157,7 +163,7 @@ fn plan_type(policy: &Policy, record: &RecordPolicy, world: World<'_>, rtype: Re
     }
     let stays = matches!(intent, Intent::Publish(_)) || (own.is_some() && !matches!(intent, Intent::Withdraw(_)));
     plan.check = check(record, &plan.desired).filter(|_| stays);
-    TypePlan { intent, changes, ..plan }
+    TypePlan { intent, held_back, changes, ..plan }
 }
 
 /// The managed health check of a record set with these addresses: it asks the first.

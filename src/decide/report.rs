@@ -8,7 +8,7 @@ use crate::decide::observed::Observed;
 use crate::decide::owner::SetIdentifier;
 use crate::decide::policy::RoutingRule;
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
-use crate::decide::reason::Intent;
+use crate::decide::reason::{Intent, Reason};
 use crate::decide::record::{RecordSet, RecordType, ZoneRef};
 use crate::decide::survivors::SurvivorsReport;
 use crate::decide::time::Moment;
@@ -43,6 +43,8 @@ pub struct RecordReport {
     pub ttl_configured: Option<u32>,
     /// What we want.
     pub intent: Intent,
+    /// Why our record set would leave, where a guard holds it back.
+    pub held_back: Option<Reason>,
     /// Since when we have wanted it for this reason.
     pub since: Moment,
     /// What we would publish, the first first.

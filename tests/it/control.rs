@@ -66,6 +66,7 @@ pub(crate) fn healthy_record(name: &str, rtype: RecordType, address: &str) -> Re
         ttl: 60,
         ttl_configured: None,
         intent: Intent::Publish(set.clone()),
+        held_back: None,
         since: ago(3 * 3600),
         desired: vec![address.parse().expect("an address")],
         actual: Observed::Known(Some(set)),

@@ -10,7 +10,7 @@ use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::node::NodeState;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::plan::{TypePlan, World, plan};
-use nodedns::decide::policy::{Policy, RecordPolicy, RoutingRule};
+use nodedns::decide::policy::{Policy, RecordPolicy, RoutingRule, Signal};
 use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{Action, Change, Listing, RecordSet, RecordType, Target, Value};
 use nodedns::decide::routing::{Coordinates, FailoverRole, Location, Origin, Routing};
@@ -79,6 +79,7 @@ fn every_combination_of_what_can_be_known() {
         ("unknown", Fitness::Unknown(Reason::NodeUnknown)),
         ("fit", Fitness::Fit),
         ("cordoned", Fitness::Unfit(Reason::Cordoned)),
+        ("returning", Fitness::Recovering(Reason::Recovering(Signal::Cordoned))),
     ];
     let sibling = || (RecordType::A, world::weighted(SIBLING, "185.12.64.9"));
     let own = |address| (RecordType::A, world::weighted(OWN, address));

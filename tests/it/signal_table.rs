@@ -171,6 +171,7 @@ proptest! {
             Fitness::Unfit(_) => prop_assert!(any(Level::Up)),
             Fitness::Unknown(_) => prop_assert!(any(Level::Unknown) && !any(Level::Up)),
             Fitness::Fit => prop_assert!(!any(Level::Unknown) && !any(Level::Up)),
+            Fitness::Recovering(_) => prop_assert!(false, "nothing has been up before"),
         }
         for (pool, listing) in pools() {
             let actions = actions(&decide(record.clone(), &fitness, &listing));
@@ -179,8 +180,8 @@ proptest! {
                 Fitness::Unknown(_) => prop_assert_eq!(actions, []),
                 Fitness::Unfit(_) if pool == "not there" => prop_assert_eq!(actions, []),
                 Fitness::Unfit(_) => prop_assert_eq!(actions, [Action::Delete]),
-                Fitness::Fit if pool == "there" => prop_assert_eq!(actions, []),
-                Fitness::Fit => prop_assert_eq!(actions, [Action::Upsert]),
+                Fitness::Fit | Fitness::Recovering(_) if pool == "there" => prop_assert_eq!(actions, []),
+                Fitness::Fit | Fitness::Recovering(_) => prop_assert_eq!(actions, [Action::Upsert]),
             }
         }
     }

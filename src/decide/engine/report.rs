@@ -30,6 +30,7 @@ impl Engine {
                 ttl: plan.ttl,
                 ttl_configured: (plan.ttl != record.ttl).then_some(record.ttl),
                 intent: plan.intent.clone(),
+                held_back: plan.held_back.clone(),
                 since: state.map(|state| state.since).unwrap_or_default(),
                 desired: plan.desired.clone(),
                 actual: pool.map_or(Observed::Unknown, |pool| Observed::Known(own(pool).cloned())),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::decide::observed::Observed;
-use crate::decide::policy::{Signal, SignalPolicy};
+use crate::decide::policy::SignalPolicy;
 use crate::decide::reason::Reason;
 use crate::decide::time::Moment;
 
@@ -59,11 +59,13 @@ impl Damper {
         self.counts.is_none() && self.up.is_some()
     }
 
-    pub(super) fn standing(&self, signal: Signal) -> Option<Reason> {
-        match (self.counts, &self.up) {
-            (Some(true), None) => Some(Reason::Recovering(signal)),
-            (Some(true), Some(_)) => self.reason.clone(),
-            (Some(false) | None, _) => None,
-        }
+    /// Why it counts, while it is up.
+    pub(super) fn standing(&self) -> Option<Reason> {
+        self.reason.clone().filter(|_| self.counts == Some(true) && self.up.is_some())
+    }
+
+    /// Whether it still counts though it is no longer up.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.counts == Some(true) && self.up.is_none()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nodedns::decide::annotation;
-use nodedns::decide::damping::{PER_MINUTE, WAIT_MAX};
+use nodedns::decide::damping::{PER_MINUTE, RESUME_WAIT_MAX, WAIT_MAX};
 use nodedns::decide::drain::Drain;
 use nodedns::decide::node::{NodeObject, NodeState};
 use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
@@ -240,13 +240,13 @@ fn status_says_that_a_record_is_damped() {
     world.after(Duration::from_secs(1), Happening::Drain(Observed::Known(None)));
     world.run_for(Duration::from_secs(5));
     let reason = |world: &World| world.engine.report().records[0].intent.reason();
-    let damped = Reason::Damped { signal: Signal::Drained, times: 6, wait: Duration::from_secs(32) };
+    let damped = Reason::Damped { signal: Signal::Drained, times: 6, wait: RESUME_WAIT_MAX };
     assert_eq!(reason(&world), damped);
     assert_eq!(
         damped.to_string(),
-        "'drained' has cleared, but the node has become unfit 6 times in 10 minutes; waiting until it has stayed so for 32s"
+        "'drained' has cleared, but the node has become unfit 6 times in 10 minutes; waiting until it has stayed so for 20s"
     );
-    world.run_for(Duration::from_secs(32));
+    world.run_for(RESUME_WAIT_MAX);
     assert_eq!(reason(&world), Reason::Eligible);
     // After a quiet window a resume means now again.
     world.run_for(Duration::from_secs(600));

@@ -9,6 +9,7 @@ mod drain;
 mod faults;
 mod policies;
 mod probes;
+mod recovering;
 mod stopping;
 mod survivors;
 mod timing;
