@@ -159,7 +159,7 @@ const DAMPING: [&str; 2] = [
      up to five minutes. After ten quiet minutes it is as at first. `nodedns status` shows the reason `damped` meanwhile.",
     "However signals flap, and with whatever `after` and `recover_after`, a record is withdrawn at most 6 times and brought \
      back at most 6 times in any minute; annotations that flap change it at most another 6 times. That is 18 requests \
-     for changes a minute at the very most, and none for listing.",
+     for changes a minute at the very most, and, where `keep_min` holds the record now and then, 7 for listings.",
 ];
 
 const VARIABLES: [(&str, &str); 4] = [

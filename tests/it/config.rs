@@ -587,6 +587,12 @@ fn each_mistake_is_refused_for_its_reason_at_its_place() {
         ("signals = { cordoned = { after = 5 } }", 34, "signals.cordoned.after", "a length of time with its unit"),
         ("signals = { cordoned = { aftr = \"5s\" } }", 26, "signals.cordoned.aftr", "hint: did you mean 'after'?"),
         ("signals = { cordoned = { after = \"25h\" } }", 34, "signals.cordoned.after", "is not between 0s and 24h"),
+        (
+            "signals = { stopping = { after = \"5s\" } }",
+            34,
+            "signals.stopping.after",
+            "a system that shuts down does not wait\n  hint: leave 'after' out",
+        ),
         ("signals = { probe = true }", 21, "signals.probe", "or a table like { tcp = \"127.0.0.1:443\" }, found true"),
         ("signals = { probe = \"withdraw\" }", 21, "signals.probe", "there is nothing to probe\n  hint: add tcp ="),
         ("signals = { probe = { interval = \"9s\" } }", 21, "signals.probe", "there is nothing to probe"),

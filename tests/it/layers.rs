@@ -45,7 +45,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("kube", &["watch"]),
     ("netlink_", &["watch"]),
     ("rtnetlink", &["watch"]),
-    ("rustls", &["watch"]),
+    ("rustls", &["publish", "watch"]),
     ("schemars", &["config"]),
     ("sd_notify", &["systemd"]),
     ("strsim", &["config"]),

@@ -21,7 +21,7 @@ pub(super) struct RecordSignals {
 pub(super) fn judge_global(global: &RawSignals, judge: &mut Judge<'_>) {
     let path = global_path();
     for signal in Signal::ALL {
-        bounded(global.get(signal), &path.key(signal.as_str()), judge);
+        bounded(signal, global.get(signal), &path.key(signal.as_str()), judge);
     }
     taint_keys(&global.tainted, &path.key("tainted"), judge);
     probe::judge_entry(&global.probe, &path.key("probe"), judge);
@@ -38,7 +38,7 @@ pub(super) fn of_record(
     for signal in Signal::ALL {
         let entry = match own.get(signal) {
             Some(own) => {
-                bounded(own, &path.key(signal.as_str()), judge);
+                bounded(signal, own, &path.key(signal.as_str()), judge);
                 own.over(&global.get(signal))
             }
             None => global.get(signal),
@@ -69,8 +69,12 @@ pub(super) fn global_path() -> Path {
     Path::default().key("signals")
 }
 
-fn bounded(signal: RawSignal, path: &Path, judge: &mut Judge<'_>) {
-    for (key, span) in [("after", signal.after), ("recover_after", signal.recover_after)] {
+fn bounded(signal: Signal, entry: RawSignal, path: &Path, judge: &mut Judge<'_>) {
+    if signal == Signal::Stopping && entry.after.is_some_and(|span| !span.0.is_zero()) {
+        judge.advise(&path.key("after"), "a system that shuts down does not wait", "leave 'after' out");
+        return;
+    }
+    for (key, span) in [("after", entry.after), ("recover_after", entry.recover_after)] {
         if let Some(span) = span {
             judge.within(&path.key(key), span, Duration::ZERO, DAY);
         }

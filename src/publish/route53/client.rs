@@ -14,6 +14,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_route53::Client;
 
 use crate::config::Route53Settings as Settings;
+use crate::decide::provider::{ErrorKind, ProviderError};
 
 /// Where Route 53 signs requests in the `aws` partition; no other Region makes a difference there.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -24,6 +25,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long loading credentials may take: an external process may itself talk to a service.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is said of a host that trusts nobody.
+const NO_CERTIFICATES: &str = "this host has no CA certificates, so it cannot tell AWS from anybody else\n\
+                               hint: install the package ca-certificates, or set SSL_CERT_FILE";
+
 /// Reads the AWS configuration and builds a client. Talks to nobody: credentials are loaded when
 /// the first request needs them, and their lack is that request's error. The last place where the
 /// SDK looks for them is the instance metadata service: off EC2, and without any credentials, that
@@ -33,7 +38,18 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 /// before each attempt; a second mechanism below it would multiply the attempts, hide them from the
 /// request log and stretch a withdrawal without anyone knowing. With them go the SDK's adaptive
 /// rate limits, which were measured to hold a request up for 26 seconds.
-pub(super) async fn connect(settings: &Settings, credentials: Option<&SharedCredentialsProvider>) -> Client {
+///
+/// # Errors
+/// The host has no CA certificates.
+pub(super) async fn connect(
+    settings: &Settings,
+    credentials: Option<&SharedCredentialsProvider>,
+) -> Result<Client, ProviderError> {
+    // The SDK reads them once in the life of a process, so it must not find none: they may be
+    // installed while the daemon runs.
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Err(ProviderError { kind: ErrorKind::Unavailable, code: None, message: NO_CERTIFICATES.to_owned() });
+    }
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(settings.attempt_timeout))
         .operation_attempt_timeout(settings.attempt_timeout)
@@ -57,7 +73,7 @@ pub(super) async fn connect(settings: &Settings, credentials: Option<&SharedCred
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Client::new(&loader.load().await)
+    Ok(Client::new(&loader.load().await))
 }
 
 /// The SDK's default chain would ask the instance metadata service last, which off EC2 is a wait

@@ -124,7 +124,7 @@ impl Route53 {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.inner.limiter.acquire().await;
-        let client = self.client().await;
+        let client = self.client().await?;
         let result = call(client).await.map_err(|error| error::translate(request, &error));
         if matches!(&result, Err(error) if error.kind == ErrorKind::Credentials) {
             *self.inner.client.lock().await = None;
@@ -132,13 +132,13 @@ impl Route53 {
         result
     }
 
-    async fn client(&self) -> Client {
+    async fn client(&self) -> Result<Client, ProviderError> {
         let mut slot = self.inner.client.lock().await;
         match &*slot {
-            Some(client) => client.clone(),
+            Some(client) => Ok(client.clone()),
             None => {
                 let Inner { settings, credentials, .. } = &*self.inner;
-                slot.insert(client::connect(settings, credentials.as_ref()).await).clone()
+                Ok(slot.insert(client::connect(settings, credentials.as_ref()).await?).clone())
             }
         }
     }

@@ -120,6 +120,18 @@ const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "FwoGZXIvYXdzEXAMPLETOKEN";
 
 #[test]
+fn a_host_without_ca_certificates_is_told_so_and_may_get_them_later() {
+    let sim = sim();
+    let bundle = rcgen::generate_simple_self_signed(["ca.example.com".to_owned()]).expect("a certificate").cert.pem();
+    let child = Child::new(&sim, "default").keys().file("none.pem", "").file("some.pem", &bundle);
+    let path = child.home.path().join("none.pem").display().to_string();
+    let (_, results) = child.env("SSL_CERT_FILE", &path).then_move("some.pem", "none.pem").run();
+    assert!(results[0].starts_with("unavailable this host has no CA certificates"), "{results:?}");
+    assert!(results[0].contains("hint: install the package ca-certificates"), "{results:?}");
+    assert_eq!(results[1], format!("ok {ZONE}"));
+}
+
+#[test]
 fn endpoint_and_keys_come_from_the_standard_variables() {
     let sim = sim();
     let (_, results) = Child::new(&sim, "default").keys().run();
