@@ -248,7 +248,7 @@ fn a_record_that_ignores_the_drain_stays() {
     assert!(world.engine.report().records.iter().all(|record| !record.follows_drain));
 }
 
-/// Not knowing deletes nothing and creates nothing, and what is there follows the address.
+/// Not knowing deletes nothing and creates nothing, what is there follows the address, and what else is known counts.
 #[test]
 fn while_nobody_knows_whether_it_is_drained_things_stay() {
     let mut world = settled(&[V4]);
@@ -263,7 +263,19 @@ fn while_nobody_knows_whether_it_is_drained_things_stay() {
     world.run_for(Duration::from_secs(60));
     assert_eq!(world.own_address(&edge, RecordType::A), V4_OTHER.parse().ok());
     assert_eq!(applies(&world), before + 1);
+    // Another signal withdraws, and nothing of it comes back while nobody knows.
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::Ready, true))));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own(&edge, RecordType::A), None);
+    assert_eq!(reasons(&world), [Reason::Cordoned, Reason::Cordoned]);
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(reasons(&world), [Reason::DrainUnknown, Reason::DrainUnknown]);
+    assert_eq!(world.own(&edge, RecordType::A), None);
     // Whatever the operator says then holds.
+    world.after(Duration::ZERO, drained(None));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own_address(&edge, RecordType::A), V4_OTHER.parse().ok());
     world.after(Duration::ZERO, drained(Some(DRAIN)));
     world.run_for(Duration::from_secs(60));
     assert_eq!(world.own(&edge, RecordType::A), None);
