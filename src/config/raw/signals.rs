@@ -47,7 +47,8 @@ pub struct RawSignals {
     #[schemars(schema_with = "word_or::<RawSignal>")]
     pub drained: RawSignal,
 
-    /// The system is shutting down, which a restart of the service is not.
+    /// The system is shutting down, which a restart of the service is not. It takes no `after` and no
+    /// `recover_after`.
     #[schemars(schema_with = "word_or::<RawSignal>")]
     pub stopping: RawSignal,
 
@@ -83,7 +84,8 @@ impl Default for RawSignals {
                 ..RawProbe::default()
             },
             drained: whole(Signal::Drained),
-            stopping: whole(Signal::Stopping),
+            // It has no end, and nothing waits for it to last.
+            stopping: RawSignal { action: whole(Signal::Stopping).action, ..RawSignal::default() },
             api_unreachable: whole(Signal::ApiUnreachable),
         }
     }
