@@ -37,7 +37,8 @@ pub struct RawSignals {
     pub tainted: RawTainted,
 
     /// What the node serves does not answer a check that the daemon makes itself, of an address of
-    /// this host. Without `tcp` or `http`, here or in the record, there is no check. A record's own
+    /// this host. That it is one is not verified: of another host's address, the node comes and goes
+    /// with that host. Without `tcp` or `http`, here or in the record, there is no check. A record's own
     /// `tcp` or `http` takes the place of the one here; `probe = "ignore"` in a record is no check
     /// for that record.
     #[schemars(schema_with = "word_or::<RawProbe>")]
