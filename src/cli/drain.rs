@@ -36,6 +36,11 @@ pub fn drain(args: &DrainArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         force: args.force,
         reason: args.reason.clone(),
     };
+    // Here already: what the daemon itself refuses is mostly a matter of its version.
+    if let Err(wrong) = request.check() {
+        emit(err, &format!("error: {wrong}\n"))?;
+        return Ok(Exit::Usage);
+    }
     run(&args.change, Some(request), out, err)
 }
 

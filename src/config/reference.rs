@@ -153,13 +153,18 @@ const ANNOTATIONS: [(&str, &str); 5] = [
     ),
 ];
 
-const DAMPING: [&str; 2] = [
+const DAMPING: [&str; 3] = [
     "A node whose signals come and go is withdrawn at once each time, but comes back later each time: for the second \
      withdrawal within ten minutes `recover_after`, or a second if that is less, counts twice, for the third four times, \
      up to five minutes. After ten quiet minutes it is as at first. `nodedns status` shows the reason `damped` meanwhile.",
     "However signals flap, and with whatever `after` and `recover_after`, a record is withdrawn at most 6 times and brought \
      back at most 6 times in any minute; annotations that flap change it at most another 6 times. That is 18 requests \
-     for changes a minute at the very most, and, where `keep_min` holds the record now and then, 7 for listings.",
+     for changes a minute at the very most.",
+    "Besides, what flaps has the name read: when `keep_min` begins to hold the record, also by `nodedns drain`, and when \
+     the Node is Ready again, each at most once in ten seconds. That is 14 requests for listings a minute at the very \
+     most, besides those of `resync` and those after a change that Route 53 has refused. How far a change has come is \
+     asked at most six times, the first time after ten seconds and never of a change that another has followed sooner: \
+     at most 6 such requests a minute for each type of a record.",
 ];
 
 const VARIABLES: [(&str, &str); 4] = [

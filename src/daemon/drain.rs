@@ -26,7 +26,8 @@ use crate::state::{SavedDrain, Store};
 use crate::watch::clock;
 
 /// What to do when nobody knows whether the node is drained.
-const DECIDE: &str = "'nodedns drain' or 'nodedns resume' decides it, and until then nothing is published or withdrawn";
+const DECIDE: &str = "'nodedns drain' or 'nodedns resume' decides it, and until then nothing is published anew, and \
+                      withdrawn only for another reason";
 
 /// What a dry run does not do.
 const DRY_RUN: &str = "this is a dry run: nothing is withdrawn or published in Route 53, and nothing is saved";

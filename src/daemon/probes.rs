@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::daemon::Daemon;
 use crate::decide::engine::Event;
-use crate::decide::probe::Probe;
+use crate::decide::observed::Observed;
+use crate::decide::probe::{Probe, ProbeOutcome};
 use crate::watch::clock;
 use crate::watch::probe::{ProbeEvent, watch as make};
 
@@ -45,6 +46,14 @@ impl Probes {
 impl Daemon {
     pub(super) fn probe(&mut self, (probe, outcome): ProbeEvent) {
         let now = clock::now();
+        // Told here and not by the prober: what the engine has made of earlier events is then told before it.
+        match &outcome {
+            Observed::Known(ProbeOutcome::Passing) => tracing::info!("the probe {} passes", probe.check),
+            Observed::Known(ProbeOutcome::Failing(error)) => {
+                tracing::warn!("the probe {} fails: {error}", probe.check);
+            }
+            Observed::Unknown => {}
+        }
         self.view.probe(&probe, &outcome, now);
         self.engine.handle(Event::Probe(probe, outcome), now);
     }

@@ -30,6 +30,16 @@ impl Daemon {
     pub(super) fn start(options: Options, config: Config) -> anyhow::Result<Self> {
         let identity = Identity::find(&config)?;
         let policy = policy(&config, &identity, options.dry_run)?;
+        // Before anything that is kept is touched: another daemon may be running on it.
+        let server = match Server::bind(&config.socket) {
+            Ok(server) => Some(server),
+            // Whoever only looks needs no socket, and may not be allowed one.
+            Err(error) if options.dry_run => {
+                tracing::debug!(%error, "no control socket");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
         let now = clock::now();
         let mut engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
         // Before it is asked for the first time: a node that is drained is never published for a moment.
@@ -64,17 +74,12 @@ impl Daemon {
 
         let view = View::new(&identity, &config, options.dry_run, now);
         let (status, receiver) = watch::channel(Arc::new(view.status(&engine, &drains)));
-        match Server::bind(&config.socket) {
-            Ok(server) => {
-                let server = server.with_commands(commands);
-                watchers.spawn(async move {
-                    server.run(receiver, Limits::default()).await;
-                    "the control socket"
-                });
-            }
-            // Whoever only looks needs no socket, and may not be allowed one.
-            Err(error) if options.dry_run => tracing::debug!(%error, "no control socket"),
-            Err(error) => return Err(error.into()),
+        if let Some(server) = server {
+            let server = server.with_commands(commands);
+            watchers.spawn(async move {
+                server.run(receiver, Limits::default()).await;
+                "the control socket"
+            });
         }
         tracing::info!(
             node = identity.node(),

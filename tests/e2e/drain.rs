@@ -163,7 +163,7 @@ fn the_last_one_is_held_and_force_takes_it_out() {
 }
 
 #[test]
-fn a_file_that_makes_no_sense_publishes_and_withdraws_nothing() {
+fn a_file_that_makes_no_sense_publishes_nothing_anew_and_is_no_reason_to_withdraw() {
     in_lab(async |lab| {
         let mut host = Host::new(lab).await;
         started(&mut host).await;
@@ -184,8 +184,15 @@ fn a_file_that_makes_no_sense_publishes_and_withdraws_nothing() {
         host.lab.ip(&format!("addr del {V4}/24 dev eth0"));
         host.lab.ip("addr replace 185.12.64.2/24 dev eth0");
         host.comes_to("followed", Expected { v4: Some("185.12.64.2"), v6: Some(V6) }).await;
-        assert_eq!(run(&host, &["drain"]).await.0, Some(0));
-        host.comes_to("decided", OUT).await;
+        // Another signal withdraws, and what it has withdrawn does not come back.
+        host.set_node("True", true);
+        host.comes_to("cordoned", OUT).await;
+        host.set_node("True", false);
+        host.until("the cordon is over", async |host| host.status().await.0["records"][0]["reason"] == "drain_unknown")
+            .await;
+        host.comes_to("still nobody knows", OUT).await;
+        assert_eq!(run(&host, &["resume"]).await.0, Some(0));
+        host.comes_to("decided", Expected { v4: Some("185.12.64.2"), v6: Some(V6) }).await;
         assert_eq!(host.status().await.1, Some(0));
     });
 }

@@ -4,6 +4,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use route53_sim::{Action, Count, Fault, Operation, RecordSet, Target};
 use rustix::process::Signal;
@@ -176,7 +177,10 @@ fn a_second_signal_ends_it_at_once_and_leaves_the_rest() {
             host.sim.requests().iter().any(|request| request.operation == Operation::ChangeResourceRecordSets)
         })
         .await;
+        let asked = Instant::now();
         assert!(host.stop(Signal::INT).await.success());
+        // Not even as long as writes on their way are given otherwise, which is three seconds.
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
         let log = host.log();
         assert!(log.contains("asked to stop a second time") && !log.contains("within 25 s"), "{log}");
         assert!(log.lines().last().is_some_and(|line| line.contains("not withdrawn: edge.example.com A (")), "{log}");

@@ -593,6 +593,12 @@ fn each_mistake_is_refused_for_its_reason_at_its_place() {
             "signals.stopping.after",
             "a system that shuts down does not wait\n  hint: leave 'after' out",
         ),
+        (
+            "signals = { stopping = { recover_after = \"5s\" } }",
+            42,
+            "signals.stopping.recover_after",
+            "a system that shuts down does not come back from it\n  hint: leave 'recover_after' out",
+        ),
         ("signals = { probe = true }", 21, "signals.probe", "or a table like { tcp = \"127.0.0.1:443\" }, found true"),
         ("signals = { probe = \"withdraw\" }", 21, "signals.probe", "there is nothing to probe\n  hint: add tcp ="),
         ("signals = { probe = { interval = \"9s\" } }", 21, "signals.probe", "there is nothing to probe"),

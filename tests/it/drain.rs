@@ -154,8 +154,35 @@ async fn what_makes_no_sense_is_refused_before_anybody_hears_of_it() {
         assert!(matches!(&refused, Err(Error::Refused(r)) if r.code == "bad_request"), "{request:?}: {refused:?}");
     }
     let (code, _, err) = daemon.run(&["drain", "--reason", "two\nlines"]).await;
-    assert_eq!(code, Some(1));
-    assert!(err.contains("control character"), "{err}");
+    assert_eq!(
+        (code, err.as_str()),
+        (Some(64), "error: the reason has a line break or another control character in it\n")
+    );
+    let (code, _, err) = daemon.run(&["drain", "--reason", &"x".repeat(257)]).await;
+    assert_eq!((code, err.as_str()), (Some(64), "error: the reason is longer than 256 characters\n"));
+}
+
+/// A second daemon, started by accident, leaves alone what the first one keeps.
+#[tokio::test]
+async fn a_second_daemon_gives_up_before_it_touches_the_drains_file() {
+    let daemon = Daemon::start(PATIENCE, Box::new(|command, _| panic!("{command:?}")));
+    let path = |name: &str| daemon.directory.path().join(name);
+    // Over long ago, so that whoever reads it as its own removes it.
+    let saved = r#"{"version":1,"since":"2001-01-01T00:00:00Z","until":"2001-01-02T00:00:00Z","force":false,"uid":0}"#;
+    std::fs::create_dir(path("state")).expect("a directory");
+    std::fs::write(path("state/drain.json"), saved).expect("a file");
+    let configuration = format!(
+        "cluster = \"home\"\nnode = \"n1\"\n\n[kubernetes]\nenabled = false\n\n[control]\nsocket = \"{}\"\n\
+         state_directory = \"{}\"\n\n[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n",
+        daemon.socket().display(),
+        path("state").display()
+    );
+    std::fs::write(path("nodedns.toml"), configuration).expect("a file");
+    let mut process = Process::new(env!("CARGO_BIN_EXE_nodedns"));
+    process.env_clear().args(["run", "--config"]).arg(path("nodedns.toml"));
+    let (code, out, err) = output(process).await;
+    assert!(code == Some(1) && err.contains("already listens"), "{code:?}: {out}{err}");
+    assert_eq!(std::fs::read_to_string(path("state/drain.json")).expect("it is there"), saved);
 }
 
 /// As an older daemon answers: it does not know the request.

@@ -37,7 +37,8 @@ pub struct RawSignals {
     pub tainted: RawTainted,
 
     /// What the node serves does not answer a check that the daemon makes itself, of an address of
-    /// this host. Without `tcp` or `http`, here or in the record, there is no check. A record's own
+    /// this host. That it is one is not verified: of another host's address, the node comes and goes
+    /// with that host. Without `tcp` or `http`, here or in the record, there is no check. A record's own
     /// `tcp` or `http` takes the place of the one here; `probe = "ignore"` in a record is no check
     /// for that record.
     #[schemars(schema_with = "word_or::<RawProbe>")]
@@ -47,7 +48,8 @@ pub struct RawSignals {
     #[schemars(schema_with = "word_or::<RawSignal>")]
     pub drained: RawSignal,
 
-    /// The system is shutting down, which a restart of the service is not.
+    /// The system is shutting down, which a restart of the service is not. It takes no `after` and no
+    /// `recover_after`.
     #[schemars(schema_with = "word_or::<RawSignal>")]
     pub stopping: RawSignal,
 
@@ -83,7 +85,8 @@ impl Default for RawSignals {
                 ..RawProbe::default()
             },
             drained: whole(Signal::Drained),
-            stopping: whole(Signal::Stopping),
+            // It has no end, and nothing waits for it to last.
+            stopping: RawSignal { action: whole(Signal::Stopping).action, ..RawSignal::default() },
             api_unreachable: whole(Signal::ApiUnreachable),
         }
     }

@@ -70,8 +70,14 @@ pub(super) fn global_path() -> Path {
 }
 
 fn bounded(signal: Signal, entry: RawSignal, path: &Path, judge: &mut Judge<'_>) {
-    if signal == Signal::Stopping && entry.after.is_some_and(|span| !span.0.is_zero()) {
-        judge.advise(&path.key("after"), "a system that shuts down does not wait", "leave 'after' out");
+    if signal == Signal::Stopping {
+        if entry.after.is_some() {
+            judge.advise(&path.key("after"), "a system that shuts down does not wait", "leave 'after' out");
+        }
+        if entry.recover_after.is_some() {
+            let why = "a system that shuts down does not come back from it";
+            judge.advise(&path.key("recover_after"), why, "leave 'recover_after' out");
+        }
         return;
     }
     for (key, span) in [("after", entry.after), ("recover_after", entry.recover_after)] {

@@ -16,12 +16,13 @@ impl Engine {
     }
 
     /// The operator has drained or resumed the node. What then stands in the way is looked at anew:
-    /// what the pool held at the last resync may be gone, and whoever drains waits for the answer.
+    /// what the pool held at the last resync may be gone, and whoever drains waits for the answer. What
+    /// was read a moment ago is that answer, and is read again a little later.
     pub(super) fn drain_changed(&mut self, drain: Observed<Option<Drain>>, now: Moment) {
         self.conditions.drain = drain;
         self.refresh(None, now);
         let held = |name: &&mut NameState| name.plans.iter().any(|plan| matches!(plan.intent, Intent::Hold(_)));
-        self.names.values_mut().filter(held).for_each(NameState::recheck);
+        self.names.values_mut().filter(held).for_each(|name| name.recheck_held(now));
     }
 
     pub(super) fn drained_until(&self) -> Option<Moment> {

@@ -169,6 +169,17 @@ impl NameState {
         self.overtaken = matches!(self.in_flight, Some(Request::List));
     }
 
+    /// Somebody waits to hear whether the pool still keeps us from what we want, which is not told
+    /// before the name has been read; but one who asks again and again has it read no more often.
+    pub(super) fn recheck_held(&mut self, now: Moment) {
+        if now < self.resync.newly_held_due {
+            self.begins_to_be_held();
+        } else {
+            // A listing that is on its way is new enough.
+            self.unread = BTreeSet::from(RecordType::ALL);
+        }
+    }
+
     /// The system stops: the record sets leave, or, where the record ignores that, stay as they are.
     ///
     /// There is little time, so everything is tried at once, however long it has been failing; and

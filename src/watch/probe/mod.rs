@@ -81,15 +81,8 @@ async fn make(probe: Probe, events: mpsc::UnboundedSender<ProbeEvent>) {
         };
         let Some(result) = streak.add(result) else { continue };
         let outcome = match result {
-            Ok(()) => {
-                tracing::info!("the probe {} passes", probe.check);
-                ProbeOutcome::Passing
-            }
-            Err(failure) => {
-                let error = format!("{} {failure}", probe.check.address());
-                tracing::warn!("the probe {} fails: {error}", probe.check);
-                ProbeOutcome::Failing(error)
-            }
+            Ok(()) => ProbeOutcome::Passing,
+            Err(failure) => ProbeOutcome::Failing(format!("{} {failure}", probe.check.address())),
         };
         // A closed channel ends the watch.
         let _ = events.send((probe.clone(), Observed::Known(outcome)));

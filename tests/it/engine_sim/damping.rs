@@ -258,6 +258,38 @@ fn status_says_that_a_record_is_damped() {
     assert_eq!(world.first_apply_after(resumed), Some(resumed));
 }
 
+/// Whatever signal it is; a drain has its own rules, and nothing ends a shutdown.
+#[test]
+fn every_signal_that_comes_back_soon_is_shown_as_damped() {
+    for (what, signal) in [
+        (Flapping::NotReady, Signal::NotReady),
+        (Flapping::Absent, Signal::NotReady),
+        (Flapping::Cordoned, Signal::Cordoned),
+        (Flapping::Deleting, Signal::Deleting),
+        (Flapping::Excluded, Signal::Excluded),
+        (Flapping::Tainted, Signal::Tainted),
+        (Flapping::Unreachable, Signal::ApiUnreachable),
+        (Flapping::Probe, Signal::ProbeFailed),
+    ] {
+        let mut world = published();
+        let mut now = Now::default();
+        for _ in 0..2 {
+            world.run_for(Duration::from_secs(60));
+            now.flip(what);
+            now.tell(&mut world);
+            world.run_for(Duration::from_secs(20));
+            assert_eq!(world.own(&target(ZONE, EDGE), RecordType::A), None, "{what:?}");
+            now.flip(what);
+            now.tell(&mut world);
+            world.run_for(Duration::from_secs(1));
+        }
+        let damped = Reason::Damped { signal, times: 2, wait: Duration::from_secs(2) };
+        assert_eq!(world.engine.report().records[0].intent.reason(), damped, "{what:?}");
+        world.run_for(Duration::from_secs(2));
+        assert_eq!(world.engine.report().records[0].intent.reason(), Reason::Eligible, "{what:?}");
+    }
+}
+
 #[test]
 fn leaving_is_immediate_however_often_it_has_happened() {
     let mut world = published();

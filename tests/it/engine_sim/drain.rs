@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use nodedns::decide::drain::Drain;
 use nodedns::decide::engine::{Effect, Event, Notice};
+use nodedns::decide::node::Readiness;
 use nodedns::decide::observed::Observed;
 use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{Action, Change, Listing, RecordType};
+use nodedns::decide::time::Moment;
+use proptest::prelude::*;
 
 use super::{EDGE, ZONE, applies, lists, settled, sibling_listing, texts};
 use crate::support::hostile::{Happening, World, target};
@@ -132,8 +135,59 @@ fn the_last_one_is_held_until_a_sibling_comes_which_is_looked_for_at_once() {
         world.after(Duration::ZERO, Happening::Foreign(edge, change));
     }
     world.after(Duration::ZERO, drained(Some(DRAIN)));
-    world.run_for(Duration::from_secs(5));
+    world.run_for(Duration::from_secs(10));
     assert_eq!(world.own(&target(ZONE, EDGE), RecordType::A), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The manual's bound, where every withdrawal is held: whatever the operator asks for and however often, and
+    /// however the Node flaps meanwhile.
+    #[test]
+    fn the_last_one_reads_its_pool_a_bounded_number_of_times(
+        steps in proptest::collection::vec((prop_oneof![4 => 0..300u64, 1 => 300..20_000u64], 0..6u8), 1..200),
+    ) {
+        let mut world = alone();
+        let since = world.sent.len();
+        for (wait, step) in steps {
+            let ready = Readiness::Ready;
+            let node = |readiness, cordoned| Happening::Node(Observed::Known(world::node(readiness, cordoned)));
+            let happening = match step {
+                0 | 1 => drained(Some(DRAIN)),
+                2 => drained(None),
+                3 => node(ready, true),
+                4 => node(Readiness::NotReady(None), false),
+                _ => node(ready, false),
+            };
+            world.after(Duration::ZERO, happening);
+            world.run_for(Duration::from_millis(wait));
+        }
+        world.run_for(Duration::from_secs(60));
+        let listings = || world.sent[since..].iter().filter(|sent| matches!(sent.effect, Effect::List(_)));
+        let minute = Duration::from_secs(60);
+        let within = |first: Moment| listings().filter(|sent| sent.at >= first && sent.at - first < minute).count();
+        let most = listings().map(|sent| within(sent.at)).max().unwrap_or(0);
+        prop_assert!(most <= 14, "{most} listings in a minute");
+    }
+
+    /// The same without the Node: the operator alone.
+    #[test]
+    fn draining_again_and_again_reads_the_pool_once_in_ten_seconds(
+        steps in proptest::collection::vec((0..2000u64, any::<bool>()), 1..200),
+    ) {
+        let mut world = alone();
+        let since = world.sent.len();
+        for (wait, drains) in steps {
+            world.after(Duration::ZERO, drained(drains.then_some(DRAIN)));
+            world.run_for(Duration::from_millis(wait));
+        }
+        world.run_for(Duration::from_secs(60));
+        let listings: Vec<_> =
+            world.sent[since..].iter().filter(|sent| matches!(sent.effect, Effect::List(_))).map(|sent| sent.at).collect();
+        let apart = |pair: &[Moment]| pair[1] - pair[0] >= Duration::from_secs(10);
+        prop_assert!(listings.windows(2).all(apart), "{listings:?}");
+    }
 }
 
 /// The batches of a forced drain have no witness, which the world itself would refuse as unsafe: so
@@ -153,7 +207,7 @@ fn force_overrides_keep_min_and_nothing_else_does() {
     assert_eq!(batch.len(), 2);
     assert_eq!(batch_of(alone(), Event::Drain(Observed::Known(Some(DRAIN)))), None);
     // A cordon is held although a drain that this record ignores is forced.
-    let cordoned = Event::Node(Observed::Known(world::node(nodedns::decide::node::Readiness::Ready, true)));
+    let cordoned = Event::Node(Observed::Known(world::node(Readiness::Ready, true)));
     let mut world = alone();
     world.engine.reconfigure(world::policy(vec![ignoring(world::record(EDGE, ZONE))]), world.now);
     world.engine.handle(Event::Drain(Observed::Known(Some(FORCED))), world.now);
@@ -194,7 +248,7 @@ fn a_record_that_ignores_the_drain_stays() {
     assert!(world.engine.report().records.iter().all(|record| !record.follows_drain));
 }
 
-/// Not knowing deletes nothing and creates nothing, and what is there follows the address.
+/// Not knowing deletes nothing and creates nothing, what is there follows the address, and what else is known counts.
 #[test]
 fn while_nobody_knows_whether_it_is_drained_things_stay() {
     let mut world = settled(&[V4]);
@@ -209,7 +263,19 @@ fn while_nobody_knows_whether_it_is_drained_things_stay() {
     world.run_for(Duration::from_secs(60));
     assert_eq!(world.own_address(&edge, RecordType::A), V4_OTHER.parse().ok());
     assert_eq!(applies(&world), before + 1);
+    // Another signal withdraws, and nothing of it comes back while nobody knows.
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::Ready, true))));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own(&edge, RecordType::A), None);
+    assert_eq!(reasons(&world), [Reason::Cordoned, Reason::Cordoned]);
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(reasons(&world), [Reason::DrainUnknown, Reason::DrainUnknown]);
+    assert_eq!(world.own(&edge, RecordType::A), None);
     // Whatever the operator says then holds.
+    world.after(Duration::ZERO, drained(None));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.own_address(&edge, RecordType::A), V4_OTHER.parse().ok());
     world.after(Duration::ZERO, drained(Some(DRAIN)));
     world.run_for(Duration::from_secs(60));
     assert_eq!(world.own(&edge, RecordType::A), None);

@@ -157,6 +157,31 @@ fn whoever_is_no_longer_the_last_one_leaves() {
     assert!(is_gone(&world, EDGE));
 }
 
+/// What has kept it in DNS for long, a cordon that is held, may have gone too since the name was read.
+#[test]
+fn whoever_has_been_held_for_long_looks_once_more_and_leaves() {
+    let policy = world::policy(vec![world::record(EDGE, ZONE)]);
+    let mut world = World::new(policy, vec![(ZONE, EDGE, Listing::default())], 1);
+    world.after(Duration::ZERO, texts(&[V4]));
+    world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
+    world.run_for(Duration::from_secs(600));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::node(Readiness::Ready, true))));
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.engine.report().records[0].intent.reason(), Reason::KeepMin(1));
+    let joins = Change {
+        action: Action::Create,
+        name: world::name(EDGE),
+        rtype: RecordType::A,
+        set: world::weighted(SIBLING, "185.12.64.9"),
+    };
+    world.after(Duration::ZERO, Happening::Foreign(target(ZONE, EDGE), joins));
+    world.run_for(Duration::from_secs(60));
+    assert!(!is_gone(&world, EDGE), "nobody has looked yet");
+    stops(&mut world);
+    assert!(time_to_depart(&mut world, HANG).is_some_and(|took| took < Duration::from_secs(1)));
+    assert!(is_gone(&world, EDGE));
+}
+
 fn ignoring(name: &str) -> RecordPolicy {
     let mut record = world::record(name, ZONE);
     let policy =
