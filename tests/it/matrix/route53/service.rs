@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -205,6 +206,18 @@ impl Faulty {
         Some(kind)
     }
 
+    /// On a busy machine a request may be given up before the service has read it. It then must not
+    /// meet what is prepared for the next one.
+    fn wait_for_arrival(&self, before: usize) {
+        for _ in 0..2000 {
+            if self.sim.requests().len() > before {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+
     fn exchange<T, F>(
         &self,
         operation: Operation,
@@ -218,7 +231,11 @@ impl Faulty {
         let kind = if spared { None } else { self.strike(operation) };
         let hangs = kind.is_some_and(Kind::hangs);
         let provider = if hangs { self.impatient.clone() } else { self.patient.clone() };
+        let arrived = self.sim.requests().len();
         let result = self.runtime.block_on(call(provider));
+        if hangs {
+            self.wait_for_arrival(arrived);
+        }
         let delay = if hangs { HANG } else { LATENCY };
         if let Some(kind) = kind {
             // S4 for a listing: whatever it is that was cut off, it is an error.
