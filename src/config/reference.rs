@@ -156,7 +156,9 @@ const ANNOTATIONS: [(&str, &str); 5] = [
 const DAMPING: [&str; 3] = [
     "A node whose signals come and go is withdrawn at once each time, but comes back later each time: for the second \
      withdrawal within ten minutes `recover_after`, or a second if that is less, counts twice, for the third four times, \
-     up to five minutes. After ten quiet minutes it is as at first. `nodedns status` shows the reason `damped` meanwhile.",
+     up to five minutes, or 20 seconds after `nodedns resume`. After ten quiet minutes it is as at first. `nodedns status` \
+     shows the reason `damped` meanwhile. Only what has left waits: a record set that is still there when the cause has \
+     gone, held by `keep_min` or because Route 53 failed, stays.",
     "However signals flap, and with whatever `after` and `recover_after`, a record is withdrawn at most 6 times and brought \
      back at most 6 times in any minute; annotations that flap change it at most another 6 times. That is 18 requests \
      for changes a minute at the very most.",
