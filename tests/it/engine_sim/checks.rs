@@ -12,6 +12,7 @@ use nodedns::decide::report::CheckState;
 use nodedns::decide::routing::{FailoverRole, Routing};
 
 use super::*;
+use crate::support::check_service::CheckService;
 
 /// So long that everything has been tried again, and every grace is over.
 const LONG: Duration = Duration::from_secs(1200);
@@ -315,6 +316,91 @@ fn what_somebody_deleted_or_edited_is_replaced_at_the_next_resync() {
         let drift = |notice: &&Notice| matches!(notice, Notice::HealthCheckDrift { id: of, gone: g, .. } if *of == id && *g == gone);
         assert_eq!(world.notices.iter().filter(drift).count(), 1);
     }
+}
+
+/// How somebody deletes a health check: seen by the next listing, or not even by that.
+const VANISH: [fn(&mut CheckService, &str); 2] = [CheckService::remove, CheckService::remove_unseen];
+
+/// It was detached by a withdrawal and deleted by somebody before the grace was over.
+#[test]
+fn one_that_vanished_while_detached_keeps_nobody_out_of_dns() {
+    for vanish in VANISH {
+        let mut world = published(&[V4, V6]);
+        let id = attached(&world, RecordType::A).expect("attached");
+        let drain = nodedns::decide::drain::Drain { force: false, until: None };
+        world.after(Duration::ZERO, Happening::Drain(Observed::Known(Some(drain))));
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(own(&world, RecordType::A), None);
+        vanish(&mut world.checks, &id);
+        let before = applies(&world);
+        world.after(Duration::ZERO, Happening::Drain(Observed::Known(None)));
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(RecordType::ALL.map(|rtype| own(&world, rtype).is_some()), [true, true]);
+        world.run_for(LONG);
+        assert_right(&world);
+        assert!(applies(&world) - before <= 8, "{}", applies(&world) - before);
+        assert!(world.engine.report().records.iter().all(nodedns::decide::report::RecordReport::is_healthy));
+    }
+}
+
+#[test]
+fn one_that_vanished_from_a_record_set_does_not_hold_up_its_changes() {
+    for vanish in VANISH {
+        for limit in [None, Some(0)] {
+            let mut world = published(&[V4]);
+            let id = attached(&world, RecordType::A).expect("attached");
+            vanish(&mut world.checks, &id);
+            world.checks.limit = limit;
+            let heavier = RecordPolicy { routing: Routing::Weighted(20).into(), ..checked() };
+            let before = (applies(&world), requests(&world, |_| true));
+            world.engine.reconfigure(world::policy(vec![heavier]), world.now);
+            world.run_for(Duration::from_secs(8));
+            let set = own(&world, RecordType::A).expect("stays");
+            assert_eq!((set.routing, set.health_check_id.is_some()), (Routing::Weighted(20), limit.is_none()));
+            world.run_for(LONG);
+            assert!(applies(&world) - before.0 <= 6 && requests(&world, |_| true) - before.1 < 30);
+            world.checks.limit = None;
+            world.run_for(LONG);
+            assert_right(&world);
+        }
+    }
+}
+
+/// Where health checks cannot even be listed, one that is missed goes all the same.
+#[test]
+fn one_that_vanished_and_cannot_be_looked_for_is_detached() {
+    let mut world = published(&[V4]);
+    world.checks.remove(&attached(&world, RecordType::A).expect("attached"));
+    world.checks.treatments = vec![Treatment::Fails(ErrorKind::Denied); 1000];
+    restart(&mut world, world::policy(vec![RecordPolicy { routing: Routing::Weighted(20).into(), ..checked() }]));
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(own(&world, RecordType::A).map(|set| set.health_check_id), Some(None));
+    world.checks.treatments.clear();
+    world.run_for(LONG);
+    assert_right(&world);
+}
+
+/// A sibling's that is missed costs ours nothing but a look.
+#[test]
+fn a_witness_whose_health_check_vanished_costs_us_none_of_ours() {
+    let mut world = published(&[V4, V6]);
+    world.checks.others.insert("theirs".to_owned());
+    let set = nodedns::decide::record::RecordSet {
+        health_check_id: Some("theirs".to_owned()),
+        ..world::weighted(SIBLING, V4_OTHER)
+    };
+    let change = Change { action: Action::Upsert, name: world::name(EDGE), rtype: RecordType::A, set };
+    world.after(Duration::ZERO, Happening::Foreign(target(ZONE, EDGE), change));
+    world.after(Duration::from_secs(1), Happening::NetlinkWorks);
+    world.run_for(Duration::from_secs(2));
+    world.checks.remove("theirs");
+    let before = (creations(&world), requests(&world, |_| true));
+    world.after(Duration::ZERO, cordoned());
+    world.run_for(Duration::from_secs(30));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(LONG);
+    assert_eq!((creations(&world), requests(&world, |_| true)), before);
+    assert_right(&world);
 }
 
 /// Where another cannot be had, one that is gone is not referred to any longer: its status would be anybody's guess.

@@ -78,6 +78,11 @@ impl Checks {
         for (id, gone) in before {
             notices.extend(self.changed(&id, &gone.reference.place, true));
         }
+        let is_listed = |id: &String| found.contains_key(id) || self.others.contains(id);
+        self.refused.retain(|id, refusals| {
+            refusals.unread &= self.unread;
+            is_listed(id) || refusals.unread
+        });
         self.found = Observed::Known(found);
         if let (failures @ 1.., Some(target)) = (std::mem::take(&mut self.list).failures, self.of_all(policy)) {
             notices.push(Notice::Recovered { target, failures });

@@ -20,7 +20,7 @@ use crate::decide::owner::OwnerId;
 use crate::decide::plan::{self, TypePlan, World, own_set};
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::random::Random;
-use crate::decide::record::{RecordSet, RecordType};
+use crate::decide::record::{Action, Change, RecordSet, RecordType};
 use crate::decide::report::{CheckReport, CheckState};
 use crate::decide::routing::{FailoverRole, Routing};
 use crate::decide::time::Moment;
@@ -41,6 +41,8 @@ pub(super) struct Checks {
     found: Observed<BTreeMap<String, Found>>,
     /// The ids of all others of the account, as last read.
     others: BTreeSet<String>,
+    /// Those that a batch was refused for, by id.
+    refused: BTreeMap<String, Refusals>,
     /// What is remembered may be wrong: nothing is created or deleted before it has been read again.
     unread: bool,
     /// A listing that is on its way is not the last word.
@@ -69,6 +71,25 @@ struct Found {
     /// Since when nothing has referred to it.
     loose: Option<Moment>,
     deletion: Attempts,
+}
+
+/// What Route 53 has said of a health check that it did not find.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refusals {
+    times: u32,
+    /// It has not been looked for since.
+    unread: bool,
+}
+
+/// How often a health check may be missed though it is listed: for Route 53 takes its time to tell all
+/// its parts of a new one. After that another one is made.
+const MISSED_AT_MOST: u32 = 2;
+
+impl Refusals {
+    /// Whether the health check may be given to a record set.
+    fn may_be_there(refused: &BTreeMap<String, Refusals>, id: &str) -> bool {
+        refused.get(id).is_none_or(|refusals| !refusals.unread && refusals.times < MISSED_AT_MOST)
+    }
 }
 
 impl Found {
@@ -161,8 +182,11 @@ impl Checks {
         let Some(wanted) = slot.wanted.clone() else { return Attach::Nothing };
         let attached = own.and_then(|own| own.health_check_id.as_ref());
         if let Observed::Known(found) = &mut self.found {
-            let fits =
-                |id: &String, found: &Found| found.fits(&slot.place, &wanted) && self.deleting.as_ref() != Some(id);
+            let fits = |id: &String, found: &Found| {
+                found.fits(&slot.place, &wanted)
+                    && self.deleting.as_ref() != Some(id)
+                    && Refusals::may_be_there(&self.refused, id)
+            };
             let fitting = || found.iter().filter(|(id, found)| fits(id, found));
             let whole = fitting().find(|(id, _)| Some(*id) == attached).or_else(|| fitting().find(|(_, f)| f.is_whole));
             if let Some(id) = whole.map(|(id, _)| id.clone()) {
@@ -190,8 +214,8 @@ impl Checks {
         // There is none to be had. What the record set has stays if it may be right.
         let stays = own.filter(|own| own.addresses() == BTreeSet::from([wanted.address])).and(attached);
         let is_there = |id: &&String| match &self.found {
-            Observed::Unknown => true,
-            Observed::Known(_) => self.others.contains(*id),
+            Observed::Unknown => Refusals::may_be_there(&self.refused, id),
+            Observed::Known(_) => self.others.contains(*id) && Refusals::may_be_there(&self.refused, id),
         };
         match stays.filter(is_there) {
             Some(id) => Attach::Check(id.clone()),
@@ -286,6 +310,28 @@ impl Checks {
             let is_sure = names.values().all(|name| name.is_read_since(over));
             is_sure.then_some((found.deletion.not_before, id))
         })
+    }
+
+    /// A batch was refused because a health check in it is not there. It may be another's: the
+    /// record set of a witness refers to whatever it likes. So all are read again, and until then
+    /// our record sets go without those that were in it.
+    pub(super) fn missed(&mut self, target: &Target, own: &[Change]) {
+        for change in own.iter().filter(|change| change.action != Action::Delete) {
+            let slot = self.slots.get(&(target.clone(), change.rtype));
+            let is_managed = slot.is_some_and(|slot| slot.wanted.is_some());
+            if let Some(id) = change.set.health_check_id.as_ref().filter(|_| is_managed) {
+                let refusals = self.refused.entry(id.clone()).or_default();
+                *refusals = Refusals { times: refusals.times + 1, unread: true };
+                self.recheck();
+            }
+        }
+    }
+
+    /// A batch was accepted, so all health checks in it are there.
+    pub(super) fn met(&mut self, changes: &[Change]) {
+        for id in changes.iter().filter_map(|change| change.set.health_check_id.as_ref()) {
+            self.refused.remove(id);
+        }
     }
 
     /// Anything may have changed unseen.
