@@ -124,6 +124,57 @@ fn nothing_is_asked_about_health_checks_where_none_is_managed() {
     assert_eq!(requests(&world, |_| true), 0);
 }
 
+/// The process starts with a file in which there is no `health_check` any more.
+#[test]
+fn a_restart_without_health_checks_leaves_none_behind() {
+    for (types, health_check) in [(2, None), (2, Some(HealthCheck::Existing("theirs".to_owned()))), (1, None)] {
+        let mut world = published(&[V4, V6]);
+        world.checks.others.insert("theirs".to_owned());
+        let types = RecordType::ALL.into_iter().take(types).collect();
+        let record = RecordPolicy { health_check: health_check.clone(), types, ..checked() };
+        let theirs = health_check.map(|_| "theirs".to_owned());
+        restart(&mut world, world::policy(vec![record]));
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(own(&world, RecordType::A).map(|set| set.health_check_id), Some(theirs));
+        assert_eq!(world.checks.checks.len(), 2, "name servers may still refer to them");
+        world.run_for(LONG);
+        assert_eq!(world.checks.checks.len(), 0);
+        // And from then on nothing is asked about health checks.
+        let before = requests(&world, |_| true);
+        world.run_for(Duration::from_secs(60 * 24 * 3600));
+        assert_eq!(requests(&world, |_| true), before);
+    }
+}
+
+/// A health check that somebody else gave our record set is looked at once, and not again.
+#[test]
+fn a_health_check_of_somebody_elses_is_looked_for_once() {
+    let own = |id: &str| nodedns::decide::record::RecordSet {
+        health_check_id: Some(id.to_owned()),
+        ..world::weighted(OWN, V4)
+    };
+    let existing = |id: &str| Some(HealthCheck::Existing(id.to_owned()));
+    let denied = vec![Treatment::Fails(ErrorKind::Denied); 100];
+    for (id, configured, treatments, expected) in [
+        ("theirs", None, Vec::new(), 1),
+        ("theirs", existing("others"), Vec::new(), 1),
+        ("theirs", existing("theirs"), Vec::new(), 0),
+        ("theirs", None, denied, 1),
+    ] {
+        let listing =
+            world::listing(vec![(RecordType::A, own(id)), (RecordType::A, world::weighted(SIBLING, V4_OTHER))]);
+        let record = RecordPolicy { health_check: configured.clone(), ..checked() };
+        let mut world = World::new(world::policy(vec![record]), vec![(ZONE, EDGE, listing)], 1);
+        world.checks.others.extend(["theirs".to_owned(), "others".to_owned()]);
+        world.checks.treatments = treatments;
+        world.after(Duration::ZERO, texts(&[V4]));
+        world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
+        world.run_for(Duration::from_secs(60 * 24 * 3600));
+        let lists = requests(&world, |request| *request == CheckRequest::List);
+        assert_eq!((lists, requests(&world, |_| true)), (expected, expected), "{configured:?} {expected}");
+    }
+}
+
 #[test]
 fn a_new_address_gets_a_new_health_check_and_the_old_one_goes_after_the_grace() {
     let mut world = published(&[V4]);

@@ -5,7 +5,8 @@
 //! that cannot be had: the record set goes without, and is given it later.
 //!
 //! Nothing here is remembered over a restart. What a killed process has left behind is found by its
-//! reference and taken up again, or deleted after the grace.
+//! reference and taken up again, or deleted after the grace. Where none is to be managed, health checks
+//! are looked for only while one of our record sets still has one that it is not to have.
 
 mod answers;
 
@@ -37,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(60);
 pub(super) struct Checks {
     /// Whether there is anything to manage.
     active: bool,
+    trace: Trace,
     /// This node's, by id.
     found: Observed<BTreeMap<String, Found>>,
     /// The ids of all others of the account, as last read.
@@ -56,6 +58,18 @@ pub(super) struct Checks {
     /// The id that was asked to be deleted, and has not been answered.
     deleting: Option<String>,
     slots: BTreeMap<(Target, RecordType), Slot>,
+}
+
+/// Whether a record set of ours has a health check that it is not to have. It may be a managed one
+/// from before the configuration was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Trace {
+    #[default]
+    None,
+    /// The health checks are to be read once.
+    Fresh,
+    /// They have been read, or may not be: whoever manages none may well not be allowed to.
+    Over,
 }
 
 /// One of this node's health checks.
@@ -128,7 +142,13 @@ impl Checks {
         let plans = plan::plan(policy, record, world);
         let Some(listing) = world.listing.known() else { return plans };
         let managed = is_managed(record);
-        if !managed && self.slots.is_empty() {
+        let is_trace =
+            |own: &RecordSet| own.health_check_id.is_some() && own.health_check_id.as_deref() != existing(record);
+        let mut own_sets = RecordType::ALL.into_iter().filter_map(|rtype| own_set(listing.pool(rtype), &policy.owner));
+        if self.trace == Trace::None && own_sets.any(is_trace) {
+            self.trace = Trace::Fresh;
+        }
+        if !managed && self.trace != Trace::Fresh && self.slots.is_empty() {
             return plans;
         }
         let target = target_of(record);
@@ -229,8 +249,8 @@ impl Checks {
     /// when each health check has been of no use.
     pub(super) fn decided(&mut self, policy: &Policy, names: &mut BTreeMap<Target, NameState>, now: Moment) {
         self.slots.retain(|(target, _), _| names.contains_key(target));
-        self.active =
-            policy.records.iter().any(is_managed) || self.found.known().is_some_and(|found| !found.is_empty());
+        let has_found = self.found.known().is_some_and(|found| !found.is_empty());
+        self.active = policy.records.iter().any(is_managed) || has_found || self.trace == Trace::Fresh;
         let Observed::Known(found) = &mut self.found else { return };
         let used: BTreeSet<&String> =
             names.values().flat_map(NameState::record_sets).filter_map(|set| set.health_check_id.as_ref()).collect();
@@ -374,6 +394,14 @@ impl Slot {
         self.patience = None;
         self.creation = None;
         self.attempts.last_error = None;
+    }
+}
+
+/// The health check of somebody else's that the record's sets are to have.
+fn existing(record: &RecordPolicy) -> Option<&str> {
+    match &record.health_check {
+        Some(HealthCheck::Existing(id)) => Some(id),
+        Some(HealthCheck::Managed(_)) | None => None,
     }
 }
 
