@@ -315,6 +315,20 @@ fn a_deletion_is_tried_until_it_is_clear() {
     }
 }
 
+/// One that may be gone is looked for before anything else is done about it.
+#[test]
+fn a_deletion_whose_answer_was_lost_is_not_made_twice() {
+    let mut world = published(&[V4]);
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(30));
+    world.checks.treatments = vec![Treatment::LosesAnswer];
+    let lists = requests(&world, |request| *request == CheckRequest::List);
+    world.run_for(LONG);
+    assert_eq!(deletions(&world), 1);
+    assert_eq!(requests(&world, |request| *request == CheckRequest::List) - lists, 1);
+    assert_right(&world);
+}
+
 /// The record set is brought back as it was in the very minute before its old health check goes.
 #[test]
 fn a_health_check_that_is_referred_to_again_is_not_deleted() {
