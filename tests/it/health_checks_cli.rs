@@ -214,9 +214,11 @@ fn a_zone_that_cannot_be_read_whole_deletes_nothing() {
     assert_eq!(setup.run(&["gc"]).0, Some(2));
     let reads = setup.sim.requests().iter().filter(|request| request.operation == operation).count();
     for read in 1..=u32::try_from(reads).expect("few") {
-        setup.sim.inject(operation, Fault::Status(503), Count::Nth(read));
-        assert_eq!(setup.run(&["gc", "--yes", "--grace", "1s"]).0, Some(69), "{read} of {reads}");
-        assert_eq!(setup.left().len(), 1);
+        for fault in [Fault::Status(503), Fault::Truncate] {
+            setup.sim.inject(operation, fault, Count::Nth(read));
+            assert_eq!(setup.run(&["gc", "--yes", "--grace", "1s"]).0, Some(69), "{read} of {reads}");
+            assert_eq!(setup.left().len(), 1);
+        }
     }
 }
 
