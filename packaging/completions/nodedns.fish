@@ -31,7 +31,7 @@ complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "status" -d 'Show wh
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "drain" -d 'Take this node out of DNS, for maintenance'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "resume" -d 'Let this node back into DNS'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "addresses" -d 'Show every address of this host, and why it is or is not published'
-complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "health-checks" -d 'Show the managed health checks of this cluster, or delete those that nothing refers to'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "health-checks" -d 'Show the managed health checks of this cluster, or delete those that are not in use'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "config" -d 'Check, show or write the configuration'
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l name -d 'Publish under this name too, as a [[record]] with its defaults; repeatable' -r
@@ -78,7 +78,7 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s c -l confi
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "list" -d 'Show every health check of this cluster, and whether a record set refers to it'
-complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "gc" -d 'Delete the health checks of this cluster that nothing refers to'
+complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "gc" -d 'Delete the health checks of this cluster that are not in use'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F

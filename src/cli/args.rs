@@ -116,11 +116,11 @@ pub enum Command {
     ))]
     Addresses(AddressesArgs),
 
-    /// Show the managed health checks of this cluster, or delete those that nothing refers to
+    /// Show the managed health checks of this cluster, or delete those that are not in use
     ///
     /// Health checks that nodedns has created for records with a 'health_check' carry its mark in
-    /// their caller reference. The daemons collect their own; what a node has left that is gone for
-    /// good is left to 'gc'.
+    /// their caller reference. Each daemon collects what was for its own configured records; what a
+    /// node has left that is gone for good is left to 'gc'.
     #[command(after_long_help = after_help!(
         "nodedns health-checks list",
         "nodedns health-checks gc",
@@ -293,10 +293,12 @@ pub enum HealthChecksCommand {
     ))]
     List(HealthChecksListArgs),
 
-    /// Delete the health checks of this cluster that nothing refers to
+    /// Delete the health checks of this cluster that are not in use
     ///
-    /// Shows them and asks. Looks twice, and deletes only what was unattached both times. What is
-    /// for a name that is not configured here is left alone. Without a terminal and without --yes
+    /// Shows them and asks. Reads the hosted zones of the configured records whole, twice, and
+    /// deletes only what no record set of any name in them referred to both times; other hosted
+    /// zones are not looked at. What is for a record that is not configured here, or by its tags in
+    /// another hosted zone, is left alone. Without a terminal and without --yes
     /// it only shows them, and exits with 2 if there are any.
     #[command(after_long_help = after_help!("nodedns health-checks gc", "nodedns health-checks gc --yes --grace 5m"))]
     Gc(GcArgs),

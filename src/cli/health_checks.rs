@@ -1,4 +1,5 @@
-//! `nodedns health-checks`: the managed health checks of the cluster, and those that nothing refers to.
+//! `nodedns health-checks`: the managed health checks of the cluster, and those that no record set in
+//! the hosted zones of the configured records refers to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -12,7 +13,7 @@ use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::render::{emit, emit_json, table, terminal_width};
 use crate::config::{Config, Span, load};
-use crate::decide::health_check::{FoundCheck, OWNER_TAG};
+use crate::decide::health_check::{FoundCheck, OWNER_TAG, ZONE_TAG};
 use crate::decide::name::DnsName;
 use crate::decide::owner::{OwnerId, SetIdentifier};
 use crate::decide::record::{Listing, RecordType, ZoneRef};
@@ -52,11 +53,11 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// One of a configured name does.
+    /// One in the hosted zones of the configured records does.
     Attached,
-    /// It belongs to a configured name, and none does.
+    /// It belongs to a configured record, and none in their hosted zones does.
     Unattached,
-    /// It belongs to none of the configured names, so it cannot be told.
+    /// It belongs to none of the configured records, or its tags say so, and it cannot be told.
     Unknown,
 }
 
@@ -89,7 +90,8 @@ struct Shown<'a> {
     health_checks: &'a [Entry],
 }
 
-/// Lists the health checks of the configured cluster, or deletes those that nothing refers to.
+/// Lists the health checks of the configured cluster, or deletes those of configured records that no
+/// record set in their hosted zones refers to.
 ///
 /// # Errors
 /// When the configuration cannot be read, Route 53 cannot be asked
@@ -130,6 +132,8 @@ async fn look(config: &Config, provider: &impl Provider) -> anyhow::Result<Vec<E
         let owner = owner.filter(|owner| check.reference.place.is_of(owner));
         let node = owner.as_ref().map(|owner| owner.node().to_owned()).or_else(|| config.node.clone());
         let home = names.home(config, check, node.as_deref().unwrap_or(NOBODY)).await?;
+        let tagged_zone = tags.get(&check.id).and_then(|tags| tags.get(ZONE_TAG));
+        let home = home.filter(|(_, _, zone_id)| tagged_zone.is_none_or(|tagged| tagged == zone_id));
         entries.push(Entry {
             id: check.id.clone(),
             reference: check.reference.to_string(),
@@ -142,15 +146,15 @@ async fn look(config: &Config, provider: &impl Provider) -> anyhow::Result<Vec<E
             outcome: None,
         });
     }
-    let used = names.used();
-    for entry in entries.iter_mut().filter(|entry| used.contains(entry.id.as_str())) {
+    let used = names.used().await?;
+    for entry in entries.iter_mut().filter(|entry| used.contains(&entry.id)) {
         entry.state = State::Attached;
     }
     entries.sort_by(|a, b| (&a.record, &a.rtype, &a.node, &a.id).cmp(&(&b.record, &b.rtype, &b.node, &b.id)));
     Ok(entries)
 }
 
-/// What the configured names hold.
+/// What the configured names hold, and so which hosted zones are theirs.
 struct Names<'a, P> {
     provider: &'a P,
     listings: BTreeMap<(ZoneRef, DnsName), Listing>,
@@ -184,10 +188,16 @@ impl<P: Provider> Names<'_, P> {
         Ok(home)
     }
 
-    /// The ids of the health checks that a record set refers to, whoever's it is.
-    fn used(&self) -> BTreeSet<&str> {
-        let pools = self.listings.values().flat_map(|listing| listing.pools.values());
-        pools.flat_map(BTreeMap::values).filter_map(|set| set.health_check_id.as_deref()).collect()
+    /// The ids of the health checks that a record set of these names' zones refers to, whatever its
+    /// name and whoever's it is.
+    async fn used(&self) -> anyhow::Result<BTreeSet<String>> {
+        let zone_ids: BTreeSet<&str> = self.listings.values().map(|listing| listing.zone_id.as_str()).collect();
+        let mut used = BTreeSet::new();
+        for zone_id in zone_ids {
+            let read = self.provider.health_checks_in_use(zone_id).await;
+            used.extend(read.with_context(|| format!("cannot read the hosted zone {zone_id}"))?);
+        }
+        Ok(used)
     }
 }
 
@@ -205,7 +215,7 @@ async fn collect(
             Output::Json => show(&entries, args.output, out)?,
             Output::Table => emit(
                 out,
-                "every health check is in use, or for a name that is not configured here: nothing to delete\n",
+                "every health check is in use, or for a record that is not configured here: nothing to delete\n",
             )?,
         }
         return Ok(Exit::Ok);
@@ -217,7 +227,10 @@ async fn collect(
     if !args.yes && !agreed(&entries, &count, err)? {
         entries.iter_mut().for_each(|entry| entry.outcome = Some(Outcome::WouldDelete));
         show(&entries, args.output, out)?;
-        writeln!(err, "{count} to which nothing refers; nothing was deleted\nhint: 'nodedns health-checks gc --yes'")?;
+        writeln!(
+            err,
+            "{count} to which no record set in the hosted zones of the configured records refers; nothing was deleted\nhint: 'nodedns health-checks gc --yes'"
+        )?;
         return Ok(Exit::Differs);
     }
     // A node may have created one a moment ago, and be about to attach it.

@@ -77,7 +77,8 @@ pub struct RawConfig {
     /// Nothing is removed while the list of nodes cannot be read, while this node is itself not Ready,
     /// while more than half of the nodes are not Ready or gone, below a record's `keep_min`, from a
     /// record with `signals.not_ready = "ignore"`, or of an owner that this daemon has never seen in
-    /// the list of nodes. A node that comes back publishes itself again.
+    /// the list of nodes. A node that comes back publishes itself again. Until then, or until
+    /// `nodedns health-checks gc` is run, its managed health checks stay and are billed.
     ///
     /// It needs Kubernetes, and a kubeconfig whose identity may read all nodes: a ClusterRole with the
     /// rule `{apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"]}`. A kubelet's own

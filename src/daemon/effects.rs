@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::daemon::Daemon;
 use crate::decide::engine::{Effect, Event};
+use crate::decide::health_check::CheckRequest;
 use crate::decide::observed::Observed;
 use crate::publish::Provider;
 
@@ -34,8 +35,11 @@ impl Daemon {
                     Event::Applied(target, result)
                 });
             }
+            Effect::HealthCheck(CheckRequest::List) => {
+                self.reads.spawn(async move { Event::HealthCheck(provider.carry_out(CheckRequest::List).await) });
+            }
             // Waited for when stopping, as all that writes: the less is left behind, the better.
-            Effect::HealthCheck(request) => {
+            Effect::HealthCheck(request @ (CheckRequest::Create(_) | CheckRequest::Delete(_))) => {
                 self.writes.spawn(async move { Event::HealthCheck(provider.carry_out(request).await) });
             }
             Effect::ChangeStatus(id) => {

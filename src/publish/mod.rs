@@ -8,7 +8,7 @@ pub mod memory;
 pub mod route53;
 pub mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::decide::health_check::{CheckAnswer, CheckListing, CheckRequest, NewCheck};
@@ -46,6 +46,13 @@ pub trait Provider {
         &self,
         ids: &[String],
     ) -> impl Future<Output = Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError>> + Send;
+
+    /// The ids of the health checks that record sets of the zone refer to, of whatever name and type:
+    /// all of them, or an error.
+    fn health_checks_in_use(
+        &self,
+        zone_id: &str,
+    ) -> impl Future<Output = Result<BTreeSet<String>, ProviderError>> + Send;
 
     /// Carries out what is asked about health checks.
     fn carry_out(&self, request: CheckRequest) -> impl Future<Output = CheckAnswer<ProviderError>> + Send
@@ -130,6 +137,13 @@ impl Provider for AnyProvider {
         match self {
             AnyProvider::Route53(provider) => provider.health_check_tags(ids).await,
             AnyProvider::Memory(provider) => provider.health_check_tags(ids).await,
+        }
+    }
+
+    async fn health_checks_in_use(&self, zone_id: &str) -> Result<BTreeSet<String>, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.health_checks_in_use(zone_id).await,
+            AnyProvider::Memory(provider) => provider.health_checks_in_use(zone_id).await,
         }
     }
 }

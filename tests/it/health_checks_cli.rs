@@ -1,5 +1,6 @@
 //! `nodedns health-checks`, the program itself, against the simulator; and what `status` says of health checks.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
 
@@ -46,12 +47,26 @@ impl Setup {
     /// A health check as the node's daemon makes it; untagged, it was killed in between.
     fn check(&self, cluster: &str, node: &str, name: &str, nonce: u64, tagged: bool) -> String {
         let owner = OwnerId::new(cluster, node).expect("an owner");
+        let tags = tags(&owner, ZONE, &world::name(name), RecordType::A);
+        self.check_with_tags(cluster, node, name, nonce, tags, tagged)
+    }
+
+    fn check_with_tags(
+        &self,
+        cluster: &str,
+        node: &str,
+        name: &str,
+        nonce: u64,
+        tags: BTreeMap<String, String>,
+        tagged: bool,
+    ) -> String {
+        let owner = OwnerId::new(cluster, node).expect("an owner");
         let name = world::name(name);
         let check = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
         let new = NewCheck {
             reference: Reference::new(Place::new(&owner, ZONE, &name, RecordType::A), nonce << 8),
             spec: CheckSpec { address: "185.12.64.1".parse().expect("an address"), check },
-            tags: tags(&owner, ZONE, &name, RecordType::A),
+            tags,
         };
         let settings = Settings { endpoint_url: Some(self.sim.endpoint()), ..Settings::default() };
         let provider = Route53::with_credentials(settings, Credentials::new("AKIATEST", "secret", None, None, "test"));
@@ -167,6 +182,59 @@ fn only_what_nothing_refers_to_is_collected_and_only_when_told() {
     assert_eq!(setup.json(&["gc", "--yes"], "outcome"), (Some(0), Vec::new()));
 }
 
+/// A record set of any name counts, also far down a zone that takes several pages to read.
+#[test]
+fn what_a_name_that_is_not_configured_refers_to_is_in_use() {
+    let setup = Setup::new();
+    let first = setup.check("home", "n1", "edge.example.com", 1, true);
+    let last = setup.check("home", "n2", "edge.example.com", 2, true);
+    let loose = setup.check("home", "n3", "edge.example.com", 3, true);
+    setup.attach("aaa.example.com", "hand-made", &first);
+    for index in 0..700 {
+        let name = format!("host-{index}.example.com");
+        setup.sim.put(ZONE, RecordSet::new(&name, "A").ttl(60).value("185.12.64.1"));
+    }
+    setup.attach("zzz.example.com", "hand-made", &last);
+    let states = [(&first, "attached"), (&last, "attached"), (&loose, "unattached")];
+    assert_eq!(setup.json(&["list"], "state"), (Some(0), sorted(states)));
+    assert_eq!(setup.json(&["gc", "--yes", "--grace", "1s"], "outcome"), (Some(0), sorted([(&loose, "deleted")])));
+}
+
+/// Nor is anything deleted when a later page of the zone cannot be read.
+#[test]
+fn a_zone_that_cannot_be_read_whole_deletes_nothing() {
+    let setup = Setup::new();
+    setup.check("home", "n1", "edge.example.com", 1, true);
+    for index in 0..400 {
+        let name = format!("host-{index}.example.com");
+        setup.sim.put(ZONE, RecordSet::new(&name, "A").ttl(60).value("185.12.64.1"));
+    }
+    let operation = Operation::ListResourceRecordSets;
+    setup.sim.clear_requests();
+    assert_eq!(setup.run(&["gc"]).0, Some(2));
+    let reads = setup.sim.requests().iter().filter(|request| request.operation == operation).count();
+    for read in 1..=u32::try_from(reads).expect("few") {
+        for fault in [Fault::Status(503), Fault::Truncate] {
+            setup.sim.inject(operation, fault, Count::Nth(read));
+            assert_eq!(setup.run(&["gc", "--yes", "--grace", "1s"]).0, Some(69), "{read} of {reads}");
+            assert_eq!(setup.left().len(), 1);
+        }
+    }
+}
+
+/// Its reference says where it belongs, and its tags say another hosted zone: it is not ours to judge.
+#[test]
+fn what_says_that_it_is_of_another_zone_is_left_alone() {
+    let setup = Setup::new();
+    let owner = OwnerId::new("home", "n1").expect("an owner");
+    let name = world::name("edge.example.com");
+    let other = tags(&owner, "ZOTHER", &name, RecordType::A);
+    let id = setup.check_with_tags("home", "n1", "edge.example.com", 1, other, true);
+    assert_eq!(setup.json(&["list"], "state"), (Some(0), sorted([(&id, "unknown")])));
+    assert_eq!(setup.json(&["gc", "--yes", "--grace", "1s"], "outcome"), (Some(0), Vec::new()));
+    assert_eq!(setup.left(), [id]);
+}
+
 #[test]
 fn what_is_attached_between_the_two_looks_is_left() {
     let setup = Setup::new();
@@ -176,8 +244,8 @@ fn what_is_attached_between_the_two_looks_is_left() {
     );
     setup.sim.clear_requests();
     let gc = setup.start(&["gc", "--yes", "--grace", "3s", "--output", "json"]);
-    // The first look is over once both names have been read for both nodes.
-    while setup.sim.requests().iter().filter(|r| r.operation == Operation::ListResourceRecordSets).count() < 3 {
+    // The first look is over once the names of both nodes, and then the zone, have been read.
+    while setup.sim.requests().iter().filter(|r| r.operation == Operation::ListResourceRecordSets).count() < 4 {
         std::thread::yield_now();
     }
     setup.attach("edge.example.com", "nodedns/v1/home/n1", &new);

@@ -76,7 +76,8 @@ pub struct RawRecord {
     /// health checks unless that is raised. The firewall has to let the checkers in
     /// (`ROUTE53_HEALTHCHECKS` in AWS's ip-ranges.json). Only for addresses that are globally
     /// reachable, and not with `addresses = "all"`. As long as the health check cannot be had, the
-    /// record set is published without it. Keep `ttl` at 60 or less.
+    /// record set is published without it. Keep `ttl` at 60 or less. The account's health checks are
+    /// listed at every `resync`.
     #[schemars(example = RawHealthCheck::example())]
     pub health_check: Option<RawHealthCheck>,
 

@@ -5,9 +5,12 @@ use crate::decide::engine::{Engine, HELD_RESYNC_DIVISOR, NEWLY_HELD_PAUSE, Notic
 use crate::decide::observed::Observed;
 use crate::decide::plan::own_set;
 use crate::decide::provider::{ChangeId, ChangeStatus, ProviderError};
-use crate::decide::record::{Listing, RecordSet, RecordType};
+use crate::decide::record::{Change, Listing, RecordSet, RecordType};
 use crate::decide::report::LastChange;
 use crate::decide::time::Moment;
+
+/// What Route 53 says when a record set in a batch refers to a health check that is not there.
+const NO_CHECK: &str = "NoSuchHealthCheck";
 
 impl Engine {
     pub(super) fn listed(&mut self, target: &Target, result: Result<Listing, ProviderError>, now: Moment) {
@@ -70,6 +73,7 @@ impl Engine {
                 if failures > 0 {
                     self.notices.push(Notice::Recovered { target: target.clone(), failures });
                 }
+                self.checks.met(&changes);
                 let own = Some(self.policy.owner.set_identifier());
                 let told = changes
                     .into_iter()
@@ -80,6 +84,12 @@ impl Engine {
                 self.confirmations.accepted(id, target.clone(), types, now);
             }
             Err(error) => {
+                if error.code.as_deref() == Some(NO_CHECK) {
+                    let own = Some(self.policy.owner.set_identifier());
+                    let own: Vec<Change> =
+                        changes.into_iter().filter(|change| change.set.set_identifier == own).collect();
+                    self.checks.missed(target, &own);
+                }
                 let retry_at = name.apply_failed(&types, &error, &mut self.random, now);
                 self.notices.push(Notice::Failed {
                     target: target.clone(),

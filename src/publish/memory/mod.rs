@@ -7,7 +7,7 @@
 mod health_checks;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::decide::health_check::{CheckListing, NewCheck};
@@ -139,5 +139,12 @@ impl Provider for MemoryProvider {
         ids: &[String],
     ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError> {
         Ok(self.state().checks.tags(ids))
+    }
+
+    async fn health_checks_in_use(&self, zone_id: &str) -> Result<BTreeSet<String>, ProviderError> {
+        let state = self.state();
+        let listings = state.names.get(zone_id).into_iter().flat_map(BTreeMap::values);
+        let sets = listings.flat_map(|listing| listing.pools.values()).flat_map(BTreeMap::values);
+        Ok(sets.filter_map(|set| set.health_check_id.clone()).collect())
     }
 }

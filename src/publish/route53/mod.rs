@@ -11,7 +11,7 @@ mod limiter;
 mod list;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -237,6 +237,10 @@ impl Provider for Route53 {
         ids: &[String],
     ) -> Result<BTreeMap<String, BTreeMap<String, String>>, ProviderError> {
         self.tags_of_checks(ids).await
+    }
+
+    async fn health_checks_in_use(&self, zone_id: &str) -> Result<BTreeSet<String>, ProviderError> {
+        self.checks_in_use(zone_id).await
     }
 }
 

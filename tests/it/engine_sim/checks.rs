@@ -12,6 +12,7 @@ use nodedns::decide::report::CheckState;
 use nodedns::decide::routing::{FailoverRole, Routing};
 
 use super::*;
+use crate::support::check_service::CheckService;
 
 /// So long that everything has been tried again, and every grace is over.
 const LONG: Duration = Duration::from_secs(1200);
@@ -121,6 +122,57 @@ fn nothing_is_asked_about_health_checks_where_none_is_managed() {
     let mut world = settled(&[V4, V6]);
     world.run_for(Duration::from_secs(60 * 24 * 3600));
     assert_eq!(requests(&world, |_| true), 0);
+}
+
+/// The process starts with a file in which there is no `health_check` any more.
+#[test]
+fn a_restart_without_health_checks_leaves_none_behind() {
+    for (types, health_check) in [(2, None), (2, Some(HealthCheck::Existing("theirs".to_owned()))), (1, None)] {
+        let mut world = published(&[V4, V6]);
+        world.checks.others.insert("theirs".to_owned());
+        let types = RecordType::ALL.into_iter().take(types).collect();
+        let record = RecordPolicy { health_check: health_check.clone(), types, ..checked() };
+        let theirs = health_check.map(|_| "theirs".to_owned());
+        restart(&mut world, world::policy(vec![record]));
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(own(&world, RecordType::A).map(|set| set.health_check_id), Some(theirs));
+        assert_eq!(world.checks.checks.len(), 2, "name servers may still refer to them");
+        world.run_for(LONG);
+        assert_eq!(world.checks.checks.len(), 0);
+        // And from then on nothing is asked about health checks.
+        let before = requests(&world, |_| true);
+        world.run_for(Duration::from_secs(60 * 24 * 3600));
+        assert_eq!(requests(&world, |_| true), before);
+    }
+}
+
+/// A health check that somebody else gave our record set is looked at once, and not again.
+#[test]
+fn a_health_check_of_somebody_elses_is_looked_for_once() {
+    let own = |id: &str| nodedns::decide::record::RecordSet {
+        health_check_id: Some(id.to_owned()),
+        ..world::weighted(OWN, V4)
+    };
+    let existing = |id: &str| Some(HealthCheck::Existing(id.to_owned()));
+    let denied = vec![Treatment::Fails(ErrorKind::Denied); 100];
+    for (id, configured, treatments, expected) in [
+        ("theirs", None, Vec::new(), 1),
+        ("theirs", existing("others"), Vec::new(), 1),
+        ("theirs", existing("theirs"), Vec::new(), 0),
+        ("theirs", None, denied, 1),
+    ] {
+        let listing =
+            world::listing(vec![(RecordType::A, own(id)), (RecordType::A, world::weighted(SIBLING, V4_OTHER))]);
+        let record = RecordPolicy { health_check: configured.clone(), ..checked() };
+        let mut world = World::new(world::policy(vec![record]), vec![(ZONE, EDGE, listing)], 1);
+        world.checks.others.extend(["theirs".to_owned(), "others".to_owned()]);
+        world.checks.treatments = treatments;
+        world.after(Duration::ZERO, texts(&[V4]));
+        world.after(Duration::from_millis(5), Happening::Node(Observed::Known(world::ready())));
+        world.run_for(Duration::from_secs(60 * 24 * 3600));
+        let lists = requests(&world, |request| *request == CheckRequest::List);
+        assert_eq!((lists, requests(&world, |_| true)), (expected, expected), "{configured:?} {expected}");
+    }
 }
 
 #[test]
@@ -263,6 +315,20 @@ fn a_deletion_is_tried_until_it_is_clear() {
     }
 }
 
+/// One that may be gone is looked for before anything else is done about it.
+#[test]
+fn a_deletion_whose_answer_was_lost_is_not_made_twice() {
+    let mut world = published(&[V4]);
+    world.after(Duration::ZERO, texts(&[V4_OTHER]));
+    world.run_for(Duration::from_secs(30));
+    world.checks.treatments = vec![Treatment::LosesAnswer];
+    let lists = requests(&world, |request| *request == CheckRequest::List);
+    world.run_for(LONG);
+    assert_eq!(deletions(&world), 1);
+    assert_eq!(requests(&world, |request| *request == CheckRequest::List) - lists, 1);
+    assert_right(&world);
+}
+
 /// The record set is brought back as it was in the very minute before its old health check goes.
 #[test]
 fn a_health_check_that_is_referred_to_again_is_not_deleted() {
@@ -315,6 +381,91 @@ fn what_somebody_deleted_or_edited_is_replaced_at_the_next_resync() {
         let drift = |notice: &&Notice| matches!(notice, Notice::HealthCheckDrift { id: of, gone: g, .. } if *of == id && *g == gone);
         assert_eq!(world.notices.iter().filter(drift).count(), 1);
     }
+}
+
+/// How somebody deletes a health check: seen by the next listing, or not even by that.
+const VANISH: [fn(&mut CheckService, &str); 2] = [CheckService::remove, CheckService::remove_unseen];
+
+/// It was detached by a withdrawal and deleted by somebody before the grace was over.
+#[test]
+fn one_that_vanished_while_detached_keeps_nobody_out_of_dns() {
+    for vanish in VANISH {
+        let mut world = published(&[V4, V6]);
+        let id = attached(&world, RecordType::A).expect("attached");
+        let drain = nodedns::decide::drain::Drain { force: false, until: None };
+        world.after(Duration::ZERO, Happening::Drain(Observed::Known(Some(drain))));
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(own(&world, RecordType::A), None);
+        vanish(&mut world.checks, &id);
+        let before = applies(&world);
+        world.after(Duration::ZERO, Happening::Drain(Observed::Known(None)));
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(RecordType::ALL.map(|rtype| own(&world, rtype).is_some()), [true, true]);
+        world.run_for(LONG);
+        assert_right(&world);
+        assert!(applies(&world) - before <= 8, "{}", applies(&world) - before);
+        assert!(world.engine.report().records.iter().all(nodedns::decide::report::RecordReport::is_healthy));
+    }
+}
+
+#[test]
+fn one_that_vanished_from_a_record_set_does_not_hold_up_its_changes() {
+    for vanish in VANISH {
+        for limit in [None, Some(0)] {
+            let mut world = published(&[V4]);
+            let id = attached(&world, RecordType::A).expect("attached");
+            vanish(&mut world.checks, &id);
+            world.checks.limit = limit;
+            let heavier = RecordPolicy { routing: Routing::Weighted(20).into(), ..checked() };
+            let before = (applies(&world), requests(&world, |_| true));
+            world.engine.reconfigure(world::policy(vec![heavier]), world.now);
+            world.run_for(Duration::from_secs(8));
+            let set = own(&world, RecordType::A).expect("stays");
+            assert_eq!((set.routing, set.health_check_id.is_some()), (Routing::Weighted(20), limit.is_none()));
+            world.run_for(LONG);
+            assert!(applies(&world) - before.0 <= 6 && requests(&world, |_| true) - before.1 < 30);
+            world.checks.limit = None;
+            world.run_for(LONG);
+            assert_right(&world);
+        }
+    }
+}
+
+/// Where health checks cannot even be listed, one that is missed goes all the same.
+#[test]
+fn one_that_vanished_and_cannot_be_looked_for_is_detached() {
+    let mut world = published(&[V4]);
+    world.checks.remove(&attached(&world, RecordType::A).expect("attached"));
+    world.checks.treatments = vec![Treatment::Fails(ErrorKind::Denied); 1000];
+    restart(&mut world, world::policy(vec![RecordPolicy { routing: Routing::Weighted(20).into(), ..checked() }]));
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(own(&world, RecordType::A).map(|set| set.health_check_id), Some(None));
+    world.checks.treatments.clear();
+    world.run_for(LONG);
+    assert_right(&world);
+}
+
+/// A sibling's that is missed costs ours nothing but a look.
+#[test]
+fn a_witness_whose_health_check_vanished_costs_us_none_of_ours() {
+    let mut world = published(&[V4, V6]);
+    world.checks.others.insert("theirs".to_owned());
+    let set = nodedns::decide::record::RecordSet {
+        health_check_id: Some("theirs".to_owned()),
+        ..world::weighted(SIBLING, V4_OTHER)
+    };
+    let change = Change { action: Action::Upsert, name: world::name(EDGE), rtype: RecordType::A, set };
+    world.after(Duration::ZERO, Happening::Foreign(target(ZONE, EDGE), change));
+    world.after(Duration::from_secs(1), Happening::NetlinkWorks);
+    world.run_for(Duration::from_secs(2));
+    world.checks.remove("theirs");
+    let before = (creations(&world), requests(&world, |_| true));
+    world.after(Duration::ZERO, cordoned());
+    world.run_for(Duration::from_secs(30));
+    world.after(Duration::ZERO, Happening::Node(Observed::Known(world::ready())));
+    world.run_for(LONG);
+    assert_eq!((creations(&world), requests(&world, |_| true)), before);
+    assert_right(&world);
 }
 
 /// Where another cannot be had, one that is gone is not referred to any longer: its status would be anybody's guess.

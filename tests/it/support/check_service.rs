@@ -19,6 +19,10 @@ pub(crate) struct CheckService {
     pub(crate) treatments: Vec<Treatment>,
     /// How many there may be.
     pub(crate) limit: Option<usize>,
+    /// What somebody has deleted: whether the engine knows yet is not for the service to say.
+    vanished: BTreeSet<String>,
+    /// What is listed by mistake though it is not there any more.
+    stale: Vec<FoundCheck>,
     spent: BTreeSet<Reference>,
     created: u64,
 }
@@ -43,7 +47,7 @@ impl CheckService {
         let lost = |kind| ProviderError { kind, code: None, message: "planted".into() };
         let answer = match request {
             CheckRequest::List => {
-                let ours = self.checks.values().cloned().collect();
+                let ours = self.checks.values().chain(&self.stale).cloned().collect();
                 let listing = CheckListing { ours, others: self.others.clone() };
                 CheckAnswer::Listed(failure.map_or(Ok(listing), |kind| Err(lost(kind))))
             }
@@ -56,7 +60,7 @@ impl CheckService {
                 let mut used = sets.filter_map(|set| set.health_check_id.as_ref());
                 assert!(!used.any(|used| *used == id), "{id} is deleted while a record set refers to it");
                 if serves {
-                    self.remove(&id);
+                    self.delete(&id);
                 }
                 CheckAnswer::Deleted(id, failure.map_or(Ok(()), |kind| Err(lost(kind))))
             }
@@ -83,9 +87,23 @@ impl CheckService {
         Ok(id)
     }
 
+    fn delete(&mut self, id: &str) {
+        self.spent.extend(self.checks.remove(id).map(|check| check.reference));
+        self.stale.retain(|check| check.id != id);
+    }
+
     /// Somebody deletes one.
     pub(crate) fn remove(&mut self, id: &str) {
-        self.spent.extend(self.checks.remove(id).map(|check| check.reference));
+        self.delete(id);
+        self.others.remove(id);
+        self.vanished.insert(id.to_owned());
+    }
+
+    /// Somebody deletes one, and it is listed nevertheless.
+    pub(crate) fn remove_unseen(&mut self, id: &str) {
+        let stale = self.checks.get(id).cloned();
+        self.remove(id);
+        self.stale.extend(stale);
     }
 
     /// Somebody has left one behind, untagged.
@@ -95,16 +113,21 @@ impl CheckService {
         id
     }
 
-    /// A record set is never given a health check that is not there, not tagged, or asks another address.
-    pub(crate) fn check_batch(&self, changes: &[Change]) {
+    /// A record set is never given a health check that is not there unless somebody else has deleted
+    /// it, nor one that is not tagged, or asks another address. The refusal, if there is one.
+    pub(crate) fn check_batch(&self, changes: &[Change]) -> Option<ProviderError> {
         let sets = changes.iter().filter(|change| change.action != Action::Delete).map(|change| &change.set);
         for set in sets {
             let Some(id) = set.health_check_id.as_ref().filter(|id| !self.others.contains(*id)) else { continue };
+            if self.vanished.contains(id) {
+                return Some(refused("NoSuchHealthCheck"));
+            }
             let Some(check) = self.checks.get(id) else { panic!("{id} is attached and is not there") };
             assert!(self.tagged.contains(id), "{id} is attached and not tagged");
             let asks = check.spec.as_ref().map(|spec| spec.address);
             assert!(asks.is_some_and(|address| set.addresses().contains(&address)), "{check:?} on {set:?}");
         }
+        None
     }
 }
 

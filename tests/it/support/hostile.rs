@@ -384,7 +384,7 @@ impl World {
 
     fn apply(&mut self, target: Target, changes: Vec<Change>) {
         self.check_safety(&target, &changes);
-        self.checks.check_batch(&changes);
+        let refusal = self.checks.check_batch(&changes);
         // Route 53 works on one batch per zone; a second one would be PriorRequestNotComplete.
         let zone = target.zone.to_string();
         assert!(!self.working.contains(&zone), "two batches at once in {zone}");
@@ -401,9 +401,13 @@ impl World {
             other => other,
         };
         let serves = matches!(treatment, Treatment::Serves | Treatment::LosesAnswer);
-        let outcome = if serves { self.commit(&target, &changes) } else { Ok(()) };
+        let outcome = match refusal {
+            Some(refusal) => Err(refusal),
+            None if serves => self.commit(&target, &changes).map_err(|()| error(ErrorKind::Refused)),
+            None => Ok(()),
+        };
         let (delay, result) = match treatment {
-            Treatment::Serves => (LATENCY, outcome.map(|()| self.change_id()).map_err(|()| error(ErrorKind::Refused))),
+            Treatment::Serves => (LATENCY, outcome.map(|()| self.change_id())),
             Treatment::Fails(kind) => (LATENCY, Err(error(kind))),
             Treatment::LosesAnswer | Treatment::Hangs | Treatment::RefusesType(_) => {
                 (HANG, Err(error(ErrorKind::Unconfirmed)))

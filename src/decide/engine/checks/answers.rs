@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Checks, Found, GRACE, Slot, is_managed};
+use super::{Checks, Found, GRACE, Slot, Trace, is_managed};
 use crate::decide::engine::name::Attempts;
 use crate::decide::engine::{Notice, Target, target_of};
 use crate::decide::health_check::{CheckAnswer, CheckListing, FoundCheck, Place, Reference};
@@ -38,6 +38,9 @@ impl Checks {
             CheckAnswer::Listed(Err(error)) => {
                 self.listing = false;
                 let wait = wait_after(&error, self.list.failures, random);
+                if error.kind == ErrorKind::Denied {
+                    self.trace = Trace::Over;
+                }
                 self.list.failed(&error, now, now + wait);
                 let target = self.of_all(policy);
                 target.map(|target| failed(target, "list health checks", error, wait)).into_iter().collect()
@@ -49,6 +52,7 @@ impl Checks {
 
     fn listed(&mut self, listing: CheckListing, policy: &Policy) -> Vec<Notice> {
         self.listing = false;
+        self.trace = Trace::Over;
         self.unread = std::mem::take(&mut self.overtaken);
         self.others = listing.others;
         let mut before = match std::mem::take(&mut self.found) {
@@ -78,6 +82,11 @@ impl Checks {
         for (id, gone) in before {
             notices.extend(self.changed(&id, &gone.reference.place, true));
         }
+        let is_listed = |id: &String| found.contains_key(id) || self.others.contains(id);
+        self.refused.retain(|id, refusals| {
+            refusals.unread &= self.unread;
+            is_listed(id) || refusals.unread
+        });
         self.found = Observed::Known(found);
         if let (failures @ 1.., Some(target)) = (std::mem::take(&mut self.list).failures, self.of_all(policy)) {
             notices.push(Notice::Recovered { target, failures });

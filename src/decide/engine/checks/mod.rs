@@ -5,7 +5,8 @@
 //! that cannot be had: the record set goes without, and is given it later.
 //!
 //! Nothing here is remembered over a restart. What a killed process has left behind is found by its
-//! reference and taken up again, or deleted after the grace.
+//! reference and taken up again, or deleted after the grace. Where none is to be managed, health checks
+//! are looked for only while one of our record sets still has one that it is not to have.
 
 mod answers;
 
@@ -20,7 +21,7 @@ use crate::decide::owner::OwnerId;
 use crate::decide::plan::{self, TypePlan, World, own_set};
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::random::Random;
-use crate::decide::record::{RecordSet, RecordType};
+use crate::decide::record::{Action, Change, RecordSet, RecordType};
 use crate::decide::report::{CheckReport, CheckState};
 use crate::decide::routing::{FailoverRole, Routing};
 use crate::decide::time::Moment;
@@ -37,10 +38,13 @@ const GRACE: Duration = Duration::from_secs(60);
 pub(super) struct Checks {
     /// Whether there is anything to manage.
     active: bool,
+    trace: Trace,
     /// This node's, by id.
     found: Observed<BTreeMap<String, Found>>,
     /// The ids of all others of the account, as last read.
     others: BTreeSet<String>,
+    /// Those that a batch was refused for, by id.
+    refused: BTreeMap<String, Refusals>,
     /// What is remembered may be wrong: nothing is created or deleted before it has been read again.
     unread: bool,
     /// A listing that is on its way is not the last word.
@@ -56,6 +60,18 @@ pub(super) struct Checks {
     slots: BTreeMap<(Target, RecordType), Slot>,
 }
 
+/// Whether a record set of ours has a health check that it is not to have. It may be a managed one
+/// from before the configuration was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Trace {
+    #[default]
+    None,
+    /// The health checks are to be read once.
+    Fresh,
+    /// They have been read, or may not be: whoever manages none may well not be allowed to.
+    Over,
+}
+
 /// One of this node's health checks.
 #[derive(Debug, Clone)]
 struct Found {
@@ -69,6 +85,25 @@ struct Found {
     /// Since when nothing has referred to it.
     loose: Option<Moment>,
     deletion: Attempts,
+}
+
+/// What Route 53 has said of a health check that it did not find.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refusals {
+    times: u32,
+    /// It has not been looked for since.
+    unread: bool,
+}
+
+/// How often a health check may be missed though it is listed: for Route 53 takes its time to tell all
+/// its parts of a new one. After that another one is made.
+const MISSED_AT_MOST: u32 = 2;
+
+impl Refusals {
+    /// Whether the health check may be given to a record set.
+    fn may_be_there(refused: &BTreeMap<String, Refusals>, id: &str) -> bool {
+        refused.get(id).is_none_or(|refusals| !refusals.unread && refusals.times < MISSED_AT_MOST)
+    }
 }
 
 impl Found {
@@ -107,7 +142,13 @@ impl Checks {
         let plans = plan::plan(policy, record, world);
         let Some(listing) = world.listing.known() else { return plans };
         let managed = is_managed(record);
-        if !managed && self.slots.is_empty() {
+        let is_trace =
+            |own: &RecordSet| own.health_check_id.is_some() && own.health_check_id.as_deref() != existing(record);
+        let mut own_sets = RecordType::ALL.into_iter().filter_map(|rtype| own_set(listing.pool(rtype), &policy.owner));
+        if self.trace == Trace::None && own_sets.any(is_trace) {
+            self.trace = Trace::Fresh;
+        }
+        if !managed && self.trace != Trace::Fresh && self.slots.is_empty() {
             return plans;
         }
         let target = target_of(record);
@@ -161,8 +202,11 @@ impl Checks {
         let Some(wanted) = slot.wanted.clone() else { return Attach::Nothing };
         let attached = own.and_then(|own| own.health_check_id.as_ref());
         if let Observed::Known(found) = &mut self.found {
-            let fits =
-                |id: &String, found: &Found| found.fits(&slot.place, &wanted) && self.deleting.as_ref() != Some(id);
+            let fits = |id: &String, found: &Found| {
+                found.fits(&slot.place, &wanted)
+                    && self.deleting.as_ref() != Some(id)
+                    && Refusals::may_be_there(&self.refused, id)
+            };
             let fitting = || found.iter().filter(|(id, found)| fits(id, found));
             let whole = fitting().find(|(id, _)| Some(*id) == attached).or_else(|| fitting().find(|(_, f)| f.is_whole));
             if let Some(id) = whole.map(|(id, _)| id.clone()) {
@@ -190,8 +234,8 @@ impl Checks {
         // There is none to be had. What the record set has stays if it may be right.
         let stays = own.filter(|own| own.addresses() == BTreeSet::from([wanted.address])).and(attached);
         let is_there = |id: &&String| match &self.found {
-            Observed::Unknown => true,
-            Observed::Known(_) => self.others.contains(*id),
+            Observed::Unknown => Refusals::may_be_there(&self.refused, id),
+            Observed::Known(_) => self.others.contains(*id) && Refusals::may_be_there(&self.refused, id),
         };
         match stays.filter(is_there) {
             Some(id) => Attach::Check(id.clone()),
@@ -205,8 +249,8 @@ impl Checks {
     /// when each health check has been of no use.
     pub(super) fn decided(&mut self, policy: &Policy, names: &mut BTreeMap<Target, NameState>, now: Moment) {
         self.slots.retain(|(target, _), _| names.contains_key(target));
-        self.active =
-            policy.records.iter().any(is_managed) || self.found.known().is_some_and(|found| !found.is_empty());
+        let has_found = self.found.known().is_some_and(|found| !found.is_empty());
+        self.active = policy.records.iter().any(is_managed) || has_found || self.trace == Trace::Fresh;
         let Observed::Known(found) = &mut self.found else { return };
         let used: BTreeSet<&String> =
             names.values().flat_map(NameState::record_sets).filter_map(|set| set.health_check_id.as_ref()).collect();
@@ -288,6 +332,28 @@ impl Checks {
         })
     }
 
+    /// A batch was refused because a health check in it is not there. It may be another's: the
+    /// record set of a witness refers to whatever it likes. So all are read again, and until then
+    /// our record sets go without those that were in it.
+    pub(super) fn missed(&mut self, target: &Target, own: &[Change]) {
+        for change in own.iter().filter(|change| change.action != Action::Delete) {
+            let slot = self.slots.get(&(target.clone(), change.rtype));
+            let is_managed = slot.is_some_and(|slot| slot.wanted.is_some());
+            if let Some(id) = change.set.health_check_id.as_ref().filter(|_| is_managed) {
+                let refusals = self.refused.entry(id.clone()).or_default();
+                *refusals = Refusals { times: refusals.times + 1, unread: true };
+                self.recheck();
+            }
+        }
+    }
+
+    /// A batch was accepted, so all health checks in it are there.
+    pub(super) fn met(&mut self, changes: &[Change]) {
+        for id in changes.iter().filter_map(|change| change.set.health_check_id.as_ref()) {
+            self.refused.remove(id);
+        }
+    }
+
     /// Anything may have changed unseen.
     pub(super) fn recheck(&mut self) {
         self.unread = true;
@@ -328,6 +394,14 @@ impl Slot {
         self.patience = None;
         self.creation = None;
         self.attempts.last_error = None;
+    }
+}
+
+/// The health check of somebody else's that the record's sets are to have.
+fn existing(record: &RecordPolicy) -> Option<&str> {
+    match &record.health_check {
+        Some(HealthCheck::Existing(id)) => Some(id),
+        Some(HealthCheck::Managed(_)) | None => None,
     }
 }
 
