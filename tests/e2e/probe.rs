@@ -71,6 +71,9 @@ fn a_node_whose_ingress_dies_leaves_dns_and_comes_back() {
         host.comes_to("started with an ingress", THERE).await;
         let (_, probe, code) = said(&host).await;
         assert_eq!((&probe["outcome"], code), (&"passing".into(), Some(0)), "{probe:#}");
+        let log = host.log();
+        let (_, after) = log.split_once("the probe http://127.0.0.1:8080/healthz passes").expect("it is told");
+        assert!(!after.contains("the local probe has not said yet"), "{log}");
 
         ingress.status.store(503, Ordering::Relaxed);
         host.comes_to("the ingress answers 503", GONE).await;
