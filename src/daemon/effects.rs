@@ -1,10 +1,13 @@
 //! What the engine wants done, as tasks that only send back what came of it.
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
 use crate::decide::engine::{Effect, Event};
 use crate::decide::observed::Observed;
+use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::decide::survivors::REMOVAL_TIMEOUT;
 use crate::publish::Provider;
 
 impl Daemon {
@@ -34,6 +37,13 @@ impl Daemon {
                     Event::Applied(target, result)
                 });
             }
+            Effect::Remove(target, changes) => {
+                self.writes.spawn(async move {
+                    // Dropped while it waits for the limiter, it is never sent.
+                    let sent = timeout(REMOVAL_TIMEOUT, provider.apply(&target.zone, &changes)).await;
+                    Event::Applied(target, sent.unwrap_or_else(|_| Err(given_up())))
+                });
+            }
             // Waited for when stopping, as all that writes: the less is left behind, the better.
             Effect::HealthCheck(request) => {
                 self.writes.spawn(async move { Event::HealthCheck(provider.carry_out(request).await) });
@@ -46,4 +56,10 @@ impl Daemon {
             }
         }
     }
+}
+
+/// A removal has waited for too long. It may have been sent.
+fn given_up() -> ProviderError {
+    let message = format!("gave up after {} s, as what it was decided on is too old", REMOVAL_TIMEOUT.as_secs());
+    ProviderError { kind: ErrorKind::Unconfirmed, code: None, message }
 }

@@ -79,7 +79,7 @@ pub enum Event {
     ClusterRead(Observed<Cluster>),
     /// The answer to [`Effect::List`].
     Listed(Target, Result<Listing, ProviderError>),
-    /// The answer to [`Effect::Apply`].
+    /// The answer to [`Effect::Apply`] or [`Effect::Remove`].
     Applied(Target, Result<ChangeId, ProviderError>),
     /// The answer to [`Effect::ChangeStatus`].
     ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
@@ -100,6 +100,9 @@ pub enum Effect {
     List(Target),
     /// Apply one batch at a name.
     Apply(Target, Vec<Change>),
+    /// Apply one batch at a name that removes what dead siblings own there. What it leans on ages, so it is
+    /// to be given up unless it is carried out within [`REMOVAL_TIMEOUT`](crate::decide::survivors::REMOVAL_TIMEOUT).
+    Remove(Target, Vec<Change>),
     /// Ask how far an accepted change has come.
     ChangeStatus(ChangeId),
     /// Read, create or delete health checks.
@@ -141,7 +144,7 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
-            absence: Absence::default(),
+            absence: Absence::begin_at(now),
             survivors: Survivors::default(),
             annotations: Steady::default(),
             names: BTreeMap::new(),
@@ -240,7 +243,7 @@ impl Engine {
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
-            self.absence.deadline(),
+            self.absence.deadline().filter(|_| self.policy.kubernetes),
             self.survivors_deadline(),
             self.checks.deadline(&self.names),
         ]
@@ -290,7 +293,8 @@ impl Engine {
 
     /// The node may have been taken for dead: what is remembered of the names is not to be trusted.
     fn look_again(&mut self, now: Moment) {
-        if self.absence.begin(now) {
+        // Without Kubernetes nobody can take the host for dead.
+        if self.policy.kubernetes && self.absence.look(now) {
             self.names.values_mut().for_each(NameState::recheck);
         }
     }

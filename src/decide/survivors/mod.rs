@@ -124,6 +124,10 @@ pub struct DeadNode {
 /// How long a fresh reading of the nodes may be leaned on.
 pub const CONFIRMED_FOR: Duration = Duration::from_secs(10);
 
+/// A removal that has not been answered this long after it was decided is given up: one that waits for
+/// its turn must not reach Route 53 when its node has long been back.
+pub const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -202,6 +202,43 @@ fn a_node_that_comes_back_in_that_very_moment_is_in_the_pool_half_a_minute_later
     assert!(stayed > 0 && returned > 0, "both come about: {stayed}, {returned}");
 }
 
+/// Whatever the node itself has seen of it: a removal that was decided just before it came back, and
+/// waited for its turn, is made good.
+#[test]
+fn a_removal_that_lands_after_the_node_is_back_is_made_good() {
+    for restarts in [true, false] {
+        for seen in [true, false] {
+            for late in 0..20 {
+                let mut world = cluster_of(3, &[], record());
+                if restarts {
+                    world.after(Duration::ZERO, Happening::Power("n3", false));
+                } else if seen {
+                    world.after(GRACE, Happening::Node("n3", down()));
+                } else {
+                    world.after(Duration::ZERO, Happening::Line("n3", false));
+                }
+                world.run_for(GRACE + SECOND);
+                if restarts && seen {
+                    world.after(Duration::ZERO, Happening::Node("n3", down()));
+                    world.after(Duration::ZERO, Happening::Power("n3", true));
+                    world.after(SECOND, Happening::Node("n3", Some(Readiness::Ready)));
+                    world.run_for(SECOND);
+                } else if restarts {
+                    world.after(Duration::ZERO, Happening::Power("n3", true));
+                } else {
+                    world.after(Duration::ZERO, Happening::Node("n3", Some(Readiness::Ready)));
+                    world.after(Duration::ZERO, Happening::Line("n3", true));
+                }
+                world.after(late * SECOND + SECOND / 2, Happening::Lands("n3"));
+                world.run_for(30 * SECOND + 200 * MILLISECOND);
+                let pool = world.pool(&edge(), RecordType::A);
+                let case = format!("restarts {restarts}, seen {seen}, {late} s late");
+                assert_eq!(pool, owners(&["n1", "n2", "n3"]), "{case}");
+            }
+        }
+    }
+}
+
 /// A machine that stood still as a whole sees only the end of its absence.
 #[test]
 fn a_node_that_learns_of_its_absence_only_at_its_end_looks_at_once() {

@@ -43,6 +43,8 @@ pub(crate) enum Happening {
     Readings(&'static str, Vec<Observed<Cluster>>),
     /// Route 53 treats the following requests of a node so, in turn; then serves.
     Treatments(&'static str, Vec<Treatment>),
+    /// A removal of a node's record sets, decided on a while ago, reaches Route 53.
+    Lands(&'static str),
     /// Everyone looks at everything again.
     Recheck,
     /// An answer arrives at a node, in its that many-th life.
@@ -202,6 +204,11 @@ impl World {
             }
             Happening::Readings(node, readings) => self.daemon_mut(node).readings = readings,
             Happening::Treatments(node, treatments) => self.daemon_mut(node).treatments = treatments,
+            Happening::Lands(node) => {
+                let dead = Some(SetIdentifier(format!("nodedns/v1/home/{node}")));
+                let pools = self.names.values_mut().flat_map(|listing| listing.pools.values_mut());
+                pools.for_each(|pool| drop(pool.remove(&dead)));
+            }
             Happening::Recheck => {
                 let nodes: Vec<_> = self.daemons.keys().copied().collect();
                 nodes.into_iter().for_each(|daemon| self.handle(daemon, Event::Recheck));
@@ -302,6 +309,13 @@ impl World {
                 (delay, Event::Listed(target, result))
             }
             Effect::Apply(target, changes) => {
+                let removes = self.judge(node, &target, &changes);
+                assert!(!removes, "S1: removals go their own way");
+                let (delay, result) = self.apply(node, &target, &changes);
+                (delay, Event::Applied(target, result))
+            }
+            Effect::Remove(target, changes) => {
+                assert!(self.judge(node, &target, &changes), "a removal that removes nothing");
                 let (delay, result) = self.apply(node, &target, &changes);
                 (delay, Event::Applied(target, result))
             }
@@ -317,6 +331,12 @@ impl World {
         if queue.is_empty() { Treatment::Serves } else { queue.remove(0) }
     }
 
+    /// Whether the batch removes others' record sets.
+    fn judge(&self, node: &str, target: &Target, changes: &[Change]) -> bool {
+        let daemon = self.daemon(node);
+        daemon.told.judge(&daemon.policy, target, changes, self.now)
+    }
+
     fn apply(
         &mut self,
         node: &'static str,
@@ -325,8 +345,6 @@ impl World {
     ) -> (Duration, Result<ChangeId, nodedns::decide::provider::ProviderError>) {
         let daemon = self.daemon_mut(node);
         assert!(daemon.working.insert(target.zone.to_string()), "two batches at once in a zone");
-        let daemon = self.daemon(node);
-        daemon.told.judge(&daemon.policy, target, changes, self.now);
         match self.treatment(node) {
             Treatment::Serves | Treatment::RefusesType(_) => {
                 let outcome = self.commit(node, target, changes);
@@ -386,7 +404,7 @@ impl World {
         (
             count(|effect| matches!(effect, Effect::ReadCluster)),
             count(|effect| matches!(effect, Effect::List(_))),
-            count(|effect| matches!(effect, Effect::Apply(..))),
+            count(|effect| matches!(effect, Effect::Apply(..) | Effect::Remove(..))),
         )
     }
 

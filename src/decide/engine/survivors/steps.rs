@@ -36,7 +36,7 @@ impl Engine {
             Step::Remove => {
                 let (batch, _) = self.batch(record, &self.dead(now));
                 self.names.get_mut(&target)?.in_flight = Some(Request::Remove(batch.clone()));
-                Some(Effect::Apply(target, batch))
+                Some(Effect::Remove(target, batch))
             }
         }
     }
