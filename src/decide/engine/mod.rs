@@ -333,9 +333,7 @@ impl Engine {
             // The addresses are read again as often as the pools, in case the kernel ever failed to tell.
             self.addresses.read_by(now);
         }
-        let target = target.clone();
-        self.survivors.reads(&target);
-        Some(Effect::List(target))
+        Some(Effect::List(target.clone()))
     }
 }
 

@@ -586,6 +586,39 @@ fn names_that_share_a_zone_are_all_rid_of_the_dead() {
     assert_eq!(world.requests("n1").0, 1, "one reading of the nodes is enough for all");
 }
 
+/// However slowly requests go out, and though no reading may be leaned on for long.
+#[test]
+fn many_names_at_a_low_rate_are_all_rid_of_the_dead_one_after_the_other() {
+    for (count, interval) in [(100, 200), (60, 200), (30, 1000), (25, 2000)] {
+        for survivors in [&["n1"][..], &["n1", "n2"]] {
+            let nodes = NODES[..3].iter().map(|(node, address)| (*node, *address, survivors.contains(node)));
+            let names: Vec<String> = (0..count).map(|number| format!("edge{number}.example.com")).collect();
+            let records: Vec<_> = names.iter().map(|name| world::record(name, ZONE)).collect();
+            let mut world = World::new(&nodes.collect::<Vec<_>>(), &records);
+            world.run_for(60 * SECOND);
+            world.after(Duration::ZERO, Happening::Recheck);
+            world.run_for(60 * SECOND);
+            world.interval = interval * MILLISECOND;
+            let before: Vec<_> = survivors.iter().map(|node| world.requests(node)).collect();
+            dies(&mut world, "n3");
+            // Two requests for each name, and a little.
+            world.run_for(GRACE + 2 * count * world.interval + count * world.interval / 4 + 10 * SECOND);
+            let case = format!("{count} names, one request each {interval} ms, {survivors:?}");
+            let count = usize::try_from(count).expect("small");
+            assert_eq!(world.removals.len(), count, "{case}");
+            for name in &names {
+                assert_eq!(world.pool(&target(ZONE, name), RecordType::A), owners(&["n1", "n2"]), "{case}: {name}");
+            }
+            for (survivor, before) in survivors.iter().zip(before) {
+                let after = world.requests(survivor);
+                let (lists, batches) = (after.1 - before.1, after.2 - before.2);
+                assert!(lists <= 2 * count && batches <= count + count / 2, "{case}: {lists} lists, {batches} batches");
+                assert!(after.0 <= 2 * count, "{case}: {} readings of the nodes", after.0);
+            }
+        }
+    }
+}
+
 /// What has to be written of our own goes first, also where both are due in the same instant.
 #[test]
 fn the_own_record_set_goes_first() {
