@@ -6,8 +6,9 @@ use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::time::Moment;
 
-/// A node whose state was unknown for less than this was not taken for dead: half of
-/// [`crate::decide::policy::LEAST_GRACE`], as it learns of its own absence later than others do.
+/// After a state that was unknown for this long the names are looked at with little patience. However
+/// short it was, the break in the watch has them looked at in the end ([`Absence::interrupted`]), so
+/// nothing rests on how soon the cluster calls a node dead.
 const LONG: Duration = Duration::from_secs(15);
 
 /// A removal may be on its way while the node comes back, or while the daemon starts, so the names are
@@ -17,6 +18,9 @@ const SECOND_LOOK: Duration = Duration::from_secs(30);
 
 /// What flaps looks no more often than this.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection that keeps breaking looks no more often than this.
+const PAUSE_AFTER_BREAKS: Duration = Duration::from_secs(60);
 
 /// Since when the Node has not been known to be Ready, and when to read the names again because of that.
 #[derive(Debug, Clone, Default)]
@@ -56,10 +60,23 @@ impl Absence {
         let Some(away) = self.away.take() else { return };
         let was_long = now - away.since >= LONG;
         if was_long || away.seen {
-            let soonest = self.looked.map_or(now, |looked| now.max(looked + PAUSE));
-            self.look_at = Some(self.look_at.map_or(soonest, |at| at.min(soonest)));
-            self.again = true;
+            self.want(PAUSE, now);
         }
+    }
+
+    /// The watch has begun anew after a break, and the Node may have been anything meanwhile. While it
+    /// is not Ready, its return will ask for the look.
+    pub(super) fn interrupted(&mut self, now: Moment) {
+        if self.away.is_none() {
+            self.want(PAUSE_AFTER_BREAKS, now);
+        }
+    }
+
+    /// A look, this long after the last one, and another.
+    fn want(&mut self, pause: Duration, now: Moment) {
+        let soonest = self.looked.map_or(now, |looked| now.max(looked + pause));
+        self.look_at = Some(self.look_at.map_or(soonest, |at| at.min(soonest)));
+        self.again = true;
     }
 
     /// Whether a look is due; it then counts as begun.
@@ -136,6 +153,23 @@ mod tests {
             (26, ready()),
         ];
         assert_eq!(looks(&steps, 100), [26, 56]);
+    }
+
+    #[test]
+    fn a_watch_that_keeps_breaking_looks_a_bounded_number_of_times() {
+        let mut absence = Absence::begin_at(at(0));
+        absence.update(&node(Readiness::Ready), at(0));
+        let mut looks = Vec::new();
+        for second in 0..=400 {
+            if (100..=300).contains(&second) {
+                absence.interrupted(at(second));
+            }
+            if absence.look(at(second)) {
+                looks.push(second);
+            }
+        }
+        assert_eq!(looks[..3], [30, 100, 130]);
+        assert!(looks.len() <= 10 && looks.last() > Some(&300), "{looks:?}");
     }
 
     #[test]

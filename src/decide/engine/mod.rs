@@ -85,8 +85,12 @@ pub enum Event {
     ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
     /// The answer to [`Effect::HealthCheck`].
     HealthCheck(CheckAnswer<ProviderError>),
-    /// Anything may have changed unseen: the machine was suspended, or the operator asks for a fresh look.
+    /// Anything may have changed unseen: the operator asks for a fresh look.
     Recheck,
+    /// The machine was suspended until now.
+    Resumed,
+    /// The own Node has been listed anew after a break in the watch: what it was meanwhile is not known.
+    NodeListedAnew,
 }
 
 /// Everything the engine can ask for.
@@ -203,10 +207,14 @@ impl Engine {
                 let told = self.checks.answered(answer, &self.policy, &mut self.random, now);
                 self.notices.extend(told);
             }
-            Event::Recheck => {
-                self.addresses.read_by(now);
-                self.checks.recheck();
-                self.names.values_mut().for_each(NameState::recheck);
+            Event::Recheck => self.recheck(now),
+            Event::Resumed => {
+                self.survivors.restart(now);
+                self.recheck(now);
+            }
+            Event::NodeListedAnew => {
+                self.absence.interrupted(now);
+                self.look_again(now);
             }
         }
         self.refresh(looked.as_ref(), now);
@@ -289,6 +297,12 @@ impl Engine {
         self.survivors.keep(&self.names);
         self.count_absences(0);
         self.refresh(None, now);
+    }
+
+    fn recheck(&mut self, now: Moment) {
+        self.addresses.read_by(now);
+        self.checks.recheck();
+        self.names.values_mut().for_each(NameState::recheck);
     }
 
     /// The node may have been taken for dead: what is remembered of the names is not to be trusted.

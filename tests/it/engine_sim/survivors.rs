@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nodedns::decide::engine::{Effect, Notice, Target};
+use nodedns::decide::engine::{Effect, Event, Notice, Target};
 use nodedns::decide::node::{Cluster, Readiness};
 use nodedns::decide::observed::Observed;
-use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction};
+use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::provider::ErrorKind;
 use nodedns::decide::random::Random;
 use nodedns::decide::record::RecordType;
@@ -254,6 +254,56 @@ fn a_node_that_learns_of_its_absence_only_at_its_end_looks_at_once() {
 }
 
 #[test]
+fn a_record_that_is_patient_with_not_ready_keeps_everybody_for_as_long() {
+    let after = 3 * GRACE;
+    let patient = SignalPolicy { after, ..Signal::NotReady.default_policy() };
+    let record = RecordPolicy { signals: [(Signal::NotReady, patient)].into(), ..record() };
+    let mut world = cluster_of(3, &["n1", "n2"], record);
+    let died = dies(&mut world, "n3");
+    world.run_for(SECOND);
+    let removal_at = world.daemon("n1").engine.report().survivors.expect("is a survivor").dead[0].removal_at;
+    assert!(removal_at >= Some(died + after), "{removal_at:?}");
+    world.run_for(after + 2 * SECOND);
+    let [(at, who)] = &removed(&world)[..] else { panic!("{:?}", world.removals) };
+    assert!(*who == owner("n3") && *at >= died + after, "{at:?}");
+    assert!(world.requests("n1").0 <= 1, "nothing is asked for in vain");
+}
+
+#[test]
+fn a_suspend_starts_the_wait_over() {
+    let mut world = cluster_of(3, &["n1"], record());
+    dies(&mut world, "n3");
+    world.run_for(GRACE - SECOND);
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Resumed));
+    world.run_for(GRACE - SECOND);
+    assert_eq!((world.removals.len(), world.requests("n1").0), (0, 0));
+    world.run_for(3 * SECOND);
+    assert_eq!(world.removals.len(), 1);
+}
+
+/// It was cut off for so short a time that its own watch never called it unknown; still others may
+/// have taken it for dead.
+#[test]
+fn a_node_that_missed_its_own_absence_looks_when_its_watch_begins_anew() {
+    let mut world = cluster_of(3, &[], record());
+    world.run_for(60 * SECOND);
+    world.after(Duration::ZERO, Happening::Lands("n3"));
+    world.after(SECOND, Happening::Answer("n3", 1, Event::NodeListedAnew));
+    world.run_for(2 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n1", "n2", "n3"]));
+    world.after(10 * SECOND, Happening::Lands("n3"));
+    world.run_for(31 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n1", "n2", "n3"]));
+    // A connection that keeps breaking costs no more than two listings a minute.
+    let before = world.requests("n3").1;
+    for second in 0..600 {
+        world.after(second * SECOND, Happening::Answer("n3", 1, Event::NodeListedAnew));
+    }
+    world.run_for(700 * SECOND);
+    assert!(world.requests("n3").1 - before <= 24, "{}", world.requests("n3").1 - before);
+}
+
+#[test]
 fn more_than_half_of_the_cluster_freezes_and_says_so() {
     let mut world = cluster_of(5, &["n1", "n2"], record());
     for node in ["n3", "n4", "n5"] {
@@ -400,22 +450,8 @@ fn a_witness_that_leaves_meanwhile_is_not_leaned_on() {
         for node in ["n2", "n3"] {
             let cut = removal_at + Duration::from_millis(offset);
             world.at(cut, Happening::Address(node, "10.0.0.1"));
-            world.at(
-                cut,
-                Happening::Answer(
-                    node,
-                    1,
-                    nodedns::decide::engine::Event::Addresses(Observed::Known(world::snapshot(&[]))),
-                ),
-            );
-            world.at(
-                cut,
-                Happening::Answer(
-                    node,
-                    1,
-                    nodedns::decide::engine::Event::Addresses(Observed::Known(world::snapshot(&[]))),
-                ),
-            );
+            world.at(cut, Happening::Answer(node, 1, Event::Addresses(Observed::Known(world::snapshot(&[])))));
+            world.at(cut, Happening::Answer(node, 1, Event::Addresses(Observed::Known(world::snapshot(&[])))));
         }
         world.run_for(GRACE + 30 * SECOND);
         assert!(world.pool(&edge(), RecordType::A).len() >= 2, "at {offset} ms");
@@ -444,8 +480,7 @@ fn what_is_nobodys_or_somebody_elses_stays() {
 
 #[test]
 fn a_record_that_ignores_not_ready_keeps_everybody() {
-    let policy =
-        nodedns::decide::policy::SignalPolicy { action: SignalAction::Ignore, ..Signal::NotReady.default_policy() };
+    let policy = SignalPolicy { action: SignalAction::Ignore, ..Signal::NotReady.default_policy() };
     let ignoring = RecordPolicy { signals: [(Signal::NotReady, policy)].into(), ..record() };
     let mut world = cluster_of(3, &["n1", "n2"], ignoring);
     dies(&mut world, "n3");

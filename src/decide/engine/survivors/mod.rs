@@ -104,6 +104,13 @@ impl Survivors {
         self.surveying = self.surveying.take().filter(|target| names.contains_key(target));
     }
 
+    /// The machine was suspended until `now`: nothing was seen, and what was read before is too old.
+    pub(super) fn restart(&mut self, now: Moment) {
+        self.ledger.restart(now);
+        self.confirmed = None;
+        self.inquiries.values_mut().for_each(|inquiry| inquiry.surveyed = None);
+    }
+
     /// Forgets the readings that are too old.
     fn expire(&mut self, now: Moment) {
         self.confirmed = self.confirmed.take().filter(|confirmed| is_fresh(confirmed.at, now));
