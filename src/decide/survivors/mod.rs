@@ -22,7 +22,7 @@ use crate::decide::time::Moment;
 
 pub use ledger::Ledger;
 pub use order::{STEP, rank};
-pub use removal::{owned_by, removal};
+pub use removal::{Terms, owned_by, removal};
 
 /// Whether this daemon may remove anything, by what the list of nodes says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -304,6 +304,35 @@ fn a_node_that_missed_its_own_absence_looks_when_its_watch_begins_anew() {
 }
 
 #[test]
+fn a_host_that_goes_down_removes_nobody_on_its_way() {
+    let mut world = cluster_of(4, &["n1"], record());
+    dies(&mut world, "n4");
+    world.run_for(GRACE - SECOND);
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Stopping));
+    world.run_for(60 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n2", "n3", "n4"]));
+    assert_eq!((world.removals.len(), world.requests("n1").0), (0, 0));
+}
+
+/// Also where the own record sets stay as they are.
+#[test]
+fn a_host_that_goes_down_waits_for_the_removal_that_is_on_its_way() {
+    let stays = SignalPolicy { action: SignalAction::Ignore, ..Signal::Stopping.default_policy() };
+    let record = RecordPolicy { signals: [(Signal::Stopping, stays)].into(), ..record() };
+    let mut world = cluster_of(3, &["n1"], record);
+    dies(&mut world, "n3");
+    world.run_for(GRACE - SECOND);
+    while !world.daemon("n1").sent.iter().any(|sent| matches!(sent.effect, Effect::Remove(..))) {
+        world.run_for(MILLISECOND);
+    }
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Stopping));
+    world.run_for(MILLISECOND);
+    assert!(!world.daemon("n1").engine.has_departed());
+    world.run_for(SECOND);
+    assert!(world.daemon("n1").engine.has_departed());
+}
+
+#[test]
 fn more_than_half_of_the_cluster_freezes_and_says_so() {
     let mut world = cluster_of(5, &["n1", "n2"], record());
     for node in ["n3", "n4", "n5"] {
@@ -544,7 +573,11 @@ fn trouble_is_met_with_patience_and_holds_up_nothing_of_ours() {
         let own = world.names[&edge()].get(RecordType::A, &nodedns::decide::owner::SetIdentifier(owner("n1")));
         let address = own.and_then(|set| set.addresses().first().copied());
         assert_eq!(address, "185.12.64.77".parse().ok(), "{kind:?}");
-        world.run_for(31 * SECOND);
+        let patience = match kind {
+            ErrorKind::Denied => 301 * SECOND,
+            _ => 31 * SECOND,
+        };
+        world.run_for(patience);
         assert_eq!(world.removals.len(), 1, "{kind:?}");
     }
 }

@@ -11,7 +11,7 @@ use crate::decide::observed::Observed;
 use crate::decide::policy::RecordPolicy;
 use crate::decide::reason::Reason;
 use crate::decide::record::{Change, Listing, RecordType};
-use crate::decide::survivors::{CONFIRMED_FOR, STEP, owned_by, rank, removal};
+use crate::decide::survivors::{CONFIRMED_FOR, STEP, Terms, owned_by, rank, removal};
 use crate::decide::time::Moment;
 
 impl Engine {
@@ -156,7 +156,14 @@ impl Engine {
         dead: &BTreeSet<String>,
     ) -> Result<Vec<Change>, Reason> {
         let Some(pool) = listing.pool(rtype) else { return Ok(Vec::new()) };
-        removal(&record.name, rtype, pool, &self.policy.owner, record.keep_min, dead, &self.survivors.ledger)
+        let inquiry = self.survivors.inquiries.get(&target_of(record));
+        let terms = Terms {
+            owner: &self.policy.owner,
+            keep_min: record.keep_min,
+            failures: inquiry.map_or(0, |inquiry| inquiry.patience.failures),
+            ledger: &self.survivors.ledger,
+        };
+        removal(&record.name, rtype, pool, dead, terms)
     }
 }
 
