@@ -134,7 +134,7 @@ impl Daemon {
             }
             if self.suspend.check().is_some() {
                 tracing::info!("the machine was suspended; looking at everything again");
-                self.engine.handle(Event::Recheck, clock::now());
+                self.engine.handle(Event::Resumed, clock::now());
             }
         }
         self.stop(signals).await;
@@ -152,6 +152,9 @@ impl Daemon {
     fn node(&mut self, event: NodeEvent) {
         self.view.kubernetes = event.detail;
         self.engine.handle(Event::Node(event.state), clock::now());
+        if event.anew {
+            self.engine.handle(Event::NodeListedAnew, clock::now());
+        }
     }
 
     fn cluster(&mut self, event: ClusterEvent) {

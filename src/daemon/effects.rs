@@ -1,11 +1,14 @@
 //! What the engine wants done, as tasks that only send back what came of it.
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
 use crate::decide::engine::{Effect, Event};
 use crate::decide::health_check::CheckRequest;
 use crate::decide::observed::Observed;
+use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::decide::survivors::REMOVAL_TIMEOUT;
 use crate::publish::Provider;
 
 impl Daemon {
@@ -35,6 +38,13 @@ impl Daemon {
                     Event::Applied(target, result)
                 });
             }
+            Effect::Remove(target, changes) => {
+                self.writes.spawn(async move {
+                    // Dropped while it waits for the limiter, it is never sent.
+                    let sent = timeout(REMOVAL_TIMEOUT, provider.apply(&target.zone, &changes)).await;
+                    Event::Applied(target, sent.unwrap_or_else(|_| Err(given_up())))
+                });
+            }
             Effect::HealthCheck(CheckRequest::List) => {
                 self.reads.spawn(async move { Event::HealthCheck(provider.carry_out(CheckRequest::List).await) });
             }
@@ -50,4 +60,10 @@ impl Daemon {
             }
         }
     }
+}
+
+/// A removal has waited for too long. It may have been sent.
+fn given_up() -> ProviderError {
+    let message = format!("gave up after {} s, as what it was decided on is too old", REMOVAL_TIMEOUT.as_secs());
+    ProviderError { kind: ErrorKind::Unconfirmed, code: None, message }
 }

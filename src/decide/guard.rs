@@ -33,15 +33,20 @@ pub fn withdrawal(
     if candidates.len() < wanted {
         return Err(Reason::KeepMin(keep_min));
     }
-    let turn = usize::try_from(failures.saturating_sub(1)).unwrap_or(0);
-    let turn = turn.checked_rem(candidates.len()).unwrap_or(0);
-    candidates.rotate_left(turn);
+    take_turns(&mut candidates, failures);
     let mut batch = vec![change(Action::Delete, own)];
     for witness in candidates.into_iter().take(wanted) {
         batch.push(change(Action::Delete, witness));
         batch.push(change(Action::Create, witness));
     }
     Ok(batch)
+}
+
+/// After more than one failure in a row, others come first each time.
+pub fn take_turns<T>(candidates: &mut [T], failures: u32) {
+    let turn = usize::try_from(failures.saturating_sub(1)).unwrap_or(0);
+    let turn = turn.checked_rem(candidates.len()).unwrap_or(0);
+    candidates.rotate_left(turn);
 }
 
 /// The record sets other than `own` that may be witnesses: siblings of the same cluster first, and

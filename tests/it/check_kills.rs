@@ -154,7 +154,7 @@ impl Host {
 
     async fn carry_out(&self, effect: Effect, address: &str) -> (Event, bool) {
         match effect {
-            Effect::ReadCluster => panic!("no policy of this world asks for survivors"),
+            Effect::ReadCluster | Effect::Remove(..) => panic!("no policy of this world asks for survivors"),
             Effect::ReadAddresses => (Event::Addresses(Observed::Known(world::snapshot(&[address]))), true),
             Effect::List(target) => {
                 let result = self.provider.list(&target.zone, &target.name).await;

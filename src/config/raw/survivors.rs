@@ -16,6 +16,7 @@ pub struct RawSurvivors {
     /// from when this daemon saw it first, and anew after every time in which the list of nodes could
     /// not be read. It comes on top of the 40 to 50 s that Kubernetes takes to call a dead node not
     /// Ready. Between `30s` and `24h`: less could not be told from a node that comes back.
+    /// From a record whose `signals.not_ready` waits for longer than that, it is removed after that wait.
     pub grace: Span,
 }
 

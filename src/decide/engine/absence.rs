@@ -6,16 +6,21 @@ use crate::decide::node::{NodeState, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::time::Moment;
 
-/// A node whose state was unknown for less than this was not taken for dead: half of
-/// [`crate::decide::policy::LEAST_GRACE`], as it learns of its own absence later than others do.
+/// After a state that was unknown for this long the names are looked at with little patience. However
+/// short it was, the break in the watch has them looked at in the end ([`Absence::interrupted`]), so
+/// nothing rests on how soon the cluster calls a node dead.
 const LONG: Duration = Duration::from_secs(15);
 
-/// A removal may be on its way while the node comes back, so after a long absence the names are read
-/// once more, this much later.
+/// A removal may be on its way while the node comes back, or while the daemon starts, so the names are
+/// read once more, this much later: longer than a removal is sent after the nodes were read
+/// ([`crate::decide::survivors::CONFIRMED_FOR`] and [`crate::decide::survivors::REMOVAL_TIMEOUT`]).
 const SECOND_LOOK: Duration = Duration::from_secs(30);
 
 /// What flaps looks no more often than this.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection that keeps breaking looks no more often than this.
+const PAUSE_AFTER_BREAKS: Duration = Duration::from_secs(60);
 
 /// Since when the Node has not been known to be Ready, and when to read the names again because of that.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,13 @@ struct Away {
 }
 
 impl Absence {
+    /// The daemon starts, and may have been away until now.
+    pub(super) fn begin_at(now: Moment) -> Self {
+        // The names are read at the start anyway.
+        let away = Some(Away { since: now, seen: false });
+        Absence { away, look_at: Some(now + SECOND_LOOK), ..Absence::default() }
+    }
+
     /// Takes in the Node's state. Back from an absence, it asks for a look at the names.
     pub(super) fn update(&mut self, state: &Observed<NodeState>, now: Moment) {
         let is_ready =
@@ -48,14 +60,27 @@ impl Absence {
         let Some(away) = self.away.take() else { return };
         let was_long = now - away.since >= LONG;
         if was_long || away.seen {
-            let soonest = self.looked.map_or(now, |looked| now.max(looked + PAUSE));
-            self.look_at = Some(self.look_at.map_or(soonest, |at| at.min(soonest)));
-            self.again |= was_long;
+            self.want(PAUSE, now);
         }
     }
 
+    /// The watch has begun anew after a break, and the Node may have been anything meanwhile. While it
+    /// is not Ready, its return will ask for the look.
+    pub(super) fn interrupted(&mut self, now: Moment) {
+        if self.away.is_none() {
+            self.want(PAUSE_AFTER_BREAKS, now);
+        }
+    }
+
+    /// A look, this long after the last one, and another.
+    fn want(&mut self, pause: Duration, now: Moment) {
+        let soonest = self.looked.map_or(now, |looked| now.max(looked + pause));
+        self.look_at = Some(self.look_at.map_or(soonest, |at| at.min(soonest)));
+        self.again = true;
+    }
+
     /// Whether a look is due; it then counts as begun.
-    pub(super) fn begin(&mut self, now: Moment) -> bool {
+    pub(super) fn look(&mut self, now: Moment) -> bool {
         let begins = self.look_at.is_some_and(|at| at <= now);
         if begins {
             self.looked = Some(now);
@@ -75,8 +100,6 @@ mod tests {
     use crate::decide::node::NodeObject;
     use std::collections::BTreeMap;
 
-    const NEVER: [u64; 0] = [];
-
     fn at(seconds: u64) -> Moment {
         Moment::new(Duration::from_secs(seconds))
     }
@@ -94,13 +117,13 @@ mod tests {
 
     /// Tells states at seconds, and says at which seconds up to `end` the names are read.
     fn looks(steps: &[(u64, Observed<NodeState>)], end: u64) -> Vec<u64> {
-        let mut absence = Absence::default();
+        let mut absence = Absence::begin_at(at(0));
         let mut looks = Vec::new();
         for second in 0..=end {
             for (_, state) in steps.iter().filter(|(at, _)| *at == second) {
                 absence.update(state, at(second));
             }
-            if absence.begin(at(second)) {
+            if absence.look(at(second)) {
                 looks.push(second);
             }
             assert!(absence.deadline().is_none_or(|due| due > at(second)));
@@ -109,10 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn a_start_and_a_short_outage_are_no_absence() {
+    fn after_a_start_there_is_one_look_and_a_short_outage_is_no_absence() {
         let ready = || node(Readiness::Ready);
-        assert_eq!(looks(&[(0, ready())], 100), NEVER);
-        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (24, ready())], 100), NEVER);
+        assert_eq!(looks(&[(0, ready())], 100), [30]);
+        assert_eq!(looks(&[(14, ready())], 100), [30]);
+        // What comes up late has been away, as far as the others are concerned.
+        assert_eq!(looks(&[(20, ready())], 100), [20, 50]);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Unknown), (24, ready())], 100), [30]);
     }
 
     #[test]
@@ -130,10 +156,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_has_called_not_ready_looks_once_however_short_it_was() {
+    fn a_watch_that_keeps_breaking_looks_a_bounded_number_of_times() {
+        let mut absence = Absence::begin_at(at(0));
+        absence.update(&node(Readiness::Ready), at(0));
+        let mut looks = Vec::new();
+        for second in 0..=400 {
+            if (100..=300).contains(&second) {
+                absence.interrupted(at(second));
+            }
+            if absence.look(at(second)) {
+                looks.push(second);
+            }
+        }
+        assert_eq!(looks[..3], [30, 100, 130]);
+        assert!(looks.len() <= 10 && looks.last() > Some(&300), "{looks:?}");
+    }
+
+    #[test]
+    fn what_the_cluster_has_called_not_ready_looks_however_short_it_was() {
         let ready = || node(Readiness::Ready);
-        assert_eq!(looks(&[(0, ready()), (10, node(Readiness::NotReady(None))), (11, ready())], 100), [11]);
-        assert_eq!(looks(&[(0, ready()), (10, Observed::Known(NodeState::Absent)), (11, ready())], 100), [11]);
+        assert_eq!(looks(&[(0, ready()), (10, node(Readiness::NotReady(None))), (11, ready())], 100), [11, 41]);
+        assert_eq!(looks(&[(0, ready()), (10, Observed::Known(NodeState::Absent)), (11, ready())], 100), [11, 41]);
     }
 
     #[test]

@@ -79,14 +79,18 @@ pub enum Event {
     ClusterRead(Observed<Cluster>),
     /// The answer to [`Effect::List`].
     Listed(Target, Result<Listing, ProviderError>),
-    /// The answer to [`Effect::Apply`].
+    /// The answer to [`Effect::Apply`] or [`Effect::Remove`].
     Applied(Target, Result<ChangeId, ProviderError>),
     /// The answer to [`Effect::ChangeStatus`].
     ChangeStatus(ChangeId, Result<ChangeStatus, ProviderError>),
     /// The answer to [`Effect::HealthCheck`].
     HealthCheck(CheckAnswer<ProviderError>),
-    /// Anything may have changed unseen: the machine was suspended, or the operator asks for a fresh look.
+    /// Anything may have changed unseen: the operator asks for a fresh look.
     Recheck,
+    /// The machine was suspended until now.
+    Resumed,
+    /// The own Node has been listed anew after a break in the watch: what it was meanwhile is not known.
+    NodeListedAnew,
 }
 
 /// Everything the engine can ask for.
@@ -100,6 +104,9 @@ pub enum Effect {
     List(Target),
     /// Apply one batch at a name.
     Apply(Target, Vec<Change>),
+    /// Apply one batch at a name that removes what dead siblings own there. What it leans on ages, so it is
+    /// to be given up unless it is carried out within [`REMOVAL_TIMEOUT`](crate::decide::survivors::REMOVAL_TIMEOUT).
+    Remove(Target, Vec<Change>),
     /// Ask how far an accepted change has come.
     ChangeStatus(ChangeId),
     /// Read, create or delete health checks.
@@ -141,7 +148,7 @@ impl Engine {
             random: Random::new(seed),
             addresses: Addresses::new(now),
             conditions: Conditions { drain: Observed::Known(None), ..Conditions::default() },
-            absence: Absence::default(),
+            absence: Absence::begin_at(now),
             survivors: Survivors::default(),
             annotations: Steady::default(),
             names: BTreeMap::new(),
@@ -200,10 +207,14 @@ impl Engine {
                 let told = self.checks.answered(answer, &self.policy, &mut self.random, now);
                 self.notices.extend(told);
             }
-            Event::Recheck => {
-                self.addresses.read_by(now);
-                self.checks.recheck();
-                self.names.values_mut().for_each(NameState::recheck);
+            Event::Recheck => self.recheck(now),
+            Event::Resumed => {
+                self.survivors.restart(now);
+                self.recheck(now);
+            }
+            Event::NodeListedAnew => {
+                self.absence.interrupted(now);
+                self.look_again(now);
             }
         }
         self.refresh(looked.as_ref(), now);
@@ -240,7 +251,7 @@ impl Engine {
             self.applicable().map(|(at, _, _)| at).min(),
             self.names.values().filter_map(NameState::list_at).min(),
             self.confirmations.deadline(),
-            self.absence.deadline(),
+            self.absence.deadline().filter(|_| self.policy.kubernetes),
             self.survivors_deadline(),
             self.checks.deadline(&self.names),
         ]
@@ -288,9 +299,16 @@ impl Engine {
         self.refresh(None, now);
     }
 
+    fn recheck(&mut self, now: Moment) {
+        self.addresses.read_by(now);
+        self.checks.recheck();
+        self.names.values_mut().for_each(NameState::recheck);
+    }
+
     /// The node may have been taken for dead: what is remembered of the names is not to be trusted.
     fn look_again(&mut self, now: Moment) {
-        if self.absence.begin(now) {
+        // Without Kubernetes nobody can take the host for dead.
+        if self.policy.kubernetes && self.absence.look(now) {
             self.names.values_mut().for_each(NameState::recheck);
         }
     }
@@ -329,9 +347,7 @@ impl Engine {
             // The addresses are read again as often as the pools, in case the kernel ever failed to tell.
             self.addresses.read_by(now);
         }
-        let target = target.clone();
-        self.survivors.reads(&target);
-        Some(Effect::List(target))
+        Some(Effect::List(target.clone()))
     }
 }
 

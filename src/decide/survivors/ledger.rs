@@ -36,6 +36,11 @@ impl Ledger {
         self.cluster = cluster;
     }
 
+    /// Nothing was seen for a while up to `now`, so every wait starts over.
+    pub fn restart(&mut self, now: Moment) {
+        self.down.values_mut().for_each(|since| *since = now);
+    }
+
     /// The nodes as last told.
     pub fn cluster(&self) -> Observed<&Cluster> {
         match &self.cluster {
@@ -117,6 +122,16 @@ mod tests {
         ledger.update(cluster(&[("a", true), ("b", false)]), at(20));
         assert_eq!(since(&ledger), [("b", at(20)), ("c", at(20))]);
         assert!(ledger.is_gone("c"));
+    }
+
+    #[test]
+    fn a_restart_begins_every_wait_anew() {
+        let mut ledger = Ledger::default();
+        ledger.update(cluster(&[("a", true), ("b", false)]), at(0));
+        ledger.restart(at(50));
+        assert_eq!(since(&ledger), [("b", at(50))]);
+        ledger.update(cluster(&[("a", true), ("b", false)]), at(60));
+        assert_eq!(since(&ledger), [("b", at(50))]);
     }
 
     #[test]

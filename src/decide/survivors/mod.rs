@@ -22,7 +22,7 @@ use crate::decide::time::Moment;
 
 pub use ledger::Ledger;
 pub use order::{STEP, rank};
-pub use removal::{owned_by, removal};
+pub use removal::{Terms, owned_by, removal};
 
 /// Whether this daemon may remove anything, by what the list of nodes says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +123,10 @@ pub struct DeadNode {
 
 /// How long a fresh reading of the nodes may be leaned on.
 pub const CONFIRMED_FOR: Duration = Duration::from_secs(10);
+
+/// A removal that has not been answered this long after it was decided is given up: one that waits for
+/// its turn must not reach Route 53 when its node has long been back.
+pub const REMOVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

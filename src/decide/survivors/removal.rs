@@ -2,11 +2,25 @@
 
 use std::collections::BTreeSet;
 
+use crate::decide::guard::take_turns;
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::reason::Reason;
 use crate::decide::record::{Action, Change, Pool, RecordSet, RecordType, Target};
 use crate::decide::survivors::Ledger;
+
+/// What a removal goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Who removes.
+    pub owner: &'a OwnerId,
+    /// How many others must remain.
+    pub keep_min: u32,
+    /// How many removals at the name have failed in a row.
+    pub failures: u32,
+    /// What is known of the nodes.
+    pub ledger: &'a Ledger,
+}
 
 /// The batch that removes every record set of the nodes `dead` from `pool`; empty when there is none.
 ///
@@ -14,7 +28,8 @@ use crate::decide::survivors::Ledger;
 /// Like a withdrawal ([`crate::decide::guard`]) the batch also deletes and re-creates, byte for byte, as
 /// many other record sets as `keep_min` asks for: the own one first, then those of siblings that are
 /// Ready, then those of which nothing is known. Never one of a node that is not Ready or gone, however
-/// short that has lasted: what remains is to be alive.
+/// short that has lasted: what remains is to be alive. As there, who has failed more than once in a row
+/// leans on others each time.
 ///
 /// # Errors
 /// [`Reason::KeepMin`] when too few are left that may be.
@@ -22,11 +37,10 @@ pub fn removal(
     name: &DnsName,
     rtype: RecordType,
     pool: &Pool,
-    owner: &OwnerId,
-    keep_min: u32,
     dead: &BTreeSet<String>,
-    ledger: &Ledger,
+    terms: Terms<'_>,
 ) -> Result<Vec<Change>, Reason> {
+    let Terms { owner, keep_min, failures, ledger } = terms;
     // What a traffic policy instance made can be neither deleted nor created by a change batch.
     let changeable = |set: &&RecordSet| !matches!(set.target, Target::TrafficPolicyInstance(_));
     let doomed: Vec<&RecordSet> = pool
@@ -46,6 +60,7 @@ pub fn removal(
     let mut witnesses: Vec<(u8, &RecordSet)> =
         pool.values().filter(changeable).filter_map(|set| Some((preference(set)?, set))).collect();
     witnesses.sort_by_key(|(preference, _)| *preference);
+    take_turns(&mut witnesses, failures);
     let wanted = usize::try_from(keep_min).unwrap_or(usize::MAX);
     if witnesses.len() < wanted {
         return Err(Reason::KeepMin(keep_min));
@@ -115,10 +130,15 @@ mod tests {
     }
 
     fn batch_of(pool: &Pool, keep_min: u32) -> Result<Vec<(Action, String)>, Reason> {
+        batch_after(0, pool, keep_min)
+    }
+
+    fn batch_after(failures: u32, pool: &Pool, keep_min: u32) -> Result<Vec<(Action, String)>, Reason> {
         let owner = OwnerId::new("home", "me").expect("valid");
         let name = DnsName::parse("edge.example.com").expect("valid");
         let dead = BTreeSet::from(["dead".to_owned(), "gone".to_owned()]);
-        let changes = removal(&name, RecordType::A, pool, &owner, keep_min, &dead, &ledger())?;
+        let terms = Terms { owner: &owner, keep_min, failures, ledger: &ledger() };
+        let changes = removal(&name, RecordType::A, pool, &dead, terms)?;
         for change in &changes {
             assert_eq!(pool.get(&change.set.set_identifier), Some(&change.set), "byte for byte");
         }
@@ -131,6 +151,16 @@ mod tests {
 
     fn create(identifier: &str) -> (Action, String) {
         (Action::Create, identifier.to_owned())
+    }
+
+    #[test]
+    fn who_keeps_failing_leans_on_others_but_never_on_the_dead() {
+        let identifiers = [OWN, "nodedns/v1/home/up", "nodedns/v1/home/down", "nodedns/v1/home/dead"];
+        let pool = identifiers.map(|text| (Some(SetIdentifier(text.to_owned())), set(text))).into();
+        let witness = |failures| batch_after(failures, &pool, 1).map(|batch| batch[1].1.clone());
+        let up = "nodedns/v1/home/up";
+        let witnesses = [0, 1, 2, 3, 4].map(|failures| witness(failures).expect("enough others"));
+        assert_eq!(witnesses, [OWN, OWN, up, OWN, up]);
     }
 
     #[test]

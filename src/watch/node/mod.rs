@@ -121,6 +121,8 @@ pub type Reader<S> = oneshot::Sender<Observed<S>>;
 pub struct WatchEvent<S> {
     /// Its state.
     pub state: Observed<S>,
+    /// It comes from the first list after a break: what it was meanwhile is not known.
+    pub anew: bool,
     /// How it is known, or why not.
     pub detail: NodeDetail,
 }
@@ -144,7 +146,7 @@ pub struct NodeDetail {
 }
 
 /// Watches the Node and sends an event for every change of its state or of [`NodeDetail`] (other
-/// than `last_contact`). Heartbeats, bookmarks and the regular end of a watch cause no event.
+/// than `last_contact`), and for every state that was listed after a break. Heartbeats, bookmarks and the regular end of a watch cause no event.
 /// Nothing that goes wrong ends the watch: it returns only when the receiver is gone.
 pub async fn watch(settings: NodeWatchSettings, events: mpsc::UnboundedSender<NodeEvent>) {
     watch_view::<OwnNode>(settings, None, events).await;

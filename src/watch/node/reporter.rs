@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::identity::NodeName;
 use super::kubeconfig::KubeconfigInfo;
 use super::session::Step;
-use super::view::View;
+use super::view::{Scope, View};
 use super::{NodeDetail, WatchEvent};
 use crate::decide::observed::Observed;
 
@@ -42,8 +42,9 @@ impl<V: View> Reporter<V> {
         self.last_contact = Some(Timestamp::now());
         if let Step::State(state) = step {
             known_since.get_or_insert_with(Instant::now);
-            self.interruption = None;
-            self.say(Observed::Known(state), None);
+            // Nobody has seen what the own Node was between the session that failed and this list.
+            let anew = self.interruption.take().is_some() && V::SCOPE == Scope::Own;
+            self.say(Observed::Known(state), anew, None);
         }
     }
 
@@ -57,7 +58,7 @@ impl<V: View> Reporter<V> {
 
     pub(super) fn unknown(&mut self) {
         let error = self.interruption.as_ref().map(|interruption| interruption.error.clone());
-        self.say(Observed::Unknown, error);
+        self.say(Observed::Unknown, false, error);
     }
 
     /// Awaits `future`; if an interruption lasts too long meanwhile, says so and goes on waiting.
@@ -78,7 +79,7 @@ impl<V: View> Reporter<V> {
         self.said.as_ref().is_some_and(|event| event.state.is_known())
     }
 
-    fn say(&mut self, state: Observed<V::State>, error: Option<String>) {
+    fn say(&mut self, state: Observed<V::State>, anew: bool, error: Option<String>) {
         let info = self.kubeconfig.as_ref();
         let detail = NodeDetail {
             kubeconfig: info.map(|info| info.path.clone()),
@@ -88,12 +89,12 @@ impl<V: View> Reporter<V> {
             last_contact: self.last_contact,
             error,
         };
-        let event = WatchEvent { state, detail };
+        let event = WatchEvent { state, anew, detail };
         let same = self.said.as_ref().is_some_and(|said| {
             let detail = NodeDetail { last_contact: event.detail.last_contact, ..said.detail.clone() };
             said.state == event.state && detail == event.detail
         });
-        if same {
+        if same && !anew {
             return;
         }
         match (&event.detail.error, self.is_known()) {

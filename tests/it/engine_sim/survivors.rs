@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nodedns::decide::engine::{Effect, Notice, Target};
+use nodedns::decide::engine::{Effect, Event, Notice, Target};
 use nodedns::decide::node::{Cluster, Readiness};
 use nodedns::decide::observed::Observed;
-use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction};
+use nodedns::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::provider::ErrorKind;
 use nodedns::decide::random::Random;
 use nodedns::decide::record::RecordType;
@@ -202,6 +202,43 @@ fn a_node_that_comes_back_in_that_very_moment_is_in_the_pool_half_a_minute_later
     assert!(stayed > 0 && returned > 0, "both come about: {stayed}, {returned}");
 }
 
+/// Whatever the node itself has seen of it: a removal that was decided just before it came back, and
+/// waited for its turn, is made good.
+#[test]
+fn a_removal_that_lands_after_the_node_is_back_is_made_good() {
+    for restarts in [true, false] {
+        for seen in [true, false] {
+            for late in 0..20 {
+                let mut world = cluster_of(3, &[], record());
+                if restarts {
+                    world.after(Duration::ZERO, Happening::Power("n3", false));
+                } else if seen {
+                    world.after(GRACE, Happening::Node("n3", down()));
+                } else {
+                    world.after(Duration::ZERO, Happening::Line("n3", false));
+                }
+                world.run_for(GRACE + SECOND);
+                if restarts && seen {
+                    world.after(Duration::ZERO, Happening::Node("n3", down()));
+                    world.after(Duration::ZERO, Happening::Power("n3", true));
+                    world.after(SECOND, Happening::Node("n3", Some(Readiness::Ready)));
+                    world.run_for(SECOND);
+                } else if restarts {
+                    world.after(Duration::ZERO, Happening::Power("n3", true));
+                } else {
+                    world.after(Duration::ZERO, Happening::Node("n3", Some(Readiness::Ready)));
+                    world.after(Duration::ZERO, Happening::Line("n3", true));
+                }
+                world.after(late * SECOND + SECOND / 2, Happening::Lands("n3"));
+                world.run_for(30 * SECOND + 200 * MILLISECOND);
+                let pool = world.pool(&edge(), RecordType::A);
+                let case = format!("restarts {restarts}, seen {seen}, {late} s late");
+                assert_eq!(pool, owners(&["n1", "n2", "n3"]), "{case}");
+            }
+        }
+    }
+}
+
 /// A machine that stood still as a whole sees only the end of its absence.
 #[test]
 fn a_node_that_learns_of_its_absence_only_at_its_end_looks_at_once() {
@@ -214,6 +251,85 @@ fn a_node_that_learns_of_its_absence_only_at_its_end_looks_at_once() {
     world.after(SECOND, Happening::Node("n3", Some(Readiness::Ready)));
     world.run_for(15 * SECOND);
     assert!(world.pool(&edge(), RecordType::A).contains(&owner("n3")));
+}
+
+#[test]
+fn a_record_that_is_patient_with_not_ready_keeps_everybody_for_as_long() {
+    let after = 3 * GRACE;
+    let patient = SignalPolicy { after, ..Signal::NotReady.default_policy() };
+    let record = RecordPolicy { signals: [(Signal::NotReady, patient)].into(), ..record() };
+    let mut world = cluster_of(3, &["n1", "n2"], record);
+    let died = dies(&mut world, "n3");
+    world.run_for(SECOND);
+    let removal_at = world.daemon("n1").engine.report().survivors.expect("is a survivor").dead[0].removal_at;
+    assert!(removal_at >= Some(died + after), "{removal_at:?}");
+    world.run_for(after + 2 * SECOND);
+    let [(at, who)] = &removed(&world)[..] else { panic!("{:?}", world.removals) };
+    assert!(*who == owner("n3") && *at >= died + after, "{at:?}");
+    assert!(world.requests("n1").0 <= 1, "nothing is asked for in vain");
+}
+
+#[test]
+fn a_suspend_starts_the_wait_over() {
+    let mut world = cluster_of(3, &["n1"], record());
+    dies(&mut world, "n3");
+    world.run_for(GRACE - SECOND);
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Resumed));
+    world.run_for(GRACE - SECOND);
+    assert_eq!((world.removals.len(), world.requests("n1").0), (0, 0));
+    world.run_for(3 * SECOND);
+    assert_eq!(world.removals.len(), 1);
+}
+
+/// It was cut off for so short a time that its own watch never called it unknown; still others may
+/// have taken it for dead.
+#[test]
+fn a_node_that_missed_its_own_absence_looks_when_its_watch_begins_anew() {
+    let mut world = cluster_of(3, &[], record());
+    world.run_for(60 * SECOND);
+    world.after(Duration::ZERO, Happening::Lands("n3"));
+    world.after(SECOND, Happening::Answer("n3", 1, Event::NodeListedAnew));
+    world.run_for(2 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n1", "n2", "n3"]));
+    world.after(10 * SECOND, Happening::Lands("n3"));
+    world.run_for(31 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n1", "n2", "n3"]));
+    // A connection that keeps breaking costs no more than two listings a minute.
+    let before = world.requests("n3").1;
+    for second in 0..600 {
+        world.after(second * SECOND, Happening::Answer("n3", 1, Event::NodeListedAnew));
+    }
+    world.run_for(700 * SECOND);
+    assert!(world.requests("n3").1 - before <= 24, "{}", world.requests("n3").1 - before);
+}
+
+#[test]
+fn a_host_that_goes_down_removes_nobody_on_its_way() {
+    let mut world = cluster_of(4, &["n1"], record());
+    dies(&mut world, "n4");
+    world.run_for(GRACE - SECOND);
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Stopping));
+    world.run_for(60 * SECOND);
+    assert_eq!(world.pool(&edge(), RecordType::A), owners(&["n2", "n3", "n4"]));
+    assert_eq!((world.removals.len(), world.requests("n1").0), (0, 0));
+}
+
+/// Also where the own record sets stay as they are.
+#[test]
+fn a_host_that_goes_down_waits_for_the_removal_that_is_on_its_way() {
+    let stays = SignalPolicy { action: SignalAction::Ignore, ..Signal::Stopping.default_policy() };
+    let record = RecordPolicy { signals: [(Signal::Stopping, stays)].into(), ..record() };
+    let mut world = cluster_of(3, &["n1"], record);
+    dies(&mut world, "n3");
+    world.run_for(GRACE - SECOND);
+    while !world.daemon("n1").sent.iter().any(|sent| matches!(sent.effect, Effect::Remove(..))) {
+        world.run_for(MILLISECOND);
+    }
+    world.after(Duration::ZERO, Happening::Answer("n1", 1, Event::Stopping));
+    world.run_for(MILLISECOND);
+    assert!(!world.daemon("n1").engine.has_departed());
+    world.run_for(SECOND);
+    assert!(world.daemon("n1").engine.has_departed());
 }
 
 #[test]
@@ -363,22 +479,8 @@ fn a_witness_that_leaves_meanwhile_is_not_leaned_on() {
         for node in ["n2", "n3"] {
             let cut = removal_at + Duration::from_millis(offset);
             world.at(cut, Happening::Address(node, "10.0.0.1"));
-            world.at(
-                cut,
-                Happening::Answer(
-                    node,
-                    1,
-                    nodedns::decide::engine::Event::Addresses(Observed::Known(world::snapshot(&[]))),
-                ),
-            );
-            world.at(
-                cut,
-                Happening::Answer(
-                    node,
-                    1,
-                    nodedns::decide::engine::Event::Addresses(Observed::Known(world::snapshot(&[]))),
-                ),
-            );
+            world.at(cut, Happening::Answer(node, 1, Event::Addresses(Observed::Known(world::snapshot(&[])))));
+            world.at(cut, Happening::Answer(node, 1, Event::Addresses(Observed::Known(world::snapshot(&[])))));
         }
         world.run_for(GRACE + 30 * SECOND);
         assert!(world.pool(&edge(), RecordType::A).len() >= 2, "at {offset} ms");
@@ -407,8 +509,7 @@ fn what_is_nobodys_or_somebody_elses_stays() {
 
 #[test]
 fn a_record_that_ignores_not_ready_keeps_everybody() {
-    let policy =
-        nodedns::decide::policy::SignalPolicy { action: SignalAction::Ignore, ..Signal::NotReady.default_policy() };
+    let policy = SignalPolicy { action: SignalAction::Ignore, ..Signal::NotReady.default_policy() };
     let ignoring = RecordPolicy { signals: [(Signal::NotReady, policy)].into(), ..record() };
     let mut world = cluster_of(3, &["n1", "n2"], ignoring);
     dies(&mut world, "n3");
@@ -472,7 +573,11 @@ fn trouble_is_met_with_patience_and_holds_up_nothing_of_ours() {
         let own = world.names[&edge()].get(RecordType::A, &nodedns::decide::owner::SetIdentifier(owner("n1")));
         let address = own.and_then(|set| set.addresses().first().copied());
         assert_eq!(address, "185.12.64.77".parse().ok(), "{kind:?}");
-        world.run_for(31 * SECOND);
+        let patience = match kind {
+            ErrorKind::Denied => 301 * SECOND,
+            _ => 31 * SECOND,
+        };
+        world.run_for(patience);
         assert_eq!(world.removals.len(), 1, "{kind:?}");
     }
 }
@@ -547,6 +652,39 @@ fn names_that_share_a_zone_are_all_rid_of_the_dead() {
         assert_eq!(world.pool(&target(zone, name), RecordType::A), owners(&["n1", "n2"]), "{name}");
     }
     assert_eq!(world.requests("n1").0, 1, "one reading of the nodes is enough for all");
+}
+
+/// However slowly requests go out, and though no reading may be leaned on for long.
+#[test]
+fn many_names_at_a_low_rate_are_all_rid_of_the_dead_one_after_the_other() {
+    for (count, interval) in [(100, 200), (60, 200), (30, 1000), (25, 2000)] {
+        for survivors in [&["n1"][..], &["n1", "n2"]] {
+            let nodes = NODES[..3].iter().map(|(node, address)| (*node, *address, survivors.contains(node)));
+            let names: Vec<String> = (0..count).map(|number| format!("edge{number}.example.com")).collect();
+            let records: Vec<_> = names.iter().map(|name| world::record(name, ZONE)).collect();
+            let mut world = World::new(&nodes.collect::<Vec<_>>(), &records);
+            world.run_for(60 * SECOND);
+            world.after(Duration::ZERO, Happening::Recheck);
+            world.run_for(60 * SECOND);
+            world.interval = interval * MILLISECOND;
+            let before: Vec<_> = survivors.iter().map(|node| world.requests(node)).collect();
+            dies(&mut world, "n3");
+            // Two requests for each name, and a little.
+            world.run_for(GRACE + 2 * count * world.interval + count * world.interval / 4 + 10 * SECOND);
+            let case = format!("{count} names, one request each {interval} ms, {survivors:?}");
+            let count = usize::try_from(count).expect("small");
+            assert_eq!(world.removals.len(), count, "{case}");
+            for name in &names {
+                assert_eq!(world.pool(&target(ZONE, name), RecordType::A), owners(&["n1", "n2"]), "{case}: {name}");
+            }
+            for (survivor, before) in survivors.iter().zip(before) {
+                let after = world.requests(survivor);
+                let (lists, batches) = (after.1 - before.1, after.2 - before.2);
+                assert!(lists <= 2 * count && batches <= count + count / 2, "{case}: {lists} lists, {batches} batches");
+                assert!(after.0 <= 2 * count, "{case}: {} readings of the nodes", after.0);
+            }
+        }
+    }
 }
 
 /// What has to be written of our own goes first, also where both are due in the same instant.

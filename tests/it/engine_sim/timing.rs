@@ -3,12 +3,12 @@
 use super::*;
 
 #[test]
-fn a_fresh_start_takes_one_listing_and_one_batch() {
+fn a_fresh_start_takes_one_listing_and_one_batch_and_a_second_look() {
     let world = settled(&[V4, V6]);
     let edge = target(ZONE, EDGE);
     assert_eq!(world.own(&edge, RecordType::A), Some(world::weighted(OWN, V4)));
     assert_eq!(world.own(&edge, RecordType::Aaaa), Some(world::weighted(OWN, V6)));
-    assert_eq!((lists(&world), applies(&world)), (1, 1));
+    assert_eq!((lists(&world), applies(&world)), (2, 1));
     assert!(world.engine.report().records.iter().all(|record| record.is_healthy()));
 }
 
@@ -172,7 +172,8 @@ fn a_restart_with_nothing_changed_writes_nothing() {
     world.after(Duration::ZERO, texts(&[V4, V6]));
     world.after(Duration::from_millis(30), Happening::Node(Observed::Known(world::ready())));
     world.run_for(Duration::from_secs(600));
-    assert_eq!((lists(&world), applies(&world)), (1, 0));
+    // A removal may have been on its way while the daemon started, hence the second.
+    assert_eq!((lists(&world), applies(&world)), (2, 0));
 }
 
 /// L5.

@@ -74,7 +74,9 @@ impl Rig {
                 let result = self.provider.apply(&target.zone, &changes).await;
                 Event::Applied(target, result)
             }
-            other @ (Effect::HealthCheck(_) | Effect::ReadCluster) => panic!("nothing asks for {other:?}"),
+            other @ (Effect::HealthCheck(_) | Effect::ReadCluster | Effect::Remove(..)) => {
+                panic!("nothing asks for {other:?}")
+            }
             Effect::ChangeStatus(id) => {
                 let result = self.provider.change_status(&id).await;
                 Event::ChangeStatus(id, result)

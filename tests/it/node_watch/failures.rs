@@ -73,12 +73,14 @@ async fn a_server_that_accepts_and_never_answers_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_off_is_resumed_without_a_word() {
+async fn a_connection_that_breaks_off_is_resumed_and_the_state_told_anew() {
     let (server, mut watching, _directory) = watching().await;
+    let mut anew = 0;
     for _ in 0..3 {
         server.cut();
-        watching.nothing_for(Duration::from_millis(700)).await;
+        anew += watching.nothing_for(Duration::from_millis(700)).await;
     }
+    assert!((1..=3).contains(&anew), "the state is told once more after a break: {anew}");
     server.set_node(node("False"));
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
     assert_asked_for_own_node_only(&server);

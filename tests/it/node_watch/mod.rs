@@ -105,11 +105,17 @@ impl Watching {
         event.detail.error.expect("a reason")
     }
 
-    /// Fails if an event comes within `time`.
-    async fn nothing_for(&mut self, time: Duration) {
-        if let Ok(event) = timeout(time, self.events.recv()).await {
-            panic!("no event should have come: {event:?}");
+    /// Fails if an event comes within `time`, other than a state that was listed anew after a break.
+    /// How many of those have come.
+    async fn nothing_for(&mut self, time: Duration) -> u32 {
+        let end = tokio::time::Instant::now() + time;
+        let mut anew = 0;
+        while let Ok(event) = tokio::time::timeout_at(end, self.events.recv()).await {
+            let event = event.expect("the watch runs");
+            assert!(event.anew && event.state.is_known(), "no event should have come: {event:?}");
+            anew += 1;
         }
+        anew
     }
 }
 

@@ -341,7 +341,7 @@ impl World {
                     self.answer(LATENCY, Event::ClusterRead(self.cluster.clone()));
                 }
                 Effect::List(target) => self.list(target),
-                Effect::Apply(target, changes) => self.apply(target, changes),
+                Effect::Apply(target, changes) | Effect::Remove(target, changes) => self.apply(target, changes),
                 Effect::HealthCheck(request) => {
                     let (delay, answer) = self.checks.request(request, self.zones.values());
                     self.answer(delay, Event::HealthCheck(answer));

@@ -12,6 +12,7 @@ use nodedns::decide::owner::{OwnerId, SetIdentifier};
 use nodedns::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy};
 use nodedns::decide::provider::{ChangeId, ChangeStatus, ErrorKind};
 use nodedns::decide::record::{Change, Listing, Pool, RecordType};
+use nodedns::decide::survivors::REMOVAL_TIMEOUT;
 use nodedns::decide::time::Moment;
 
 use crate::support::hostile::{HANG, LATENCY, Sent, Treatment, accepts, error};
@@ -43,6 +44,10 @@ pub(crate) enum Happening {
     Readings(&'static str, Vec<Observed<Cluster>>),
     /// Route 53 treats the following requests of a node so, in turn; then serves.
     Treatments(&'static str, Vec<Treatment>),
+    /// A removal of a node's record sets, decided on a while ago, reaches Route 53.
+    Lands(&'static str),
+    /// A request to Route 53 that has waited for its turn is sent, in the node's that many-th life.
+    Sends(&'static str, u32, Effect),
     /// Everyone looks at everything again.
     Recheck,
     /// An answer arrives at a node, in its that many-th life.
@@ -65,6 +70,8 @@ pub(crate) struct Daemon {
     told: Told,
     /// The zones with a batch of its on its way.
     working: BTreeSet<String>,
+    /// When the next request to Route 53 may be sent.
+    free_at: Moment,
 }
 
 pub(crate) struct World {
@@ -73,6 +80,8 @@ pub(crate) struct World {
     pub(crate) names: BTreeMap<Target, Listing>,
     /// When each record set left a pool other than by its own node's hand.
     pub(crate) removals: Vec<(Moment, &'static str, SetIdentifier)>,
+    /// How far apart each node's requests to Route 53 are; one that comes sooner waits for its turn.
+    pub(crate) interval: Duration,
     cluster: Cluster,
     queue: BTreeMap<(Moment, u64), Happening>,
     sequence: u64,
@@ -94,6 +103,7 @@ impl World {
             daemons: BTreeMap::new(),
             names: BTreeMap::new(),
             removals: Vec::new(),
+            interval: Duration::ZERO,
             cluster: nodes.iter().map(|(node, _, _)| ((*node).to_owned(), Readiness::Ready)).collect(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -119,6 +129,7 @@ impl World {
                 treatments: Vec::new(),
                 told: Told::default(),
                 working: BTreeSet::new(),
+                free_at: now,
             };
             world.daemons.insert(node, daemon);
             world.after(Duration::ZERO, Happening::Power(node, true));
@@ -202,6 +213,16 @@ impl World {
             }
             Happening::Readings(node, readings) => self.daemon_mut(node).readings = readings,
             Happening::Treatments(node, treatments) => self.daemon_mut(node).treatments = treatments,
+            Happening::Sends(node, life, effect) => {
+                if self.daemon(node).life == life && self.daemon(node).runs() {
+                    self.send(node, effect);
+                }
+            }
+            Happening::Lands(node) => {
+                let dead = Some(SetIdentifier(format!("nodedns/v1/home/{node}")));
+                let pools = self.names.values_mut().flat_map(|listing| listing.pools.values_mut());
+                pools.for_each(|pool| drop(pool.remove(&dead)));
+            }
             Happening::Recheck => {
                 let nodes: Vec<_> = self.daemons.keys().copied().collect();
                 nodes.into_iter().for_each(|daemon| self.handle(daemon, Event::Recheck));
@@ -277,7 +298,34 @@ impl World {
         }
     }
 
+    /// Lets a request to Route 53 wait for its turn, as the client does.
     fn carry_out(&mut self, node: &'static str, effect: Effect) {
+        match &effect {
+            Effect::Apply(target, changes) => {
+                assert!(!self.judge(node, target, changes), "S1: removals go their own way");
+            }
+            Effect::Remove(target, changes) => {
+                assert!(self.judge(node, target, changes), "a removal that removes nothing");
+            }
+            Effect::List(_) | Effect::ChangeStatus(_) => {}
+            Effect::ReadAddresses | Effect::ReadCluster | Effect::HealthCheck(_) => return self.send(node, effect),
+        }
+        let (now, interval) = (self.now, self.interval);
+        let daemon = self.daemon_mut(node);
+        let life = daemon.life;
+        let slot = daemon.free_at.max(now);
+        daemon.free_at = slot + interval;
+        match effect {
+            Effect::Remove(target, _) if slot - now >= REMOVAL_TIMEOUT => {
+                let given_up = Event::Applied(target, Err(error(ErrorKind::Unconfirmed)));
+                self.after(REMOVAL_TIMEOUT, Happening::Answer(node, life, given_up));
+            }
+            effect if slot > now => self.at(slot, Happening::Sends(node, life, effect)),
+            effect => self.send(node, effect),
+        }
+    }
+
+    fn send(&mut self, node: &'static str, effect: Effect) {
         let (delay, event) = match effect {
             Effect::ReadAddresses => {
                 let snapshot = world::snapshot(&[self.daemon(node).address]);
@@ -301,7 +349,7 @@ impl World {
                 };
                 (delay, Event::Listed(target, result))
             }
-            Effect::Apply(target, changes) => {
+            Effect::Apply(target, changes) | Effect::Remove(target, changes) => {
                 let (delay, result) = self.apply(node, &target, &changes);
                 (delay, Event::Applied(target, result))
             }
@@ -317,6 +365,12 @@ impl World {
         if queue.is_empty() { Treatment::Serves } else { queue.remove(0) }
     }
 
+    /// Whether the batch removes others' record sets.
+    fn judge(&self, node: &str, target: &Target, changes: &[Change]) -> bool {
+        let daemon = self.daemon(node);
+        daemon.told.judge(&daemon.policy, target, changes, self.now)
+    }
+
     fn apply(
         &mut self,
         node: &'static str,
@@ -325,8 +379,6 @@ impl World {
     ) -> (Duration, Result<ChangeId, nodedns::decide::provider::ProviderError>) {
         let daemon = self.daemon_mut(node);
         assert!(daemon.working.insert(target.zone.to_string()), "two batches at once in a zone");
-        let daemon = self.daemon(node);
-        daemon.told.judge(&daemon.policy, target, changes, self.now);
         match self.treatment(node) {
             Treatment::Serves | Treatment::RefusesType(_) => {
                 let outcome = self.commit(node, target, changes);
@@ -386,7 +438,7 @@ impl World {
         (
             count(|effect| matches!(effect, Effect::ReadCluster)),
             count(|effect| matches!(effect, Effect::List(_))),
-            count(|effect| matches!(effect, Effect::Apply(..))),
+            count(|effect| matches!(effect, Effect::Apply(..) | Effect::Remove(..))),
         )
     }
 

@@ -1,9 +1,13 @@
 //! Dead siblings over time: when to make sure, when to look, when to remove.
 //!
 //! At its turn a survivor reads the nodes whole and fresh, then the name, and only what both readings
-//! still show as dead goes, in a batch of its own. Whatever fails starts over from the beginning, with
-//! a patience of its own, so that the node's own record sets never wait for it: what they have to write
-//! goes first, and failures are not counted as theirs.
+//! still show as dead goes, in a batch of its own. Each reading may be leaned on for
+//! [`CONFIRMED_FOR`], counted from its own answer, so that with many names the nodes are read again
+//! now and then, and no name is read twice because of another.
+//!
+//! One name at a time: of all names at most one is being read or rid of its dead, however slowly Route
+//! 53 lets requests through, so what is due of the own record sets goes first and never waits for more
+//! than one request. Whatever fails is tried again with a patience of its own, and not counted as theirs.
 
 mod report;
 mod steps;
@@ -15,12 +19,15 @@ use crate::decide::engine::{Engine, Notice, Target, target_of};
 use crate::decide::node::{Cluster, Readiness};
 use crate::decide::observed::Observed;
 use crate::decide::owner::OwnerId;
-use crate::decide::policy::{RecordPolicy, Signal, SignalAction};
+use crate::decide::policy::{RecordPolicy, Signal, SignalAction, SignalPolicy};
 use crate::decide::provider::{ChangeId, ErrorKind, ProviderError};
 use crate::decide::random::{Random, backoff};
 use crate::decide::record::{Action, Change, RecordType};
-use crate::decide::survivors::{Ledger, Outlook, owned_by};
+use crate::decide::survivors::{CONFIRMED_FOR, Ledger, Outlook, owned_by};
 use crate::decide::time::Moment;
+
+/// How much longer than others a removal waits that was refused or denied: that rarely changes by itself.
+const REFUSED_FACTOR: u32 = 10;
 
 /// What the engine remembers of its siblings.
 #[derive(Debug, Clone)]
@@ -32,6 +39,8 @@ pub(super) struct Survivors {
     reading: bool,
     reads: Patience,
     confirmed: Option<Confirmed>,
+    /// The name that is being read for this.
+    surveying: Option<Target>,
     inquiries: BTreeMap<Target, Inquiry>,
 }
 
@@ -43,6 +52,7 @@ impl Default for Survivors {
             reading: false,
             reads: Patience::default(),
             confirmed: None,
+            surveying: None,
             inquiries: BTreeMap::new(),
         }
     }
@@ -61,22 +71,11 @@ struct Confirmed {
 struct Inquiry {
     /// The dead nodes for which the name has been read since they died.
     examined: BTreeSet<String>,
-    survey: Survey,
+    /// When the name was read, if a removal may lean on that.
+    surveyed: Option<Moment>,
     patience: Patience,
     /// The types of which has been told that something dead stays.
     kept: BTreeSet<RecordType>,
-}
-
-/// The reading of a name that a removal must begin with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Survey {
-    /// To be made.
-    #[default]
-    Due,
-    UnderWay,
-    /// On its way from before the nodes were read: too old.
-    Overtaken,
-    Done,
 }
 
 /// Failures in a row.
@@ -87,9 +86,10 @@ struct Patience {
 }
 
 impl Patience {
-    fn failed(&mut self, random: &mut Random, now: Moment) {
+    /// Waits, this many times longer than others do.
+    fn failed(&mut self, factor: u32, random: &mut Random, now: Moment) {
         self.failures += 1;
-        self.not_before = now + backoff(random, self.failures);
+        self.not_before = now + backoff(random, self.failures).saturating_mul(factor);
     }
 }
 
@@ -105,25 +105,27 @@ impl Survivors {
     /// Forgets what belongs to names that are no longer there.
     pub(super) fn keep(&mut self, names: &BTreeMap<Target, NameState>) {
         self.inquiries.retain(|target, _| names.contains_key(target));
+        self.surveying = self.surveying.take().filter(|target| names.contains_key(target));
     }
 
-    /// A reading of the name begins; after the nodes were read it is one that a removal can lean on.
-    pub(super) fn reads(&mut self, target: &Target) {
-        let inquiry = self.inquiries.get_mut(target).filter(|_| self.confirmed.is_some());
-        if let Some(inquiry) = inquiry.filter(|inquiry| inquiry.survey == Survey::Due) {
-            inquiry.survey = Survey::UnderWay;
-        }
+    /// The machine was suspended until `now`: nothing was seen, and what was read before is too old.
+    pub(super) fn restart(&mut self, now: Moment) {
+        self.ledger.restart(now);
+        self.confirmed = None;
+        self.inquiries.values_mut().for_each(|inquiry| inquiry.surveyed = None);
     }
 
-    fn confirm(&mut self, confirmed: Option<Confirmed>) {
-        self.confirmed = confirmed;
+    /// Forgets the readings that are too old.
+    fn expire(&mut self, now: Moment) {
+        self.confirmed = self.confirmed.take().filter(|confirmed| is_fresh(confirmed.at, now));
         for inquiry in self.inquiries.values_mut() {
-            inquiry.survey = match inquiry.survey {
-                Survey::Due | Survey::Done => Survey::Due,
-                Survey::UnderWay | Survey::Overtaken => Survey::Overtaken,
-            };
+            inquiry.surveyed = inquiry.surveyed.filter(|at| is_fresh(*at, now));
         }
     }
+}
+
+fn is_fresh(at: Moment, now: Moment) -> bool {
+    now < at + CONFIRMED_FOR
 }
 
 impl Engine {
@@ -144,38 +146,35 @@ impl Engine {
         self.survivors.reading = false;
         let fresh = cluster.known().filter(|cluster| self.outlook_of(cluster).allows_removal());
         let Some(fresh) = fresh else {
-            return self.survivors.reads.failed(&mut self.random, now);
+            return self.survivors.reads.failed(1, &mut self.random, now);
         };
         let is_down = |node: &&String| fresh.get(*node) != Some(&Readiness::Ready);
         let down = self.survivors.ledger.down().keys().filter(is_down).cloned().collect();
         self.survivors.reads = Patience::default();
-        self.survivors.confirm(Some(Confirmed { at: now, down }));
+        self.survivors.confirmed = Some(Confirmed { at: now, down });
+        self.survivors.expire(now);
+        let surveyed = self.survivors.inquiries.iter().filter(|(_, inquiry)| inquiry.surveyed.is_some());
+        let surveyed: Vec<Target> = surveyed.map(|(target, _)| target.clone()).collect();
+        surveyed.iter().for_each(|target| self.examine(target, now));
     }
 
     /// A name has been read, or not.
     pub(super) fn surveyed(&mut self, target: &Target, is_listed: bool, now: Moment) {
         self.tell_outlook();
-        let Some(inquiry) = self.survivors.inquiries.get_mut(target) else { return };
-        match inquiry.survey {
-            Survey::Due | Survey::Done => return,
-            Survey::Overtaken => {
-                inquiry.survey = Survey::Due;
-                return;
-            }
-            Survey::UnderWay if !is_listed => {
-                inquiry.survey = Survey::Due;
-                return;
-            }
-            Survey::UnderWay => inquiry.survey = Survey::Done,
-        }
+        self.survivors.surveying = self.survivors.surveying.take().filter(|surveying| surveying != target);
+        let Some(inquiry) = self.survivors.inquiries.get_mut(target).filter(|_| is_listed) else { return };
+        inquiry.surveyed = Some(now);
         self.examine(target, now);
     }
 
-    /// Notes what has been looked for at a name that has just been read, and whether there is
-    /// anything left to do.
+    /// Once both the name and the nodes have been read: notes what has been looked for, and whether
+    /// there is anything left to do.
     fn examine(&mut self, target: &Target, now: Moment) {
         let Some(record) = self.policy.records.iter().find(|record| target_of(record) == *target) else { return };
-        let dead = self.dead(now);
+        if !self.survivors.confirmed.as_ref().is_some_and(|confirmed| is_fresh(confirmed.at, now)) {
+            return;
+        }
+        let dead = self.dead(record, now);
         let (batch, kept) = self.batch(record, &dead);
         let Some(inquiry) = self.survivors.inquiries.get_mut(target) else { return };
         for (rtype, reason) in &kept {
@@ -188,7 +187,7 @@ impl Engine {
         inquiry.examined.extend(dead);
         if batch.is_empty() {
             // There is nothing, or somebody was faster.
-            inquiry.survey = Survey::Due;
+            inquiry.surveyed = None;
             inquiry.patience = Patience::default();
         }
         self.forget_the_gone();
@@ -203,7 +202,7 @@ impl Engine {
         let Some(name) = self.names.get_mut(target) else { return };
         let Some(Request::Remove(changes)) = name.in_flight.take() else { return };
         let inquiry = self.survivors.inquiries.entry(target.clone()).or_default();
-        inquiry.survey = Survey::Due;
+        inquiry.surveyed = None;
         match result {
             Ok(id) => {
                 if let Observed::Known(listing) = &mut name.listing {
@@ -233,7 +232,16 @@ impl Engine {
             Err(error) => {
                 // The first refusal mostly means that somebody else was faster: look again, at once.
                 let first = inquiry.patience.failures == 0 && error.kind == ErrorKind::Refused;
-                inquiry.patience.failed(&mut self.random, now);
+                let factor = match error.kind {
+                    ErrorKind::Refused | ErrorKind::Denied => REFUSED_FACTOR,
+                    ErrorKind::Throttled
+                    | ErrorKind::Busy
+                    | ErrorKind::Credentials
+                    | ErrorKind::NoSuchZone
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Unconfirmed => 1,
+                };
+                inquiry.patience.failed(factor, &mut self.random, now);
                 if first {
                     inquiry.patience.not_before = now;
                     return;
@@ -301,6 +309,9 @@ impl Engine {
 
 /// Whether dead siblings leave this record: not where a node stays though it is not Ready.
 fn takes_part(record: &RecordPolicy) -> bool {
-    let policy = record.signals.get(&Signal::NotReady).copied();
-    policy.unwrap_or_else(|| Signal::NotReady.default_policy()).action != SignalAction::Ignore
+    not_ready(record).action != SignalAction::Ignore
+}
+
+fn not_ready(record: &RecordPolicy) -> SignalPolicy {
+    record.signals.get(&Signal::NotReady).copied().unwrap_or_else(|| Signal::NotReady.default_policy())
 }

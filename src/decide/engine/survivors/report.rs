@@ -18,7 +18,7 @@ impl Engine {
             let removable = |record: &&RecordPolicy| outlook.allows_removal() && takes_part(record);
             let turns = self.policy.records.iter().filter(removable).filter_map(|record| {
                 let listing = self.names.get(&target_of(record))?.listing.known()?;
-                self.is_removable(record, listing, node).then(|| self.turn(listing, node, *since))?
+                self.is_removable(record, listing, node).then(|| self.turn(record, listing, node, *since))?
             });
             DeadNode {
                 node: node.clone(),

@@ -1,26 +1,26 @@
 //! What is to be done next for dead siblings, and when.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::decide::engine::name::Request;
-use crate::decide::engine::survivors::{Inquiry, Step, Survey, takes_part};
+use crate::decide::engine::survivors::{Inquiry, Step, is_fresh, not_ready, takes_part};
 use crate::decide::engine::{Effect, Engine, target_of};
 use crate::decide::observed::Observed;
 use crate::decide::policy::RecordPolicy;
 use crate::decide::reason::Reason;
 use crate::decide::record::{Change, Listing, RecordType};
-use crate::decide::survivors::{CONFIRMED_FOR, STEP, owned_by, rank, removal};
+use crate::decide::survivors::{CONFIRMED_FOR, STEP, Terms, owned_by, rank, removal};
 use crate::decide::time::Moment;
 
 impl Engine {
     /// The next thing to do for dead siblings.
     pub(in crate::decide::engine) fn begin_survivors(&mut self, now: Moment) -> Option<Effect> {
-        if self.survivors.confirmed.as_ref().is_some_and(|confirmed| confirmed.at + CONFIRMED_FOR <= now) {
-            self.survivors.confirm(None);
-        }
+        self.survivors.expire(now);
         let due = self.steps().filter(|(at, _, _)| *at <= now);
-        // What is begun is finished first.
-        let (_, step, record) = due.max_by_key(|(_, step, _)| *step)?;
+        // What is begun is finished first; then whoever has waited longest, so that what fails keeps nobody.
+        let (_, step, record) = due.max_by_key(|(at, step, _)| (*step, Reverse(*at)))?;
         let target = target_of(record);
         match step {
             Step::ReadCluster => {
@@ -29,14 +29,14 @@ impl Engine {
             }
             Step::Survey => {
                 self.survivors.inquiries.entry(target.clone()).or_default();
-                self.survivors.reads(&target);
+                self.survivors.surveying = Some(target.clone());
                 self.names.get_mut(&target)?.in_flight = Some(Request::List);
                 Some(Effect::List(target))
             }
             Step::Remove => {
-                let (batch, _) = self.batch(record, &self.dead(now));
+                let (batch, _) = self.batch(record, &self.dead(record, now));
                 self.names.get_mut(&target)?.in_flight = Some(Request::Remove(batch.clone()));
-                Some(Effect::Apply(target, batch))
+                Some(Effect::Remove(target, batch))
             }
         }
     }
@@ -51,12 +51,14 @@ impl Engine {
         let at_work = self.policy.survivors.is_some()
             && !self.conditions.stopping
             && !self.survivors.ledger.down().is_empty()
+            && self.survivors.surveying.is_none()
+            && !self.is_removing_anywhere()
             && self.outlook().allows_removal();
         let busy = if at_work { self.busy() } else { BTreeSet::new() };
         let records = self.policy.records.iter().filter(move |record| at_work && takes_part(record));
         records.filter_map(move |record| {
             let steps = self.steps_at(record).into_iter();
-            let possible = steps.filter(|(_, step)| *step != Step::Remove || !busy.contains(&record.zone));
+            let possible = steps.filter(|(_, step)| *step == Step::ReadCluster || !busy.contains(&record.zone));
             possible.min_by_key(|(at, _)| *at).map(|(at, step)| (at, step, record))
         })
     }
@@ -75,11 +77,12 @@ impl Engine {
             }
             // A name that cannot be read is tried again for its own sake; that is enough.
             let patience = inquiry.patience.not_before.max(name.readable_at());
-            let at = self.turn(listing, node, *since)?.max(patience);
+            let at = self.turn(record, listing, node, *since)?.max(patience);
             match &self.survivors.confirmed {
-                Some(confirmed) if confirmed.down.contains(node) => match inquiry.survey {
-                    Survey::Done => is_removable.then_some((at, Step::Remove)),
-                    Survey::Due | Survey::UnderWay | Survey::Overtaken => Some((at, Step::Survey)),
+                Some(confirmed) if confirmed.down.contains(node) => match inquiry.surveyed {
+                    Some(_) if is_removable => Some((at, Step::Remove)),
+                    Some(surveyed) => Some((at.max(surveyed + CONFIRMED_FOR), Step::Survey)),
+                    None => Some((at, Step::Survey)),
                 },
                 _ if self.survivors.reading => None,
                 // The reading has found it Ready, which the watch will say too, any moment.
@@ -91,8 +94,8 @@ impl Engine {
     }
 
     /// When it is this daemon's turn to step in for a node that has been down since then.
-    pub(super) fn turn(&self, listing: &Listing, node: &str, since: Moment) -> Option<Moment> {
-        let grace = self.policy.survivors?.grace;
+    pub(super) fn turn(&self, record: &RecordPolicy, listing: &Listing, node: &str, since: Moment) -> Option<Moment> {
+        let grace = self.policy.survivors?.grace.max(patience(record));
         let owners: BTreeSet<String> =
             listing.pools.values().flat_map(|pool| owned_by(pool, &self.policy.owner)).collect();
         let candidates = owners.iter().map(String::as_str).filter(|owner| self.survivors.ledger.is_ready(owner));
@@ -109,13 +112,21 @@ impl Engine {
         })
     }
 
-    /// The nodes that have been down for the grace, as the watch and the fresh reading have it.
-    pub(super) fn dead(&self, now: Moment) -> BTreeSet<String> {
-        let Some((policy, confirmed)) = self.policy.survivors.zip(self.survivors.confirmed.as_ref()) else {
+    /// Whether a removal is on its way, be it for a name that is no longer configured.
+    fn is_removing_anywhere(&self) -> bool {
+        let in_flight = self.names.values().filter_map(|name| name.in_flight.as_ref());
+        in_flight.chain(self.leaving.values()).any(|request| matches!(request, Request::Remove(_)))
+    }
+
+    /// The nodes that have been down for long enough to leave this record, as the watch and the fresh
+    /// reading have it.
+    pub(super) fn dead(&self, record: &RecordPolicy, now: Moment) -> BTreeSet<String> {
+        let confirmed = self.survivors.confirmed.as_ref().filter(|confirmed| is_fresh(confirmed.at, now));
+        let Some((policy, confirmed)) = self.policy.survivors.zip(confirmed) else {
             return BTreeSet::new();
         };
-        let is_dead =
-            |(node, since): &(&String, &Moment)| **since + policy.grace <= now && confirmed.down.contains(*node);
+        let grace = policy.grace.max(patience(record));
+        let is_dead = |(node, since): &(&String, &Moment)| **since + grace <= now && confirmed.down.contains(*node);
         self.survivors.ledger.down().iter().filter(is_dead).map(|(node, _)| node.clone()).collect()
     }
 
@@ -145,6 +156,18 @@ impl Engine {
         dead: &BTreeSet<String>,
     ) -> Result<Vec<Change>, Reason> {
         let Some(pool) = listing.pool(rtype) else { return Ok(Vec::new()) };
-        removal(&record.name, rtype, pool, &self.policy.owner, record.keep_min, dead, &self.survivors.ledger)
+        let inquiry = self.survivors.inquiries.get(&target_of(record));
+        let terms = Terms {
+            owner: &self.policy.owner,
+            keep_min: record.keep_min,
+            failures: inquiry.map_or(0, |inquiry| inquiry.patience.failures),
+            ledger: &self.survivors.ledger,
+        };
+        removal(&record.name, rtype, pool, dead, terms)
     }
+}
+
+/// How long a node stays in this record though it is not Ready, by the record's own policy.
+fn patience(record: &RecordPolicy) -> Duration {
+    not_ready(record).after
 }
