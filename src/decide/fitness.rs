@@ -318,7 +318,7 @@ mod tests {
                 (12, node(Readiness::Ready, false)),
             ],
         );
-        let recovering = Fitness::Unfit(Reason::Recovering(Signal::Cordoned));
+        let recovering = Fitness::Recovering(Reason::Recovering(Signal::Cordoned));
         assert_eq!(
             outcome,
             [Fitness::Fit, Fitness::Unfit(Reason::Cordoned), recovering.clone(), recovering, Fitness::Fit]
@@ -520,7 +520,7 @@ mod tests {
         let cordoned = || node(Readiness::Ready, true);
         let fine = || node(Readiness::Ready, false);
         let damped = |times, seconds| {
-            Fitness::Unfit(Reason::Damped { signal: Signal::Cordoned, times, wait: Duration::from_secs(seconds) })
+            Fitness::Recovering(Reason::Damped { signal: Signal::Cordoned, times, wait: Duration::from_secs(seconds) })
         };
         let outcome = run(
             &policies(Signal::Cordoned, SignalAction::Withdraw, 0, 3),
@@ -543,7 +543,7 @@ mod tests {
             ],
         );
         let out = || Fitness::Unfit(Reason::Cordoned);
-        let recovering = || Fitness::Unfit(Reason::Recovering(Signal::Cordoned));
+        let recovering = || Fitness::Recovering(Reason::Recovering(Signal::Cordoned));
         assert_eq!(
             outcome,
             [
