@@ -26,9 +26,6 @@ use crate::decide::record::{Action, Change, RecordType};
 use crate::decide::survivors::{CONFIRMED_FOR, Ledger, Outlook, owned_by};
 use crate::decide::time::Moment;
 
-/// How much longer than others a removal waits that was refused or denied: that rarely changes by itself.
-const REFUSED_FACTOR: u32 = 10;
-
 /// What the engine remembers of its siblings.
 #[derive(Debug, Clone)]
 pub(super) struct Survivors {
@@ -86,10 +83,9 @@ struct Patience {
 }
 
 impl Patience {
-    /// Waits, this many times longer than others do.
-    fn failed(&mut self, factor: u32, random: &mut Random, now: Moment) {
+    fn failed(&mut self, random: &mut Random, now: Moment) {
         self.failures += 1;
-        self.not_before = now + backoff(random, self.failures).saturating_mul(factor);
+        self.not_before = now + backoff(random, self.failures);
     }
 }
 
@@ -146,7 +142,7 @@ impl Engine {
         self.survivors.reading = false;
         let fresh = cluster.known().filter(|cluster| self.outlook_of(cluster).allows_removal());
         let Some(fresh) = fresh else {
-            return self.survivors.reads.failed(1, &mut self.random, now);
+            return self.survivors.reads.failed(&mut self.random, now);
         };
         let is_down = |node: &&String| fresh.get(*node) != Some(&Readiness::Ready);
         let down = self.survivors.ledger.down().keys().filter(is_down).cloned().collect();
@@ -232,16 +228,7 @@ impl Engine {
             Err(error) => {
                 // The first refusal mostly means that somebody else was faster: look again, at once.
                 let first = inquiry.patience.failures == 0 && error.kind == ErrorKind::Refused;
-                let factor = match error.kind {
-                    ErrorKind::Refused | ErrorKind::Denied => REFUSED_FACTOR,
-                    ErrorKind::Throttled
-                    | ErrorKind::Busy
-                    | ErrorKind::Credentials
-                    | ErrorKind::NoSuchZone
-                    | ErrorKind::Unavailable
-                    | ErrorKind::Unconfirmed => 1,
-                };
-                inquiry.patience.failed(factor, &mut self.random, now);
+                inquiry.patience.failed(&mut self.random, now);
                 if first {
                     inquiry.patience.not_before = now;
                     return;
