@@ -6,7 +6,7 @@
 //! that a night in suspend costs at most the one attempt that it interrupts.
 //!
 //! Nothing is said before the first success or the first `failures` failures in a row; after that
-//! an event comes only when there is something else to say ([`streak`]).
+//! an event comes only when there is something else to say (`streak`).
 
 mod attempt;
 mod exchange;
