@@ -116,6 +116,8 @@ async fn cordons(host: &mut Host, events: usize) {
         host.set_node("True", false);
         host.start();
         published(host, Some(FIRST)).await;
+        // What a start brings along is over.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         host.sim.clear_requests();
         let began = Instant::now();
         host.set_node("True", true);
