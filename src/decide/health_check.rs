@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::decide::hash::fnv_1a;
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
 use crate::decide::record::RecordType;
@@ -168,12 +169,10 @@ impl fmt::Display for Reference {
     }
 }
 
-/// FNV-1a with 64 bits over the parts, each ended by a byte that stands in no name (Fowler, Noll,
-/// Vo; draft-eastlake-fnv). It tells names apart that nobody has chosen to collide; whoever could
-/// choose them so may already change the account's health checks at will.
+/// The hash of the parts, each ended by a byte that stands in no name. Whoever could choose names that
+/// collide may already change the account's health checks at will.
 fn hash(parts: &[&str]) -> String {
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
-    base32(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    base32(fnv_1a(parts.iter().flat_map(|part| part.bytes().chain([0]))))
 }
 
 /// RFC 4648's alphabet in lower case, the highest bits first; 13 characters.

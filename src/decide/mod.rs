@@ -11,6 +11,7 @@ pub mod drain;
 pub mod engine;
 pub mod fitness;
 pub mod guard;
+pub mod hash;
 pub mod health_check;
 pub mod name;
 pub mod node;

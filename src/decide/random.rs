@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::decide::hash::mix;
+
 /// SplitMix64 (Steele, Lea, Flood 2014): spreads retries, keeps no secrets.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -12,23 +14,16 @@ impl Random {
         Random(seed)
     }
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     /// Any number.
     pub fn number(&mut self) -> u64 {
-        self.next()
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
     }
 
     /// A duration from zero up to `limit`, in whole microseconds.
     pub fn up_to(&mut self, limit: Duration) -> Duration {
         let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-        Duration::from_micros(self.next() % limit.saturating_add(1).max(1))
+        Duration::from_micros(self.number() % limit.saturating_add(1).max(1))
     }
 
     /// `period`, a tenth shorter to a tenth longer.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::decide::hash::{fnv_1a, mix};
+
 /// How much later the next in the order steps in. Longer than a listing and a batch usually take
 /// together, so that mostly the first does all the work; and no more than two an instance of Route
 /// 53's five requests a second, however many survivors there are.
@@ -17,17 +19,10 @@ pub fn rank<'a>(dead: &str, own: &str, candidates: impl IntoIterator<Item = &'a 
     candidates.into_iter().filter(|candidate| (score(dead, candidate), *candidate) > ours).count()
 }
 
-/// FNV-1a, 64 bits, over `dead`, a byte that is in no name, and `candidate`; then the finalizer of
-/// SplitMix64, as the upper bits of FNV-1a hardly depend on the last bytes. It must stay as it is:
-/// daemons of different versions work together.
+/// The hash of `dead`, a byte that is in no name, and `candidate`; mixed, as the upper bits of FNV-1a
+/// hardly depend on the last bytes. It must stay as it is: daemons of different versions work together.
 fn score(dead: &str, candidate: &str) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let bytes = dead.bytes().chain([0xff]).chain(candidate.bytes());
-    let mut mixed = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    mix(fnv_1a(dead.bytes().chain([0xff]).chain(candidate.bytes())))
 }
 
 #[cfg(test)]
