@@ -7,7 +7,6 @@
 
 mod drain;
 mod effects;
-mod identity;
 mod log;
 mod probes;
 mod reload;
@@ -34,9 +33,9 @@ use crate::systemd::{self, Notifier};
 use crate::telemetry;
 use crate::watch::addresses::AddressEvent;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
+use crate::watch::identity::Identity;
 use crate::watch::node::{ClusterEvent, NodeEvent, Reader};
 use drain::Drains;
-use identity::Identity;
 use probes::Probes;
 use signals::Signals;
 use stop::Departure;

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use nodedns::cli::args::{Cli, Command};
 use nodedns::cli::exit::Exit;
-use nodedns::cli::{addresses, config, drain, failure, health_checks, run, status};
+use nodedns::cli::{
+    addresses, adopt, check, completions, config, drain, failure, health_checks, help, iam_policy, list, plan, prune,
+    restore, run, status,
+};
 use nodedns::daemon;
 
 fn main() -> ExitCode {
@@ -34,6 +37,15 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Resume(args) => drain::resume(&args, out, err),
         Command::Addresses(args) => addresses::run(&args, out),
         Command::HealthChecks(args) => health_checks::run(&args, out, err),
+        Command::Plan(args) => plan::run(&args, out, err),
+        Command::List(args) => list::run(&args, out, err),
+        Command::Prune(args) => prune::run(&args, out, err),
+        Command::Restore(args) => restore::run(&args, out, err),
+        Command::Adopt(args) => adopt::run(&args, out, err),
+        Command::Check(args) => check::run(&args, out, err),
+        Command::IamPolicy(args) => iam_policy::run(&args, out),
         Command::Config(args) => Ok(config::run(&args, out, err)),
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Help(args) => help::run(&args, out),
     }
 }

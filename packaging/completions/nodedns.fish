@@ -32,7 +32,16 @@ complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "drain" -d 'Take thi
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "resume" -d 'Let this node back into DNS'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "addresses" -d 'Show every address of this host, and why it is or is not published'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "health-checks" -d 'Show the managed health checks of this cluster, or delete those that are not in use'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "plan" -d 'Show what would change in Route 53 now, and why'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "list" -d 'Show every record set at the configured names, whose it is, and how its node is'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "prune" -d 'Delete what dead nodes have left in DNS'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "restore" -d 'Undo a prune or an adopt from its undo file'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "adopt" -d 'Take over a name from hand-made records or from another tool'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "check" -d 'Check everything that nodedns needs, and say what to do about what is missing'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "iam-policy" -d 'Print the IAM policy that the configuration needs'
 complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "config" -d 'Check, show or write the configuration'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c nodedns -n "__fish_nodedns_needs_command" -f -a "help" -d 'Explain a topic or a command at length'
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l name -d 'Publish under this name too, as a [[record]] with its defaults; repeatable' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l zone-id -d 'The hosted zone of the names given with --name' -r
@@ -46,7 +55,8 @@ trace\t''"
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l dry-run -d 'Write nothing: show what would be published'
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s w -l watch -d 'Keep showing it as it changes, until interrupted'
@@ -55,7 +65,8 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l for -d 'End th
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l reason -d 'Why, for whoever looks at the status or the log' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l force -d 'Override keep_min: even the last record set of a name goes'
@@ -63,13 +74,15 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s w -l wait -d '
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s w -l wait -d 'Wait until every record is where it should be, on every name server of Route 53'
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -l class -d 'Judge for this address class [default: those of the configured records]' -r -f -a "global\t'Globally reachable, by the IANA registries'
 private\t'RFC 1918, and unique local IPv6'
 shared\t'100.64.0.0/10, which mesh VPNs use'
@@ -80,15 +93,68 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not _
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "list" -d 'Show every health check of this cluster, and whether a record set refers to it'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "gc" -d 'Delete the health checks of this cluster that are not in use'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -l grace -d 'How long to wait before the second look' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
-json\t'For scripts'"
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s y -l yes -d 'Delete them without asking'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand list" -l all-zones -d 'Read every hosted zone of the account, and show every pool that nodedns of any cluster has written to'
+complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l node -d 'Only what these nodes have left; repeatable' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l grace -d 'How long a node must have been gone or not Ready' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l keep-min -d 'How many record sets must stay at a name [default: keep_min of the record]' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l max-delete -d 'Delete nothing at all if it would be more record sets than this' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l undo-file -d 'Where to write the undo file [default: a new one in control.state_directory/undo, or here]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s y -l yes -d 'Do it without asking'
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l dry-run -d 'Only show what would be done'
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s y -l yes -d 'Do it without asking'
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -l dry-run -d 'Only show what would be done'
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l undo-file -d 'Where to write the undo file [default: a new one in control.state_directory/undo, or here]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l drop-others -d 'Drop the values that are not this node\'s, and not published by a sibling, instead of keeping them in DNS'
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l force -d 'Adopt although the daemon would withdraw this node at once'
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s y -l yes -d 'Do it without asking'
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l dry-run -d 'Only show what would be done'
+complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand check" -l resolver -d 'Ask this resolver who serves the hosted zones [default: those of /etc/resolv.conf]' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -l role -d 'For whom' -r -f -a "daemon\t'The daemon on a node, and the commands that only look'
+operator\t'A person or a timer that also runs prune, restore, adopt and list --all-zones'"
+complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -l node -d 'Only for this node, where names say {node} [default: for any node]' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "check" -d 'Find every mistake in the configuration'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "show" -d 'Show the effective configuration, and where each value comes from'
@@ -101,3 +167,5 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from init" -s f -l force -d 'Replace the file if it exists'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

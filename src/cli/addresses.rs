@@ -5,10 +5,10 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use crate::cli::args::{AddressesArgs, Class, ConfigFile, Output};
+use crate::cli::args::{AddressesArgs, Class, ConfigFile};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::render::{emit, emit_json, table, terminal_width};
+use crate::cli::render::{emit, emit_value, table, terminal_width};
 use crate::config::{Problems, Sources, load};
 use crate::control::protocol::AddressStatus;
 use crate::control::translate;
@@ -28,9 +28,9 @@ pub fn run(args: &AddressesArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let snapshot = runtime.block_on(snapshot()).context("cannot read the host's addresses")?;
     let judged = |class: &AddressClass| translate::addresses(&assess(&snapshot, &rules, *class), *class);
     let addresses: Vec<_> = classes.iter().flat_map(judged).collect();
-    match args.output {
-        Output::Json => emit_json(out, &addresses, false)?,
-        Output::Table => emit(out, &render(&addresses, terminal_width()))?,
+    match args.output.structured() {
+        Some(format) => emit_value(out, &addresses, format)?,
+        None => emit(out, &render(&addresses, terminal_width()))?,
     }
     Ok(Exit::Ok)
 }

@@ -6,6 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use node::{
+    AddressesArgs, ChangeArgs, Class, ConfigArgs, ConfigCommand, DrainArgs, GcArgs, HealthChecksArgs,
+    HealthChecksCommand, HealthChecksListArgs, InitArgs, ResumeArgs, RunArgs, StatusArgs,
+};
+pub use pools::{AdoptArgs, ListArgs, PlanArgs, PruneArgs, RestoreArgs};
+pub use setup::{CheckArgs, CompletionsArgs, HelpArgs, IamPolicyArgs, Role};
+
 use crate::config::Span;
 use crate::control::protocol::SECONDS_MAX;
 
@@ -27,6 +34,11 @@ macro_rules! after_help {
         )
     };
 }
+
+// After the macro, which they use.
+mod node;
+mod pools;
+mod setup;
 
 /// Keep this node's own record sets in Route 53 true to its addresses and health
 ///
@@ -128,6 +140,71 @@ pub enum Command {
     ))]
     HealthChecks(HealthChecksArgs),
 
+    /// Show what would change in Route 53 now, and why
+    ///
+    /// Reads the addresses, the Node, the probes and the drain of this node and what Route 53 holds,
+    /// and shows the changes that the daemon would come to if everything stays as it is. Changes
+    /// nothing and needs no daemon. Exits with 2 when there is something to change.
+    #[command(after_long_help = after_help!("nodedns plan", "nodedns plan --output json | jq '.records[].changes'"))]
+    Plan(PlanArgs),
+
+    /// Show every record set at the configured names, whose it is, and how its node is
+    ///
+    /// Joins what Route 53 holds at the configured names with the cluster's nodes: live, cordoned, not
+    /// ready and since when, gone, of another cluster, or not written by nodedns at all. What needs
+    /// attention comes first. Without a kubeconfig that may list nodes it says what it cannot know.
+    #[command(after_long_help = after_help!(
+        "nodedns list",
+        "nodedns list edge.example.com",
+        "nodedns list --all-zones --output json | jq '.pools[].sets[] | select(.node_state == \"gone\")'"
+    ))]
+    List(ListArgs),
+
+    /// Delete what dead nodes have left in DNS
+    ///
+    /// Deletes record sets of this cluster's nodes that are gone, or have not been Ready, for longer
+    /// than --grace, at the configured names. Only when the cluster's nodes could be read whole and are
+    /// the right ones; never below keep_min; never more than --max-delete; by exact match, so that a
+    /// node that has come back wins. Shows everything first and asks; without a terminal and without
+    /// --yes it only shows, and exits with 2 if there is anything. Writes an undo file for 'nodedns restore'.
+    #[command(after_long_help = after_help!(
+        "nodedns prune",
+        "nodedns prune --dry-run --output json",
+        "nodedns prune --yes --grace 1h --max-delete 3"
+    ))]
+    Prune(PruneArgs),
+
+    /// Undo a prune or an adopt from its undo file
+    ///
+    /// Puts the record sets back as they were, one atomic batch for each pool. What has been changed by
+    /// somebody else since is left alone and named. Shows everything first and asks.
+    #[command(after_long_help = after_help!("nodedns restore prune-20261121T120000Z.json"))]
+    Restore(RestoreArgs),
+
+    /// Take over a name from hand-made records or from another tool
+    ///
+    /// Turns what other tools have left at the configured names into what nodedns can share: this
+    /// node's address becomes its own record set, everybody else's stays in DNS until its node does
+    /// the same. One atomic batch for each pool, so that resolvers see no gap. Shows everything first
+    /// and asks. Writes an undo file for 'nodedns restore'. To be run on each node, after the other
+    /// tool has been stopped.
+    #[command(after_long_help = after_help!("nodedns adopt", "nodedns adopt edge.example.com --dry-run"))]
+    Adopt(AdoptArgs),
+
+    /// Check everything that nodedns needs, and say what to do about what is missing
+    ///
+    /// The configuration, the node's name, the kubeconfig and its rights, the clock, the AWS identity
+    /// and its rights, the hosted zones and their delegation, and what the names hold. One line for
+    /// each. Changes nothing. Exits with 2 when something is wrong.
+    #[command(after_long_help = after_help!("nodedns check", "nodedns check --output json | jq '.checks[] | select(.outcome == \"failed\")'"))]
+    Check(CheckArgs),
+
+    /// Print the IAM policy that the configuration needs
+    ///
+    /// JSON with the least rights: only the configured hosted zones, names, record types and actions.
+    #[command(after_long_help = after_help!("nodedns iam-policy", "nodedns iam-policy --role operator"))]
+    IamPolicy(IamPolicyArgs),
+
     /// Check, show or write the configuration
     #[command(after_long_help = after_help!(
         "nodedns config init",
@@ -135,257 +212,16 @@ pub enum Command {
         "nodedns config show"
     ))]
     Config(ConfigArgs),
-}
 
-/// The arguments of `nodedns run`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct RunArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
+    /// Print the completion script of a shell
+    #[command(after_long_help = after_help!("nodedns completions bash > /etc/bash_completion.d/nodedns"))]
+    Completions(CompletionsArgs),
 
-    /// Write nothing: show what would be published
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// Publish under this name too, as a [[record]] with its defaults; repeatable
-    #[arg(long = "name", value_name = "NAME")]
-    pub names: Vec<String>,
-
-    /// The hosted zone of the names given with --name
+    /// Explain a topic or a command at length
     ///
-    /// Without it the hosted zone with the longest matching name is looked up.
-    #[arg(long, value_name = "ID", requires = "names")]
-    pub zone_id: Option<String>,
-
-    /// The cluster's name, in place of 'cluster' in the configuration
-    #[arg(long, value_name = "NAME")]
-    pub cluster: Option<String>,
-
-    /// The node's name, in place of 'node' in the configuration
-    #[arg(long, value_name = "NAME")]
-    pub node: Option<String>,
-
-    /// The least severe messages to log, in place of 'log.level' in the configuration
-    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
-    pub log_level: Option<String>,
-}
-
-/// The arguments of `nodedns status`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct StatusArgs {
-    /// How to show it
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-
-    /// Keep showing it as it changes, until interrupted
-    #[arg(long, short)]
-    pub watch: bool,
-
-    /// The daemon's control socket [default: control.socket of the configuration]
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
-}
-
-/// The arguments of `nodedns drain`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct DrainArgs {
-    /// End the drain by itself after this time, like 30m or 2h
-    ///
-    /// Counted from now, also while the machine sleeps. Across a restart of the daemon it ends when
-    /// the clock shows the time that it would have shown.
-    #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
-    pub lasts: Option<Duration>,
-
-    /// Override keep_min: even the last record set of a name goes
-    #[arg(long)]
-    pub force: bool,
-
-    /// Why, for whoever looks at the status or the log
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub change: ChangeArgs,
-}
-
-/// The arguments of `nodedns resume`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ResumeArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub change: ChangeArgs,
-}
-
-/// What the commands that change the daemon's mind have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ChangeArgs {
-    /// Wait until every record is where it should be, on every name server of Route 53
-    #[arg(long, short)]
-    pub wait: bool,
-
-    /// How long to wait at most; the daemon goes on after that
-    #[arg(long, value_name = "TIME", value_parser = lasts, default_value = "10m", requires = "wait")]
-    pub timeout: Duration,
-
-    /// How to show it
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-
-    /// The daemon's control socket [default: control.socket of the configuration]
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
-}
-
-/// A length of time as the configuration file writes it, of a second at least.
-fn lasts(text: &str) -> Result<Duration, String> {
-    let Span(lasts) = Span::parse(text).map_err(|why| format!("{why}; write it like 90s, 30m or 2h"))?;
-    match lasts >= Duration::from_secs(1) && lasts <= Duration::from_secs(SECONDS_MAX) {
-        true => Ok(lasts),
-        false => Err("it must be between one second and 365 days".to_owned()),
-    }
-}
-
-/// The arguments of `nodedns addresses`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct AddressesArgs {
-    /// How to show it
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-
-    /// Judge for this address class [default: those of the configured records]
-    #[arg(long, value_enum, value_name = "CLASS")]
-    pub class: Option<Class>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
-}
-
-/// The arguments of `nodedns health-checks`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct HealthChecksArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: HealthChecksCommand,
-}
-
-/// What to do with health checks.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum HealthChecksCommand {
-    /// Show every health check of this cluster, and whether a record set refers to it
-    ///
-    /// Reads the account's health checks and what the configured names hold. A health check is
-    /// attached when a record set of these names refers to it; unattached when none does; unknown
-    /// when it is for a name that is not configured here.
-    #[command(after_long_help = after_help!(
-        "nodedns health-checks list",
-        "nodedns health-checks list --output json | jq '.health_checks[] | select(.state != \"attached\")'"
-    ))]
-    List(HealthChecksListArgs),
-
-    /// Delete the health checks of this cluster that are not in use
-    ///
-    /// Shows them and asks. Reads the hosted zones of the configured records whole, twice, and
-    /// deletes only what no record set of any name in them referred to both times; other hosted
-    /// zones are not looked at. What is for a record that is not configured here, or by its tags in
-    /// another hosted zone, is left alone. Without a terminal and without --yes
-    /// it only shows them, and exits with 2 if there are any.
-    #[command(after_long_help = after_help!("nodedns health-checks gc", "nodedns health-checks gc --yes --grace 5m"))]
-    Gc(GcArgs),
-}
-
-/// The arguments of `nodedns health-checks list`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct HealthChecksListArgs {
-    /// How to show it
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
-}
-
-/// The arguments of `nodedns health-checks gc`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct GcArgs {
-    /// Delete them without asking
-    #[arg(long, short)]
-    pub yes: bool,
-
-    /// How long to wait before the second look
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = super::health_checks::grace)]
-    pub grace: Span,
-
-    /// How to show it
-    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
-    pub config: ConfigFile,
-}
-
-/// The arguments of `nodedns config`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ConfigArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ConfigCommand,
-}
-
-/// What to do with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum ConfigCommand {
-    /// Find every mistake in the configuration
-    ///
-    /// Reads the files, drop-ins and environment variables as the daemon does and reports every
-    /// mistake with its place and remedy. Works offline: nothing is asked of Kubernetes or AWS.
-    /// Exits with 78 when there is a mistake.
-    #[command(after_long_help = after_help!("nodedns config check", "nodedns config check --config ./nodedns.toml"))]
-    Check(ConfigFile),
-
-    /// Show the effective configuration, and where each value comes from
-    ///
-    /// Prints every key as TOML with its value's origin: the built-in default, file and line, or
-    /// an environment variable.
-    #[command(after_long_help = after_help!("nodedns config show", "nodedns config show | grep -v '# default'"))]
-    Show(ConfigFile),
-
-    /// Print the configuration file's JSON schema
-    ///
-    /// For editors that complete and check TOML files by a schema.
-    #[command(after_long_help = after_help!("nodedns config schema > nodedns.schema.json"))]
-    Schema,
-
-    /// Write a commented example of the configuration file
-    ///
-    /// Every key is there with its default and explanation, commented out. To start, set 'cluster'
-    /// and one [[record]].
-    #[command(after_long_help = after_help!("nodedns config init", "nodedns config init -"))]
-    Init(InitArgs),
-}
-
-/// The arguments of `nodedns config init`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct InitArgs {
-    /// Where to write it; '-' prints it
-    #[arg(value_name = "PATH", default_value = "/etc/nodedns/nodedns.toml")]
-    pub path: PathBuf,
-
-    /// Replace the file if it exists
-    #[arg(long, short)]
-    pub force: bool,
+    /// Without a topic it lists them.
+    #[command(after_long_help = after_help!("nodedns help", "nodedns help signals", "nodedns help config check"))]
+    Help(HelpArgs),
 }
 
 /// Which configuration to read.
@@ -406,19 +242,26 @@ pub enum Output {
     Table,
     /// For scripts
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
-/// An address class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Class {
-    /// Globally reachable, by the IANA registries
-    Global,
-    /// RFC 1918, and unique local IPv6
-    Private,
-    /// 100.64.0.0/10, which mesh VPNs use
-    Shared,
-    /// Any unicast address
-    Any,
+/// A length of time as the configuration file writes it, of a second at least.
+fn lasts(text: &str) -> Result<Duration, String> {
+    let Span(lasts) = Span::parse(text).map_err(|why| format!("{why}; write it like 90s, 30m or 2h"))?;
+    match lasts >= Duration::from_secs(1) && lasts <= Duration::from_secs(SECONDS_MAX) {
+        true => Ok(lasts),
+        false => Err("it must be between one second and 365 days".to_owned()),
+    }
+}
+
+/// A length of time as the configuration file writes it, which may be none at all.
+fn patience(text: &str) -> Result<Duration, String> {
+    let Span(lasts) = Span::parse(text).map_err(|why| format!("{why}; write it like 0s, 90s, 30m or 2h"))?;
+    match lasts <= Duration::from_secs(SECONDS_MAX) {
+        true => Ok(lasts),
+        false => Err("it must be 365 days at most".to_owned()),
+    }
 }
 
 #[cfg(test)]

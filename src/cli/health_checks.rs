@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::args::{GcArgs, HealthChecksArgs, HealthChecksCommand, Output};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::render::{emit, emit_json, table, terminal_width};
+use crate::cli::render::{emit, emit_value, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::health_check::{FoundCheck, OWNER_TAG, ZONE_TAG};
 use crate::decide::name::DnsName;
@@ -212,7 +212,7 @@ async fn collect(
     entries.retain(|entry| entry.state == State::Unattached);
     if entries.is_empty() {
         match args.output {
-            Output::Json => show(&entries, args.output, out)?,
+            Output::Json | Output::Yaml => show(&entries, args.output, out)?,
             Output::Table => emit(
                 out,
                 "every health check is in use, or for a record that is not configured here: nothing to delete\n",
@@ -272,9 +272,9 @@ fn agreed(entries: &[Entry], count: &str, err: &mut dyn Write) -> io::Result<boo
 }
 
 fn show(entries: &[Entry], output: Output, out: &mut dyn Write) -> anyhow::Result<()> {
-    match output {
-        Output::Json => emit_json(out, &Shown { health_checks: entries }, false)?,
-        Output::Table => emit(out, &render(entries, terminal_width()))?,
+    match output.structured() {
+        Some(format) => emit_value(out, &Shown { health_checks: entries }, format)?,
+        None => emit(out, &render(entries, terminal_width()))?,
     }
     Ok(())
 }

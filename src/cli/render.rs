@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
+use crate::cli::args::Output;
+
 /// How many columns there are to write to; `None` when nobody looks, and then nothing is wrapped,
 /// so that every row stays a line for `grep`.
 pub fn terminal_width() -> Option<usize> {
@@ -82,6 +84,26 @@ pub fn distance(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A format for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Structured {
+    /// RFC 8259.
+    Json,
+    /// YAML 1.2, of which JSON is a part.
+    Yaml,
+}
+
+impl Output {
+    /// The format for programs, if that is what was asked for.
+    pub fn structured(self) -> Option<Structured> {
+        match self {
+            Output::Table => None,
+            Output::Json => Some(Structured::Json),
+            Output::Yaml => Some(Structured::Yaml),
+        }
+    }
+}
+
 /// The output cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the output")]
@@ -101,6 +123,20 @@ impl OutputError {
 pub fn emit_json(out: &mut dyn Write, value: &impl Serialize, one_line: bool) -> Result<(), OutputError> {
     let json = if one_line { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
     emit(out, &(json.map_err(|error| OutputError(error.into()))? + "\n"))
+}
+
+/// Writes `value` as JSON on many lines, or as YAML.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn emit_value(out: &mut dyn Write, value: &impl Serialize, format: Structured) -> Result<(), OutputError> {
+    match format {
+        Structured::Json => emit_json(out, value, false),
+        Structured::Yaml => {
+            let text = serde_saphyr::to_string(value).map_err(|error| OutputError(io::Error::other(error)))?;
+            emit(out, &text)
+        }
+    }
 }
 
 /// Writes the text at once.

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
 use crate::daemon::drain::Drains;
-use crate::daemon::identity::Identity;
 use crate::daemon::probes::Probes;
 use crate::daemon::stop::Departure;
 use crate::daemon::view::View;
@@ -24,6 +23,7 @@ use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
 use crate::systemd::Notifier;
 use crate::watch::clock::{self, Alarm, SuspendDetector};
+use crate::watch::identity::Identity;
 use crate::watch::{addresses, node};
 
 impl Daemon {

@@ -6,13 +6,13 @@ use crate::config::Config;
 use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
 use crate::control::translate::{self, WallTime};
 use crate::daemon::drain::Drains;
-use crate::daemon::identity::Identity;
 use crate::decide::engine::Engine;
 use crate::decide::observed::Observed;
 use crate::decide::probe::{self, Probe, ProbeOutcome};
 use crate::decide::select::{self, AddressClass};
 use crate::decide::time::Moment;
 use crate::watch::clock;
+use crate::watch::identity::Identity;
 use crate::watch::node::NodeDetail;
 
 /// What a status needs beside the engine.

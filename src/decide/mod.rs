@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod annotation;
+pub mod batch;
 pub mod damping;
 pub mod drain;
 pub mod engine;

@@ -1,6 +1,7 @@
 //! What the cluster says of this node, and of the others.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Prefixes of the annotation keys that decide something: our own, and kube-node-dns's for those
 /// who move from it. All other annotations are noise that changes often.
@@ -35,6 +36,24 @@ pub struct NodeObject {
 /// Every Node of the cluster by its name, reduced to its `Ready` condition. Whole: a Node that is not
 /// in it does not exist.
 pub type Cluster = BTreeMap<String, Readiness>;
+
+/// Every Node of the cluster by its name, as one list of all of them has it. Whole: a Node that is not in
+/// it does not exist.
+pub type Nodes = BTreeMap<String, NodeSummary>;
+
+/// A Node in a list of all of them, reduced to what says whether its record sets belong in DNS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// The `Ready` condition.
+    pub ready: Readiness,
+    /// For how long the `Ready` condition has been as it is, by its `lastTransitionTime` and this host's
+    /// clock; `None` when it does not say, or says that it will be.
+    pub ready_for: Option<Duration>,
+    /// `spec.unschedulable`: cordoned.
+    pub unschedulable: bool,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+}
 
 /// The `Ready` condition of a Node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -207,6 +207,17 @@ impl Listing {
     }
 }
 
+/// Every A and AAAA record set of one hosted zone, read whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ZoneListing {
+    /// The hosted zone's id, without `/hostedzone/`.
+    pub zone_id: String,
+    /// What each name holds. A name with nothing but other types is not in it.
+    pub names: BTreeMap<DnsName, Listing>,
+    /// The record sets that cannot be told in our words: name and type as listed, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
 /// Where a name lives.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ZoneRef {

@@ -14,14 +14,26 @@ use std::future::Future;
 use crate::decide::health_check::{CheckAnswer, CheckListing, CheckRequest, NewCheck};
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
-use crate::decide::record::{Change, Listing, ZoneRef};
+use crate::decide::record::{Change, Listing, ZoneListing, ZoneRef};
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
+use crate::publish::zone::HostedZone;
 
 /// A DNS service that holds record sets.
 pub trait Provider {
     /// Everything at `name`: complete, or an error, never a shorter list.
     fn list(&self, zone: &ZoneRef, name: &DnsName) -> impl Future<Output = Result<Listing, ProviderError>> + Send;
+
+    /// All hosted zones of the account: complete, or an error.
+    fn zones(&self) -> impl Future<Output = Result<Vec<HostedZone>, ProviderError>> + Send;
+
+    /// Every A and AAAA record set of a zone: complete, or an error. After each page `read` is told how
+    /// many record sets there were so far.
+    fn zone(
+        &self,
+        zone_id: &str,
+        read: &(dyn Fn(usize) + Sync),
+    ) -> impl Future<Output = Result<ZoneListing, ProviderError>> + Send;
 
     /// Applies one batch, in order, whole or not at all. A batch without changes is refused.
     fn apply(&self, zone: &ZoneRef, changes: &[Change])
@@ -92,6 +104,20 @@ impl Provider for AnyProvider {
         match self {
             AnyProvider::Route53(provider) => provider.list(zone, name).await,
             AnyProvider::Memory(provider) => provider.list(zone, name).await,
+        }
+    }
+
+    async fn zones(&self) -> Result<Vec<HostedZone>, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.zones().await,
+            AnyProvider::Memory(provider) => provider.zones().await,
+        }
+    }
+
+    async fn zone(&self, zone_id: &str, read: &(dyn Fn(usize) + Sync)) -> Result<ZoneListing, ProviderError> {
+        match self {
+            AnyProvider::Route53(provider) => provider.zone(zone_id, read).await,
+            AnyProvider::Memory(provider) => provider.zone(zone_id, read).await,
         }
     }
 

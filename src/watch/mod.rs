@@ -5,5 +5,6 @@
 
 pub mod addresses;
 pub mod clock;
+pub mod identity;
 pub mod node;
 pub mod probe;

@@ -15,6 +15,7 @@ mod signal_table;
 // The edges, each against the real thing or a strict stand-in.
 mod check_kills;
 mod cli;
+mod commands;
 mod config;
 mod control;
 mod drain;

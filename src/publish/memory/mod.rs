@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::decide::health_check::{CheckListing, NewCheck};
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ChangeId, ChangeStatus, ErrorKind, ProviderError};
-use crate::decide::record::{Change, Listing, RecordSet, RecordType, ZoneRef};
+use crate::decide::record::{Change, Listing, RecordSet, RecordType, ZoneListing, ZoneRef};
 use crate::publish::zone::{HostedZone, bare_id, choose};
 use crate::publish::{Provider, name_of};
 use health_checks::HealthChecks;
@@ -94,6 +94,18 @@ impl Provider for MemoryProvider {
         let mut state = self.state();
         let zone_id = state.zone_id(zone, name)?;
         Ok(state.listing(&zone_id, name).clone())
+    }
+
+    async fn zones(&self) -> Result<Vec<HostedZone>, ProviderError> {
+        Ok(self.state().zones.clone().unwrap_or_default())
+    }
+
+    async fn zone(&self, zone_id: &str, read: &(dyn Fn(usize) + Sync)) -> Result<ZoneListing, ProviderError> {
+        let state = self.state();
+        let mut names = state.names.get(bare_id(zone_id)).cloned().unwrap_or_default();
+        names.retain(|_, listing| !listing.pools.is_empty() || listing.has_cname);
+        read(names.values().flat_map(|listing| listing.pools.values()).map(BTreeMap::len).sum());
+        Ok(ZoneListing { zone_id: bare_id(zone_id).to_owned(), names, unreadable: Vec::new() })
     }
 
     async fn apply(&self, zone: &ZoneRef, changes: &[Change]) -> Result<ChangeId, ProviderError> {

@@ -3,6 +3,7 @@
 pub(crate) mod api_server;
 pub(crate) mod bus;
 pub(crate) mod check_service;
+pub(crate) mod desk;
 pub(crate) mod hostile;
 pub(crate) mod netns;
 pub(crate) mod pki;

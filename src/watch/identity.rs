@@ -1,24 +1,29 @@
 //! Which node this is, and where its state is learned from. Found once, at start.
 
-use crate::config::{Config, KubernetesSettings, Origin, Problem, Problems, Switch};
+use crate::config::{Config, Switch};
 use crate::watch::node::identity::{FoundNodeName, NodeName, find_node_name};
 use crate::watch::node::kubeconfig::{Environment, KubeconfigError, KubeconfigSource, find_kubeconfig};
 use crate::watch::node::{NodeWatchSettings, Timing};
 
 /// Which node this is, and where its state is learned from.
 #[derive(Debug, Clone)]
-pub(super) struct Identity {
+pub struct Identity {
     name: NodeName,
     /// How the name was found, for people.
-    pub(super) source: String,
-    doubts: Vec<String>,
+    pub source: String,
+    /// What could not be read on the way and might have said otherwise, for people.
+    pub doubts: Vec<String>,
     environment: Environment,
     /// Present when the Node object is watched.
     kubeconfig: Option<KubeconfigSource>,
 }
 
 impl Identity {
-    pub(super) fn find(config: &Config) -> anyhow::Result<Self> {
+    /// Finds the kubeconfig and the node's name.
+    ///
+    /// # Errors
+    /// When what was found cannot be the name of a node.
+    pub fn find(config: &Config) -> anyhow::Result<Self> {
         let environment = Environment::of_process();
         let source = config.kubernetes.kubeconfig.clone().map_or(KubeconfigSource::Auto, KubeconfigSource::Path);
         let found = find_kubeconfig(&source, &environment);
@@ -42,11 +47,13 @@ impl Identity {
         Ok(Identity { name, source, doubts, environment, kubeconfig })
     }
 
-    pub(super) fn node(&self) -> &str {
+    /// The node's name.
+    pub fn node(&self) -> &str {
         self.name.as_str()
     }
 
-    pub(super) fn node_watch(&self) -> Option<NodeWatchSettings> {
+    /// How the Node object is watched; `None` without Kubernetes.
+    pub fn node_watch(&self) -> Option<NodeWatchSettings> {
         let kubeconfig = self.kubeconfig.clone()?;
         let environment = self.environment.clone();
         Some(NodeWatchSettings { node: self.name.clone(), kubeconfig, environment, timing: Timing::default() })
@@ -54,7 +61,7 @@ impl Identity {
 
     /// Where this host has been found to be part of a cluster after all, though it was not at start:
     /// what to tell the operator. Identity and watch are settled at start, so only a restart helps.
-    pub(super) fn overtaken(&self, config: &Config) -> Option<String> {
+    pub fn overtaken(&self, config: &Config) -> Option<String> {
         if self.kubeconfig.is_some() || config.kubernetes.enabled != Switch::Auto {
             return None;
         }
@@ -65,47 +72,12 @@ impl Identity {
         ))
     }
 
-    pub(super) fn log(&self) {
+    /// Logs which node this is.
+    pub fn log(&self) {
         let kubernetes = if self.kubeconfig.is_some() { "watching the Node object" } else { "without Kubernetes" };
         tracing::info!(node = self.node(), "this is node {} ({}), {kubernetes}", self.name, self.source);
         for doubt in &self.doubts {
             tracing::warn!("the node's name may be another: {doubt}");
         }
     }
-}
-
-/// What a running daemon cannot change about itself: a reload that asks for it is refused whole,
-/// rather than followed in part.
-pub(super) fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
-    // Which Nodes are eligible is a matter of deciding, not of watching.
-    let kubernetes =
-        KubernetesSettings { node_selector: new.kubernetes.node_selector.clone(), ..old.kubernetes.clone() };
-    let fixed = [
-        ("cluster", old.cluster == new.cluster, "every record set would change its owner"),
-        ("node", old.node == new.node, "every record set would change its owner"),
-        ("kubernetes", kubernetes == new.kubernetes, "the Node is watched from the start"),
-        (
-            "survivors.enabled",
-            old.survivors.is_some() == new.survivors.is_some(),
-            "the other nodes are watched from the start",
-        ),
-        ("route53", old.route53 == new.route53, "what is on its way would be answered by somebody else"),
-        (
-            "control",
-            (&old.socket, &old.state_directory) == (&new.socket, &new.state_directory),
-            "the socket is made and the state read at the start",
-        ),
-        ("log", old.log == new.log, "logging is set up at the start"),
-    ];
-    let problems: Vec<Problem> = fixed
-        .into_iter()
-        .filter(|(_, same, _)| !same)
-        .map(|(key, _, why)| Problem {
-            source: Origin::Default,
-            path: key.to_owned(),
-            message: format!("cannot be changed by a reload: {why}"),
-            hint: Some("restart the service; record sets stay as they are meanwhile".to_owned()),
-        })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(Problems::from(problems)) }
 }

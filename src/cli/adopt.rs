@@ -1,0 +1,15 @@
+//! `nodedns adopt`: taking over a name.
+
+use std::io::Write;
+
+use crate::cli::args::AdoptArgs;
+use crate::cli::exit::Exit;
+
+/// Runs the command.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn run(args: &AdoptArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
+    let _ = (args, out, err);
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,66 @@
+//! The commands around setting nodedns up.
+
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
+use clap_complete::Shell;
+
+use super::{ConfigFile, Output};
+
+/// The arguments of `nodedns check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CheckArgs {
+    /// Ask this resolver who serves the hosted zones [default: those of /etc/resolv.conf]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub resolver: Option<SocketAddr>,
+
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
+}
+
+/// The arguments of `nodedns iam-policy`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct IamPolicyArgs {
+    /// For whom
+    #[arg(long, value_enum, default_value_t, value_name = "ROLE")]
+    pub role: Role,
+
+    /// Only for this node, where names say {node} [default: for any node]
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
+}
+
+/// Who is to be given rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Role {
+    /// The daemon on a node, and the commands that only look
+    #[default]
+    Daemon,
+    /// A person or a timer that also runs prune, restore, adopt and list --all-zones
+    Operator,
+}
+
+/// The arguments of `nodedns completions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// The arguments of `nodedns help`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HelpArgs {
+    /// A topic, or a command with its subcommand
+    #[arg(value_name = "TOPIC")]
+    pub topic: Vec<String>,
+}

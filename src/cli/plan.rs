@@ -1,0 +1,15 @@
+//! `nodedns plan`: what would change now, and why.
+
+use std::io::Write;
+
+use crate::cli::args::PlanArgs;
+use crate::cli::exit::Exit;
+
+/// Runs the command.
+///
+/// # Errors
+/// When it cannot be carried out.
+pub fn run(args: &PlanArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
+    let _ = (args, out, err);
+    anyhow::bail!("not built yet")
+}

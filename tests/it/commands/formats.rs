@@ -1,0 +1,1 @@
+//! Formats, exit codes, pipes and progress, the same for every command.

@@ -1,0 +1,1 @@
+//! `nodedns list`.

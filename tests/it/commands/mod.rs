@@ -1,0 +1,12 @@
+//! The commands that a person runs, the program itself, against the simulators.
+
+mod adopt;
+mod check;
+mod formats;
+mod help;
+mod iam_policy;
+mod list;
+mod plan;
+mod prune;
+mod restore;
+mod zone_scan;

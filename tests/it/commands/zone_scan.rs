@@ -1,0 +1,1 @@
+//! Reading a whole hosted zone, and everything about one.
