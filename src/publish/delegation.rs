@@ -223,8 +223,7 @@ mod tests {
         assert_eq!(by(&["NS-1.awsdns-1.com.", "ns-2.awsdns-2.net"]), Delegation::Here);
         assert_eq!(by(&["ns-2.awsdns-2.net"]), Delegation::Here);
         assert_eq!(by(&["ns.example.org"]), Delegation::Elsewhere(names(&["ns.example.org"])));
-        let partly =
-            Delegation::Partly { ours: names(&["ns-1.awsdns-1.com"]), others: names(&["ns.example.org"]) };
+        let partly = Delegation::Partly { ours: names(&["ns-1.awsdns-1.com"]), others: names(&["ns.example.org"]) };
         assert_eq!(by(&["ns-1.awsdns-1.com", "ns.example.org"]), partly);
         for served in [Served::NoZone, Served::NoName] {
             assert_eq!(compare(&served, &zone), Delegation::Nowhere(served));

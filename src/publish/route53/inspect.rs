@@ -88,8 +88,7 @@ impl Route53 {
     /// # Errors
     /// As every request; also for a zone whose name we could not publish in.
     pub async fn zone_details(&self, zone_id: &str) -> Result<ZoneDetails, ProviderError> {
-        let answer =
-            self.send(Request::Zone, |client| client.get_hosted_zone().id(bare_id(zone_id)).send()).await?;
+        let answer = self.send(Request::Zone, |client| client.get_hosted_zone().id(bare_id(zone_id)).send()).await?;
         let Some(zone) = answer.hosted_zone().filter(|zone| !zone.name().is_empty()) else {
             return Err(incomplete("the answer to GetHostedZone holds no zone"));
         };
@@ -255,7 +254,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_near_from_four_fifths_on() {
-        for (used, allowed, near) in [(79, 100, false), (80, 100, true), (101, 100, true), (0, 1, false), (23, 30, false), (24, 30, true)] {
+        for (used, allowed, near) in
+            [(79, 100, false), (80, 100, true), (101, 100, true), (0, 1, false), (23, 30, false), (24, 30, true)]
+        {
             assert_eq!(Limit { used, allowed }.is_near(), near, "{used} of {allowed}");
         }
         assert!(limit(Some(0), 0, "GetHostedZoneLimit").is_err());

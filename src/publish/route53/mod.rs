@@ -171,12 +171,7 @@ impl Route53 {
     }
 
     /// Sends one batch.
-    async fn send_batch(
-        &self,
-        request: Request,
-        zone_id: &str,
-        changes: &[Change],
-    ) -> Result<ChangeId, ProviderError> {
+    async fn send_batch(&self, request: Request, zone_id: &str, changes: &[Change]) -> Result<ChangeId, ProviderError> {
         let batch = changes
             .iter()
             .map(convert::change)

@@ -90,7 +90,9 @@ impl Route53 {
             return Ok(rights);
         }
         if attempt.denied(types.iter().copied(), &ACTIONS).await?.is_none() {
-            types.iter().for_each(|rtype| ACTIONS.iter().for_each(|action| rights.set(*rtype, *action, Right::Allowed)));
+            types
+                .iter()
+                .for_each(|rtype| ACTIONS.iter().for_each(|action| rights.set(*rtype, *action, Right::Allowed)));
             return Ok(rights);
         }
         for rtype in types.iter().copied() {
@@ -156,7 +158,9 @@ impl Route53 {
     /// Any answer that says neither.
     pub async fn try_list(&self, zone_id: &str) -> Result<Right, ProviderError> {
         let answer = self
-            .send(Request::List, |client| client.list_resource_record_sets().hosted_zone_id(zone_id).max_items(1).send())
+            .send(Request::List, |client| {
+                client.list_resource_record_sets().hosted_zone_id(zone_id).max_items(1).send()
+            })
             .await;
         answer.map(|_| Right::Allowed).or_else(|error| right(error, ""))
     }

@@ -141,7 +141,8 @@ fn what_our_words_cannot_say_is_told_and_hides_nothing_else() {
 #[test]
 fn odd_names_and_other_types_are_in_their_places() {
     let sim = sim();
-    for at in ["*.example.com", "_Sip._tcp.example.com", "a@b.example.com", "example.com", "xn--strae-oqa.example.com"] {
+    for at in ["*.example.com", "_Sip._tcp.example.com", "a@b.example.com", "example.com", "xn--strae-oqa.example.com"]
+    {
         sim.put(ZONE, Sent::new(at, "A").ttl(300).value("192.0.2.1"));
     }
     sim.put(ZONE, Sent::new("c.example.com", "CNAME").ttl(60).value("elsewhere.example.org"));
@@ -158,8 +159,10 @@ fn odd_names_and_other_types_are_in_their_places() {
         .iter()
         .map(|(name, at)| (name.to_string(), at.pools.keys().map(ToString::to_string).collect(), at.has_cname))
         .collect();
-    let told: Vec<(&str, Vec<&str>, bool)> =
-        told.iter().map(|(name, types, cname)| (name.as_str(), types.iter().map(String::as_str).collect(), *cname)).collect();
+    let told: Vec<(&str, Vec<&str>, bool)> = told
+        .iter()
+        .map(|(name, types, cname)| (name.as_str(), types.iter().map(String::as_str).collect(), *cname))
+        .collect();
     assert_eq!(
         told,
         [
