@@ -270,7 +270,8 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
     if !needed {
         return;
     }
-    findings.add(match findings.wait("watching all Nodes", trial::cluster(settings)).await {
+    let watched = findings.wait("watching all Nodes", trial::cluster(settings)).await;
+    findings.add(match watched {
         Ok(Ok(_)) => Finding::ok("nodes_watch", subject, "may be watched"),
         Ok(Err(error)) => refuse("nodes_watch", error.summary().to_owned(), remedy(&error)),
         Err(no_answer) => refuse("nodes_watch", no_answer.to_string(), None),

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::cluster::AllNodes;
+use super::failure::Asked;
 use super::once::ReadError;
-use super::view::{OwnNode, View};
+use super::view::{OwnNode, Scope, View};
 use super::{NodeWatchSettings, Opener};
 use crate::decide::node::{Cluster, NodeState};
 
@@ -33,6 +34,9 @@ pub async fn cluster(settings: &NodeWatchSettings) -> Result<Cluster, ReadError>
 async fn first_state<V: View>(settings: &NodeWatchSettings) -> Result<V::State, ReadError> {
     let mut opener: Opener<V> = Opener { settings: Arc::new(settings.clone()), opening: None };
     let first = opener.first_state().await;
-    let asked = V::SCOPE.asked(&settings.node);
+    let asked = match V::SCOPE {
+        Scope::Own => Asked::Own { node: &settings.node, again: false },
+        Scope::All => Asked::All { again: false },
+    };
     first.map(|(_, state)| state).map_err(|failure| ReadError::new(&failure, asked, &settings.kubeconfig))
 }
