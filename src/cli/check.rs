@@ -19,12 +19,12 @@ use account::Account;
 use findings::{Finding, Findings, Section};
 use render::{Style, is_utf8};
 
-mod account;
+pub mod account;
 mod configuration;
 pub mod findings;
-mod kubernetes;
-mod node;
-mod rbac;
+pub mod kubernetes;
+pub mod node;
+pub mod rbac;
 pub mod render;
 
 /// What the checks of AWS, the hosted zones and the names start from.
@@ -47,7 +47,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let format = args.output.structured();
     let style = Style { width: terminal_width(), unicode: is_utf8(|name| std::env::var(name).ok()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (report, exit) = runtime.block_on(async {
+    let checked = runtime.block_on(async {
         let mut findings = Findings::new(if format.is_none() { Some((&mut *out, style)) } else { None });
         let is_mistaken = check(args, &mut findings).await;
         let exit = match findings.counts().failed {
@@ -56,9 +56,10 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
             _ => Exit::Differs,
         };
         findings.end().map(|report| (report, exit))
-    })?;
+    });
     // A name that nobody answers for is still being looked up, by the C library, in a thread of the runtime.
     runtime.shutdown_background();
+    let (report, exit) = checked?;
     if let Some(format) = format {
         emit_value(out, &report, format)?;
     }

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_user_is_found_with_all_of_its_groups() {
-        let passwd = "root:x:0:0::/root:/bin/sh\nnodedns-2:x:7:7::/:\nnodedns:x:998:997::/nonexistent:/usr/sbin/nologin\n";
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\nnodedns-2:x:7:7::/:\nnodedns:x:998:997::/nonexistent:/usr/sbin/nologin\n";
         let group = "adm:x:4:syslog,nodedns\nnodedns:x:997:\nxnodedns:x:5:xnodedns\nbroken\n";
         let found = Account { uid: 998, gids: vec![997, 4] };
         assert_eq!(Account::find("nodedns", passwd, group), Some(found));

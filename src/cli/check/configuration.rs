@@ -39,7 +39,8 @@ pub fn files(loaded: &Loaded, daemon: Option<&Account>, findings: &mut Findings<
                 Finding::ok("configuration_file", subject, text)
             }
             Some(Err(refused)) => {
-                let remedy = format!("'chgrp {DAEMON} {0}' and 'chmod {1} {0}' let it", refused.path.display(), refused.mode);
+                let remedy =
+                    format!("'chgrp {DAEMON} {0}' and 'chmod {1} {0}' let it", refused.path.display(), refused.mode);
                 let text = format!("by {refused}, the daemon's user {DAEMON} may not read it");
                 Finding::warning("configuration_file", subject, text).remedy(remedy)
             }
@@ -73,8 +74,10 @@ pub fn suspicions(config: &Config) -> Vec<Finding> {
     }
     if config.timing.resync > RESYNC_MAX {
         let resync = Span(config.timing.resync);
-        let text = format!("{resync}: what others change in Route 53 is repaired only after that time");
-        found.push(Finding::warning("resync", "resync", text).remedy("15m, the default, costs one request for each name"));
+        let text = format!("{resync}, so that what others change in Route 53 is repaired only after that time");
+        found.push(
+            Finding::warning("resync", "resync", text).remedy("15m, the default, costs one request for each name"),
+        );
     }
     found
 }
@@ -83,7 +86,8 @@ fn of_record(record: &RecordTemplate) -> Vec<Finding> {
     let mut found = Vec::new();
     let policy = &record.policy;
     if policy.ttl > TTL_MAX {
-        let text = format!("a TTL of {0} s: resolvers give the old answer for up to {0} s after a withdrawal", policy.ttl);
+        let text =
+            format!("a TTL of {0} s: resolvers give the old answer for up to {0} s after a withdrawal", policy.ttl);
         found.push(Finding::warning("record_ttl", &record.name, text).remedy("60 is the default, 300 is long"));
     }
     if policy.ttl == 0 {

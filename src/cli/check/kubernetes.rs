@@ -61,7 +61,9 @@ pub async fn check(config: &Config, identity: &Identity, policy: Option<&Policy>
 fn unused(config: &Config) -> Vec<Finding> {
     let why = match config.kubernetes.enabled {
         Switch::Off => "not used, as kubernetes.enabled is false: the node is published by its addresses alone",
-        Switch::Auto | Switch::On => "not used, as no kubeconfig was found: the node is published by its addresses alone",
+        Switch::Auto | Switch::On => {
+            "not used, as no kubeconfig was found: the node is published by its addresses alone"
+        }
     };
     let mut found = vec![Finding::skipped("kubeconfig", "Kubernetes", why)];
     // Where it is switched off, that is a mistake in the configuration.
@@ -85,7 +87,9 @@ fn kubeconfig(settings: &NodeWatchSettings, findings: &mut Findings<'_>) -> Opti
                 let text = format!("passed over: {passed_over}");
                 findings.add(
                     Finding::warning("kubeconfig_passed_over", passed_over.kubeconfig.display().to_string(), text)
-                        .remedy("run this as root or as the daemon's user, or name the kubeconfig in the configuration"),
+                        .remedy(
+                            "run this as root or as the daemon's user, or name the kubeconfig in the configuration",
+                        ),
                 );
             }
             if let Some(certificate) = &info.client_certificate {
@@ -95,7 +99,8 @@ fn kubeconfig(settings: &NodeWatchSettings, findings: &mut Findings<'_>) -> Opti
         }
         Err(error) => {
             let text = error.to_string();
-            let (text, hint) = text.split_once("\nhint: ").map_or((text.as_str(), None), |(text, hint)| (text, Some(hint)));
+            let (text, hint) =
+                text.split_once("\nhint: ").map_or((text.as_str(), None), |(text, hint)| (text, Some(hint)));
             let finding = Finding::failed("kubeconfig", "kubeconfig", text);
             findings.add(match hint {
                 Some(hint) => finding.remedy(hint),
@@ -111,10 +116,14 @@ pub fn lasts(certificate: &ClientCertificate, kubeconfig: &str, now: Timestamp) 
     let ClientCertificate { common_name, not_after } = certificate;
     let left = not_after.duration_since(now);
     let text = |when: &str| format!("the client certificate of '{common_name}' {when}");
-    let renew = "k3s and RKE2 renew theirs when they restart, kubeadm with 'kubeadm certs renew', a kubelet its own by itself";
-    let tell = |make: fn(&'static str, String, String) -> Finding, when: String| make("certificate", kubeconfig.to_owned(), text(&when));
+    let renew =
+        "k3s and RKE2 renew theirs when they restart, kubeadm with 'kubeadm certs renew', a kubelet its own by itself";
+    let tell = |make: fn(&'static str, String, String) -> Finding, when: String| {
+        make("certificate", kubeconfig.to_owned(), text(&when))
+    };
     if !left.is_positive() {
-        return tell(Finding::failed, format!("expired {} ago, at {not_after:.0}", distance(*not_after, now))).remedy(renew);
+        return tell(Finding::failed, format!("expired {} ago, at {not_after:.0}", distance(*not_after, now)))
+            .remedy(renew);
     }
     let when = format!("is good for {}, until {not_after:.0}", distance(*not_after, now));
     match left < CERTIFICATE_MARGIN {
@@ -187,10 +196,9 @@ pub fn of_state(state: &NodeState, node: &str, policy: Option<&Policy>) -> Vec<F
     let object = match state {
         NodeState::Absent => {
             let text = "the cluster has no Node of this name, so that nothing is published";
-            return vec![
-                Finding::failed("own_node", subject, text)
-                    .remedy("set 'node' to the name that 'kubectl get nodes' shows, or name the kubeconfig of the right cluster"),
-            ];
+            return vec![Finding::failed("own_node", subject, text).remedy(
+                "set 'node' to the name that 'kubectl get nodes' shows, or name the kubeconfig of the right cluster",
+            )];
         }
         NodeState::Present(object) => object,
     };
@@ -210,7 +218,10 @@ pub fn of_state(state: &NodeState, node: &str, policy: Option<&Policy>) -> Vec<F
     };
     let annotations = Annotations::read(object);
     for mistake in &annotations.mistakes {
-        let remedy = format!("'kubectl annotate --overwrite node {node} {}=…', or '{}-' to remove it", mistake.key, mistake.key);
+        let remedy = format!(
+            "'kubectl annotate --overwrite node {node} {}=VALUE', or '{}-' to remove it",
+            mistake.key, mistake.key
+        );
         found.push(Finding::warning("annotation", subject.clone(), mistake.to_string()).remedy(remedy));
     }
     let said = Said { known: true, annotations: Some(&annotations) };
@@ -244,7 +255,11 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
     let refuse = |id, text: String, remedy: Option<String>| {
         let finding = match needed {
             true => Finding::failed(id, subject, format!("{text}; [survivors] needs that")),
-            false => Finding::skipped(id, subject, format!("{text}; only 'nodedns list' and 'nodedns prune' would want that")),
+            false => Finding::skipped(
+                id,
+                subject,
+                format!("{text}; only 'nodedns list' and 'nodedns prune' would want that"),
+            ),
         };
         hinted(finding, remedy.as_deref())
     };

@@ -104,9 +104,7 @@ pub fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapsho
                     .remedy("'nodedns addresses' shows every address of the host, and why it is not published")
             }
             ([first, ..], false) => Finding::ok("record_address", subject, format!("{first} would be published")),
-            (all, true) => {
-                Finding::ok("record_address", subject, format!("{} would be published", all.join(", ")))
-            }
+            (all, true) => Finding::ok("record_address", subject, format!("{} would be published", all.join(", "))),
         }
     };
     selections.iter().map(finding).collect()
@@ -119,8 +117,7 @@ fn why_none(assessments: &[Assessment], rtype: RecordType) -> String {
         RecordType::Aaaa => "IPv6",
     };
     // Loopback and link-local addresses are on every host, and nobody expects to see them published.
-    let is_ordinary =
-        |refusal: &Refusal| !matches!(refusal, Refusal::ExcludedByDefault(_) | Refusal::Scope(_));
+    let is_ordinary = |refusal: &Refusal| !matches!(refusal, Refusal::ExcludedByDefault(_) | Refusal::Scope(_));
     let nearest = assessments.iter().filter(|one| RecordType::of(one.address.address) == rtype).find_map(|one| {
         let refusal = one.verdict.as_ref().err().filter(|refusal| is_ordinary(refusal))?;
         Some(format!("{} on {}: {refusal}", one.address.address, one.interface))
@@ -146,7 +143,9 @@ pub fn probes(policy: &Policy, snapshot: &Snapshot) -> Vec<Finding> {
 /// Where the daemon keeps what must survive a restart.
 pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
     let subject = directory.display().to_string();
-    let tell = |make: fn(&'static str, String, String) -> Finding, text: String| make("state_directory", subject.clone(), text);
+    let tell = |make: fn(&'static str, String, String) -> Finding, text: String| {
+        make("state_directory", subject.clone(), text)
+    };
     let euid = geteuid().as_raw();
     let metadata = match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => metadata,
@@ -162,7 +161,9 @@ pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
     let owner = metadata.uid();
     match daemon {
         Some(daemon) if daemon.uid != owner && euid != owner => {
-            let text = format!("belongs to uid {owner}, and not to the daemon's user {DAEMON}, who may not be able to write there");
+            let text = format!(
+                "belongs to uid {owner}, and not to the daemon's user {DAEMON}, who may not be able to write there"
+            );
             return tell(Finding::warning, text).remedy(format!("'chown {DAEMON} {}'", directory.display()));
         }
         _ => {}
@@ -175,7 +176,10 @@ pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
             let text = format!("cannot be written ({error}), so that a drain would not outlive a restart");
             tell(Finding::failed, text).remedy("let the daemon's user write there, or set control.state_directory")
         }
-        Err(_) => tell(Finding::skipped, format!("belongs to uid {owner}: only that user and root can tell whether it can be written")),
+        Err(_) => tell(
+            Finding::skipped,
+            format!("belongs to uid {owner}: only that user and root can tell whether it can be written"),
+        ),
     }
 }
 
@@ -248,7 +252,8 @@ pub fn of_daemon(status: &Status, subject: &str, owner: Option<&OwnerId>) -> Vec
     if let Some(owner) = owner
         && (owner.cluster(), owner.node()) != (status.cluster.as_str(), status.node.as_str())
     {
-        let text = format!("it publishes node {} of cluster {}, and not what is configured here", status.node, status.cluster);
+        let text =
+            format!("it publishes node {} of cluster {}, and not what is configured here", status.node, status.cluster);
         found.push(Finding::warning("daemon_identity", subject, text).remedy("'systemctl restart nodedns'"));
     }
     if let Some(refused) = &status.reload_refused {
@@ -262,8 +267,9 @@ pub fn of_daemon(status: &Status, subject: &str, owner: Option<&OwnerId>) -> Vec
             let text = format!("healthy{dry}, {} records and types", status.records.len());
             Finding::ok("daemon_health", subject, text)
         }
-        (false, 0) => Finding::failed("daemon_health", subject, format!("unhealthy{dry}"))
-            .remedy("'nodedns status' says why"),
+        (false, 0) => {
+            Finding::failed("daemon_health", subject, format!("unhealthy{dry}")).remedy("'nodedns status' says why")
+        }
         (false, troubled) => {
             let text = format!("unhealthy{dry}, {troubled} of {} need attention", status.records.len());
             Finding::failed("daemon_health", subject, text).remedy("'nodedns status' says why")

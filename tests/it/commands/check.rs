@@ -1,1 +1,453 @@
-//! `nodedns check`.
+//! `nodedns check`, the program itself, against the simulators.
+
+mod pure;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nodedns::control::protocol::Status;
+use nodedns::control::server::{Limits, Server};
+use nodedns::decide::record::RecordType;
+use nodedns::decide::report::Report;
+use route53_sim::Sim;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::control::{healthy_record, status_of, troubled_report};
+use crate::node_watch::node;
+use crate::support::api_server::{Answer, ApiServer, kubeconfig};
+use crate::support::desk::{Desk, Said};
+use crate::support::pki::Pki;
+
+const ZONE: &str = "Z0123456789ABC";
+
+/// Addresses of no host, so that it does not matter on which this runs.
+const RECORD: &str = "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n\
+                      static_addresses = [\"203.0.113.7\", \"2001:db8::7\"]\n";
+
+/// What the API server says to who may not watch, of one Node and of all.
+const NO_WATCH: &str = "nodes \"n1\" is forbidden: User \"system:serviceaccount:dns:nodedns\" cannot watch resource \"nodes\" in \
+                        API group \"\" at the cluster scope";
+const NO_LIST: &str = "nodes \"n1\" is forbidden: User \"nodedns-n1\" cannot list resource \"nodes\" in API group \"\" at the \
+                       cluster scope";
+const NOT_ALL: &str = "nodes is forbidden: User \"system:node:n1\" cannot list resource \"nodes\" in API group \"\" at the \
+                       cluster scope: node 'n1' cannot read all nodes, only its own Node object";
+
+/// A desk at which nothing is wrong, but that no daemon runs.
+fn desk(record: &str) -> Desk {
+    let desk = Desk::new(Sim::builder().zone("example.com", ZONE).start(), record);
+    let socket = desk.path("nodedns.sock");
+    desk.replace("[route53]", &format!("[control]\nsocket = \"{}\"\n[route53]", socket.display()));
+    desk
+}
+
+async fn good(record: &str) -> (Desk, ApiServer) {
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    (desk(record).with_kubernetes(&server), server)
+}
+
+/// One check, as JSON shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Check {
+    id: String,
+    section: String,
+    subject: String,
+    outcome: String,
+    text: String,
+    remedy: Option<String>,
+}
+
+struct Checked {
+    code: Option<i32>,
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+impl Checked {
+    async fn of(desk: &Desk) -> Self {
+        let (code, value) = desk.json(&["check"]).await;
+        let text =
+            |check: &Value, key: &str| check[key].as_str().unwrap_or_else(|| panic!("{key}: {check}")).to_owned();
+        let check = |check: &Value| Check {
+            id: text(check, "id"),
+            section: text(check, "section"),
+            subject: text(check, "subject"),
+            outcome: text(check, "outcome"),
+            text: text(check, "text"),
+            remedy: check["remedy"].as_str().map(str::to_owned),
+        };
+        let mut checks: Vec<_> = value["checks"].as_array().expect("checks").iter().map(check).collect();
+        assert!(checks.iter().any(|check: &Check| check.id == "user"));
+        // What is wrong with AWS is tested elsewhere; and what the daemon's user may read depends on whether this
+        // host has one.
+        checks.retain(|check| ["configuration", "node", "kubernetes"].contains(&check.section.as_str()));
+        checks.retain(|check| !["user", "configuration_file"].contains(&check.id.as_str()));
+        let checked = Checked { code, ok: value["ok"].as_bool().expect("a verdict"), checks };
+        assert!(!value.to_string().contains("SECRET-TOKEN"), "{value}");
+        checked
+    }
+
+    /// The ids of the checks that came to this.
+    fn ids(&self, outcome: &str) -> Vec<&str> {
+        self.checks.iter().filter(|check| check.outcome == outcome).map(|check| check.id.as_str()).collect()
+    }
+
+    /// The one check of this id.
+    fn the(&self, id: &str) -> &Check {
+        let found: Vec<_> = self.checks.iter().filter(|check| check.id == id).collect();
+        let [check] = found[..] else { panic!("one {id}: {:?}", self.checks) };
+        check
+    }
+
+    /// Asserts that these have failed and nothing else, that every failure says what to do, and that all
+    /// else is as it was when nothing was wrong, but for what is `hidden` because it depends on it.
+    fn assert_failed(&self, failed: &[&str], hidden: &[&str], good: &Checked) {
+        assert_eq!(self.ids("failed"), failed, "{:#?}", self.checks);
+        assert_eq!((self.code, self.ok), (Some(2), false));
+        for check in &good.checks {
+            if failed.contains(&check.id.as_str()) {
+                continue;
+            }
+            let same = self.checks.iter().find(|found| found.id == check.id && found.subject == check.subject);
+            let outcome = same.map(|found| found.outcome.as_str());
+            let expected = if hidden.contains(&check.id.as_str()) { "skipped" } else { &check.outcome };
+            assert_eq!(outcome, Some(expected), "{check:?} of {:#?}", self.checks);
+        }
+    }
+}
+
+/// The YAML of a remedy, below its first line.
+fn yaml(remedy: Option<&str>) -> Value {
+    let remedy = remedy.expect("a remedy");
+    let (first, objects) = remedy.split_once('\n').expect("several lines");
+    assert!(first.contains("kubectl apply -f -"), "{first}");
+    serde_saphyr::from_str(objects).unwrap_or_else(|error| panic!("{error}: {objects}"))
+}
+
+/// What was said, without what is different from run to run and from host to host.
+fn settled(text: &str, desk: &Desk, server: &ApiServer) -> String {
+    let text = text.replace(&desk.directory.path().display().to_string(), "DESK");
+    let text = text.replace(&server.url(), "http://API").replace(&desk.sim.endpoint(), "http://ROUTE53");
+    let version = format!(" {}, ", env!("CARGO_PKG_VERSION"));
+    text.replace(&version, " VERSION, ")
+}
+
+/// The lines before those of AWS, without the last one, which counts all, and without what depends on
+/// whether this host has the daemon's user.
+fn until_aws(said: &Said) -> String {
+    let mut lines: Vec<_> = said.out.lines().take_while(|line| *line != "AWS").collect();
+    let is_of_this_host = |line: &str| {
+        let is_user = ["uid ", "root: ", "nodedns: "]
+            .iter()
+            .any(|user| line.trim_start_matches([' ', '✓', '-']).starts_with(user));
+        is_user || line.contains("nodedns.toml: ") || line.contains("chgrp") || line.contains("as root for the whole")
+    };
+    lines.retain(|line| !is_of_this_host(line) && !line.contains(" good, "));
+    lines.into_iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
+async fn where_all_is_well_every_line_is_good() {
+    let (desk, server) = good(RECORD).await;
+    let said = desk.run(&["check"]).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+    assert!(!said.out.contains('✗') && !said.out.contains("SECRET-TOKEN"), "{}", said.out);
+    assert!(said.out.lines().last().expect("a line").contains("nothing to mend"), "{}", said.out);
+    insta::assert_snapshot!("check_all_is_well", settled(&until_aws(&said), &desk, &server));
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ok, checked.ids("failed").len()), (Some(0), true, 0));
+    let section = |id| checked.the(id).section.as_str();
+    assert_eq!((section("owner_id"), section("own_node")), ("node", "kubernetes"));
+    // YAML says the same.
+    let yaml = desk.run(&["check", "--output", "yaml"]).await;
+    let yaml: Value = serde_saphyr::from_str(&yaml.out).expect("YAML");
+    assert!(yaml["checks"].as_array().is_some_and(|checks| checks.len() >= checked.checks.len()), "{yaml}");
+    assert_eq!(yaml["checks"][0], desk.json(&["check"]).await.1["checks"][0]);
+}
+
+#[tokio::test]
+async fn a_right_to_list_without_the_right_to_watch_is_found_out() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    server.always_watch(Answer::Error(403, NO_WATCH.into()));
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["own_node_watch"], &[], &well);
+    let list = yaml(checked.the("own_node_watch").remedy.as_deref());
+    assert_eq!(list["items"][0]["rules"][0]["resourceNames"], json!(["n1"]));
+    assert_eq!(list["items"][0]["rules"][0]["verbs"], json!(["get", "list", "watch"]));
+    let account = json!([{"kind": "ServiceAccount", "name": "nodedns", "namespace": "dns"}]);
+    assert_eq!(list["items"][1]["subjects"], account);
+    // The request was the daemon's own.
+    let watches: Vec<_> = server.seen().into_iter().filter(|seen| seen.is_watch()).collect();
+    assert!(watches.iter().all(|seen| seen.parameter("fieldSelector") == Some("metadata.name=n1")), "{watches:?}");
+    let said = desk.run(&["check"]).await;
+    insta::assert_snapshot!("check_watch_refused", settled(&until_aws(&said), &desk, &server));
+}
+
+#[tokio::test]
+async fn an_identity_that_may_not_read_its_node_is_told_what_to_apply() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    server.always(Answer::Error(403, NO_LIST.into()));
+    server.always_list_all(Answer::Error(403, NOT_ALL.into()));
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["own_node_list"], &["own_node_watch", "own_node", "nodes_list"], &well);
+    let list = yaml(checked.the("own_node_list").remedy.as_deref());
+    assert_eq!(
+        list["items"][1]["subjects"],
+        json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nodedns-n1"}])
+    );
+    // All Nodes are for 'list' and 'prune', and for nobody that anybody needs.
+    let all = yaml(checked.the("nodes_list").remedy.as_deref());
+    assert_eq!(all["items"][0]["rules"][0].get("resourceNames"), None);
+    assert_eq!(all["items"][1]["subjects"][0]["name"], "system:node:n1");
+}
+
+#[tokio::test]
+async fn survivors_need_to_list_and_to_watch_all_nodes() {
+    let (desk, server) = good(&format!("[survivors]\nenabled = true\n{RECORD}")).await;
+    let well = Checked::of(&desk).await;
+    assert_eq!((well.code, well.the("nodes_watch").outcome.as_str()), (Some(0), "ok"));
+    server.always_watch_all(Answer::Error(403, NOT_ALL.replace("list", "watch")));
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["nodes_watch"], &[], &well);
+    assert_eq!(yaml(checked.the("nodes_watch").remedy.as_deref())["items"][0]["metadata"]["name"], "nodedns-nodes");
+    server.always_list_all(Answer::Error(403, NOT_ALL.into()));
+    Checked::of(&desk).await.assert_failed(&["nodes_list"], &["nodes_watch"], &well);
+}
+
+#[tokio::test]
+async fn a_node_is_there_or_not_and_says_what_keeps_it_out() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    let mut cordoned = node("True");
+    cordoned["spec"]["unschedulable"] = json!(true);
+    cordoned["metadata"]["annotations"] = json!({"nodedns.io/weight": "heavy"});
+    server.set_node(cordoned);
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec!["own_node", "annotation"]));
+    assert!(checked.the("own_node").text.contains("cordoned"), "{:?}", checked.the("own_node"));
+    server.set_node(node("False"));
+    let checked = Checked::of(&desk).await;
+    assert!(checked.the("own_node").text.contains("not Ready (KubeletNotReady)"), "{:?}", checked.the("own_node"));
+    server.delete_node();
+    let mut other = node("True");
+    other["metadata"]["name"] = json!("n2");
+    server.set_node(other);
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["own_node"], &[], &well);
+    assert!(checked.the("own_node").remedy.as_deref().expect("a remedy").contains("kubectl get nodes"));
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_down_or_refuses_the_credentials_hides_nothing_else() {
+    let (desk, mut server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
+    server.always(Answer::Error(401, "Unauthorized".into()));
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["api_server"], &hidden, &well);
+    assert!(checked.the("api_server").text.contains("(401)"), "{:?}", checked.the("api_server"));
+    server.always(Answer::Serve);
+    server.stop();
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["api_server"], &hidden, &well);
+    assert!(checked.the("api_server").text.contains("cannot reach"), "{:?}", checked.the("api_server"));
+}
+
+/// The time is bounded, and what has been found out before stands on the screen while it runs.
+#[tokio::test]
+async fn an_api_server_that_hangs_costs_seconds_and_lines_come_as_they_are_found() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    server.fall_silent();
+    let started = Instant::now();
+    let mut child = desk.command(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let out = child.stdout.take().expect("a pipe");
+    let (early, rest, child) = tokio::task::spawn_blocking(move || {
+        let mut lines = BufReader::new(out).lines().map(|line| line.expect("a line"));
+        let early: Vec<_> = lines.by_ref().take_while(|line| !line.contains("nodedns.sock")).collect();
+        let running = child.try_wait().expect("a child").is_none();
+        assert!(running, "it still waits: {early:?}");
+        let rest: Vec<_> = lines.collect();
+        let code = child.wait().expect("it ends").code();
+        (early, rest, code)
+    })
+    .await
+    .expect("a thread");
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(early.iter().any(|line| line.contains("203.0.113.7 would be published")), "{early:?}");
+    assert!(rest.iter().any(|line| line.contains('✗') && line.contains("has not answered")), "{rest:?}");
+    assert_eq!(child, Some(2));
+    let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
+    Checked::of(&desk).await.assert_failed(&["api_server"], &hidden, &well);
+}
+
+#[tokio::test]
+async fn a_certificate_is_looked_at_before_it_ends() {
+    let (desk, server) = good(RECORD).await;
+    let pki = Pki::new();
+    let with_certificate = |valid_for: Duration| {
+        let identity = pki.issue("system:node:n1", valid_for);
+        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
+        std::fs::write(&certificate, identity.certificate_pem).expect("written");
+        std::fs::write(&key, identity.key_pem).expect("written");
+        std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+    };
+    const DAY: Duration = Duration::from_secs(86_400);
+    with_certificate(30 * DAY);
+    let well = Checked::of(&desk).await;
+    assert_eq!((well.code, well.the("certificate").outcome.as_str()), (Some(0), "ok"));
+    with_certificate(6 * DAY);
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec!["certificate"]));
+    with_certificate(Duration::ZERO);
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["certificate"], &[], &well);
+    assert!(checked.the("certificate").text.contains("'system:node:n1' expired"), "{:?}", checked.the("certificate"));
+}
+
+#[tokio::test]
+async fn mistakes_in_the_configuration_are_told_and_all_else_is_still_checked() {
+    let (desk, _server) = good(&format!("{RECORD}ttl = \"long\"\n")).await;
+    desk.replace("cluster = \"home\"", "clutser = \"home\"");
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ok), (Some(78), false));
+    assert_eq!(checked.ids("failed"), ["configuration", "configuration"]);
+    for id in ["node_name", "api_server", "own_node_watch", "own_node", "nodes_list"] {
+        assert_eq!(checked.the(id).outcome, "ok", "{id}");
+    }
+    assert_eq!(checked.the("record_address").outcome, "skipped");
+    // In the words of 'config check'.
+    let said = desk.run(&["check"]).await;
+    assert_eq!(said.code, Some(78));
+    let told = desk.run(&["config", "check"]).await;
+    let mistakes: Vec<_> = told.err.lines().filter(|line| !line.starts_with("error:")).map(str::trim).collect();
+    assert!(mistakes.len() >= 3, "{mistakes:?}");
+    for mistake in mistakes {
+        assert!(said.out.contains(mistake), "{mistake:?} is not in {}", said.out);
+    }
+    // Nothing at all, or nothing that is TOML.
+    for text in [None, Some("cluster = \"home\"\n[[record]\n")] {
+        let path = desk.path("nodedns.toml");
+        std::fs::remove_file(&path).expect("there");
+        if let Some(text) = text {
+            std::fs::write(&path, text).expect("written");
+        }
+        let checked = Checked::of(&desk).await;
+        assert_eq!((checked.code, checked.ids("failed")), (Some(78), vec!["configuration"]), "{text:?}");
+        assert_eq!(checked.the("node_name").outcome, "ok", "{text:?}");
+        std::fs::write(&path, "").expect("written");
+    }
+}
+
+/// What only shows when the node's name is known is a mistake in the configuration, too.
+#[tokio::test]
+async fn a_node_name_that_makes_no_owner_id_is_a_mistake() {
+    let desk = desk(RECORD);
+    desk.replace("cluster = \"home\"", &format!("cluster = \"{}\"", "c".repeat(100)));
+    desk.replace("node = \"n1\"\n", "");
+    let mut command = desk.command(&["check", "--output", "json"]);
+    command.env("NODEDNS_NODE", "n".repeat(60));
+    let said = crate::support::desk::finish(command).await;
+    assert_eq!(said.code, Some(78), "{}", said.out);
+    assert!(said.out.contains("Route 53 takes 128"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn without_kubernetes_it_is_not_missed_unless_survivors_need_it() {
+    let desk = desk(RECORD);
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.the("kubeconfig").outcome.as_str()), (Some(0), "skipped"));
+    desk.replace("enabled = false", &format!("kubeconfig = \"{}\"", desk.path("none").display()));
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("failed")), (Some(2), vec!["kubeconfig"]));
+    assert_eq!(checked.the("own_node_watch").outcome, "skipped");
+}
+
+#[tokio::test]
+async fn what_is_allowed_and_probably_not_meant_is_a_warning() {
+    let record = format!(
+        "[signals]\nnot_ready = \"ignore\"\napi_unreachable = \"withdraw\"\nprobe = {{ tcp = \"192.0.2.9:443\" }}\n\
+         {RECORD}ttl = 3600\n[[record]]\nname = \"{{node}}.example.com\"\nzone_id = \"{ZONE}\"\nttl = 0\n\
+         static_addresses = [\"203.0.113.7\", \"2001:db8::7\"]\n"
+    );
+    let (desk, server) = good(&record).await;
+    desk.replace("node = \"n1\"", "node = \"n1\"\nresync = \"2h\"");
+    let checked = Checked::of(&desk).await;
+    let mut expected = vec!["record_ttl", "record_ttl", "record_keep_min", "not_ready_ignored"];
+    expected.extend(["api_unreachable_withdraws", "resync", "probe_address"]);
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), expected));
+    let said = desk.run(&["check"]).await;
+    insta::assert_snapshot!("check_warnings", settled(&until_aws(&said), &desk, &server));
+    // Each has an end: what is meant, or as good as meant, is not warned of.
+    desk.replace("ttl = 3600", "ttl = 300");
+    desk.replace("ttl = 0", "ttl = 60\nkeep_min = 0");
+    desk.replace("not_ready = \"ignore\"\napi_unreachable = \"withdraw\"\n", "");
+    desk.replace("192.0.2.9:443", "127.0.0.1:443");
+    desk.replace("2h", "1h");
+    assert_eq!(Checked::of(&desk).await.ids("warning"), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_daemon_is_asked_how_it_is() {
+    let (desk, _server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    assert_eq!(well.the("daemon").outcome, "skipped");
+    let record = healthy_record("edge.example.com", RecordType::A, "203.0.113.7");
+    let report = Report { records: vec![record], ..troubled_report() };
+    let status = Status {
+        node: "n1".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        healthy: true,
+        reload_refused: None,
+        ..status_of(&report)
+    };
+    let (sender, receiver) = watch::channel(Arc::new(status.clone()));
+    tokio::spawn(Server::bind(&desk.path("nodedns.sock")).expect("a free path").run(receiver, Limits::default()));
+    let checked = Checked::of(&desk).await;
+    assert_eq!(checked.code, Some(0));
+    assert_eq!((checked.the("daemon").outcome.as_str(), checked.the("daemon_health").outcome.as_str()), ("ok", "ok"));
+    let old = Status {
+        version: "0.0.1".to_owned(),
+        node: "n2".to_owned(),
+        reload_refused: Some("x.toml:1:1: y".to_owned()),
+        ..status.clone()
+    };
+    sender.send_replace(Arc::new(old));
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec!["daemon", "daemon_identity", "daemon_reload"]));
+    sender.send_replace(Arc::new(Status { healthy: false, ..status }));
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["daemon_health"], &["daemon"], &Checked { checks: Vec::new(), ..well });
+    assert_eq!(checked.the("daemon").outcome, "ok");
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_none_is_found_out() {
+    let (desk, _server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    assert_eq!(well.the("state_directory").outcome, "skipped");
+    std::fs::write(desk.path("state"), "").expect("written");
+    Checked::of(&desk).await.assert_failed(&["state_directory"], &[], &well);
+    std::fs::remove_file(desk.path("state")).expect("there");
+    std::fs::create_dir(desk.path("state")).expect("made");
+    assert_eq!(Checked::of(&desk).await.the("state_directory").outcome, "ok");
+}
+
+#[tokio::test]
+async fn where_signs_cannot_be_shown_words_stand_for_them() {
+    let (desk, server) = good(RECORD).await;
+    server.always_watch(Answer::Error(403, NO_WATCH.into()));
+    for (variable, locale) in [("LC_ALL", "C"), ("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "POSIX")] {
+        let mut command = desk.command(&["check"]);
+        command.env(variable, locale);
+        let said = crate::support::desk::finish(command).await;
+        assert!(said.out.is_ascii(), "{}", said.out);
+        assert!(said.out.contains("  ok      own") || said.out.contains("  ok      n1: "), "{}", said.out);
+        assert!(said.out.contains("  FAILED  Node n1: "), "{}", said.out);
+    }
+}
