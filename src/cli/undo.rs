@@ -122,7 +122,9 @@ pub enum UndoError {
     #[error("{0} is longer than any undo file")]
     TooLong(PathBuf),
     /// It is no JSON, or breaks off.
-    #[error("{path} is damaged or breaks off: {source}\nhint: nothing was changed; was the disk full when it was written?")]
+    #[error(
+        "{path} is damaged or breaks off: {source}\nhint: nothing was changed; was the disk full when it was written?"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -176,10 +176,11 @@ impl ResourceRecordSet {
             })
         }));
         policies.extend(self.multi_value_answer.filter(|is| *is).map(|_| Routing::MultiValue));
-        policies.extend(self.cidr_routing_config.clone().map(|cidr| Routing::Cidr {
-            collection_id: cidr.collection_id,
-            location_name: cidr.location_name,
-        }));
+        policies.extend(
+            self.cidr_routing_config
+                .clone()
+                .map(|cidr| Routing::Cidr { collection_id: cidr.collection_id, location_name: cidr.location_name }),
+        );
         policies.extend(self.geo_proximity_location.as_ref().map(GeoProximityLocation::read).transpose()?);
         match (policies.pop(), policies.is_empty()) {
             (None, _) => Ok(Routing::Simple),
