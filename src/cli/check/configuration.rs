@@ -52,7 +52,7 @@ pub fn files(loaded: &Loaded, daemon: Option<&Account>, findings: &mut Findings<
 pub fn suspicions(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     let watched = config.kubernetes.enabled != Switch::Off;
-    found.extend(config.records.iter().flat_map(|record| of_record(record)));
+    found.extend(config.records.iter().flat_map(of_record));
     let everywhere = |signal, action| {
         let does = |record: &RecordTemplate| action_of(record, signal) == action;
         !config.records.is_empty() && config.records.iter().all(does)
