@@ -151,7 +151,7 @@ fn a_certificate_is_good_until_a_week_before_it_ends() {
     ] {
         let finding = kubernetes::lasts(&certificate, "/k", not_after - left);
         let text = format!("the client certificate of 'system:node:n1' {text}");
-        assert_eq!(told(&[finding.clone()]), [(outcome, "/k", text.as_str())]);
+        assert_eq!(told(std::slice::from_ref(&finding)), [(outcome, "/k", text.as_str())]);
         assert_eq!(finding.remedy.is_some(), outcome != Outcome::Ok);
     }
 }
