@@ -14,15 +14,19 @@ use crate::cli::exit::Exit;
 use crate::cli::render::{emit_value, terminal_width};
 use crate::config::{Config, salvage};
 use crate::decide::policy::Policy;
+use crate::publish::route53::Route53;
 
 use account::Account;
 use findings::{Finding, Findings, Section};
 use render::{Style, is_utf8};
 
 pub mod account;
+mod aws;
 mod configuration;
+mod dns;
 pub mod findings;
 pub mod kubernetes;
+mod names;
 pub mod node;
 pub mod rbac;
 pub mod render;
@@ -112,6 +116,6 @@ async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
     }
 
     let scene = Scene { config, policy, resolver: args.resolver };
-    drop(scene);
+    aws::check(&scene, &Route53::new(config.route53.clone()), findings).await;
     mistaken
 }
