@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use crate::cli::check::account::{Account, DAEMON};
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::names::ttl_finding;
 use crate::config::{Config, Loaded, Problems, RecordTemplate, Span, Switch};
 use crate::decide::policy::{Signal, SignalAction};
-
-/// The longest TTL, in seconds, that lets a withdrawal be seen soon.
-const TTL_MAX: u32 = 300;
 
 /// The longest `resync` after which drift is still repaired while somebody may notice it.
 const RESYNC_MAX: Duration = Duration::from_secs(60 * 60);
@@ -83,17 +81,8 @@ pub fn suspicions(config: &Config) -> Vec<Finding> {
 }
 
 fn of_record(record: &RecordTemplate) -> Vec<Finding> {
-    let mut found = Vec::new();
     let policy = &record.policy;
-    if policy.ttl > TTL_MAX {
-        let text =
-            format!("a TTL of {0} s: resolvers give the old answer for up to {0} s after a withdrawal", policy.ttl);
-        found.push(Finding::warning("record_ttl", &record.name, text).remedy("60 is the default, 300 is long"));
-    }
-    if policy.ttl == 0 {
-        let text = "a TTL of 0: no resolver keeps the answer, so that every look-up reaches Route 53 and is billed";
-        found.push(Finding::warning("record_ttl", &record.name, text).remedy("60 is the default"));
-    }
+    let mut found = Vec::from_iter(ttl_finding(&record.name, policy.ttl));
     let leaves = Signal::ALL.into_iter().any(|signal| action_of(record, signal) == SignalAction::Withdraw);
     if record.name.contains("{node}") && policy.keep_min > 0 && leaves {
         let text = format!(

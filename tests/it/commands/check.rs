@@ -3,7 +3,8 @@
 mod pure;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::ops::Deref;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,14 @@ use tokio::sync::watch;
 use crate::control::{healthy_record, status_of, troubled_report};
 use crate::node_watch::node;
 use crate::support::api_server::{Answer, ApiServer, kubeconfig};
-use crate::support::desk::{Desk, Said};
+use crate::support::desk::{Desk, Said, finish};
+use crate::support::name_server::{NameServer, Says};
 use crate::support::pki::Pki;
 
 const ZONE: &str = "Z0123456789ABC";
+
+/// What JSON and YAML say of each check.
+const KEYS: [&str; 6] = ["id", "section", "subject", "outcome", "text", "remedy"];
 
 /// Addresses of no host, so that it does not matter on which this runs.
 const RECORD: &str = "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n\
@@ -35,18 +40,50 @@ const NO_LIST: &str = "nodes \"n1\" is forbidden: User \"nodedns-n1\" cannot lis
 const NOT_ALL: &str = "nodes is forbidden: User \"system:node:n1\" cannot list resource \"nodes\" in API group \"\" at the \
                        cluster scope: node 'n1' cannot read all nodes, only its own Node object";
 
-/// A desk at which nothing is wrong, but that no daemon runs.
-fn desk(record: &str) -> Desk {
-    let desk = Desk::new(Sim::builder().zone("example.com", ZONE).start(), record);
-    let socket = desk.path("nodedns.sock");
-    desk.replace("[route53]", &format!("[control]\nsocket = \"{}\"\n[route53]", socket.display()));
-    desk
+/// A desk at which nothing is wrong, but that no daemon runs; and a resolver that agrees.
+struct Bench {
+    desk: Desk,
+    resolver: NameServer,
 }
 
-async fn good(record: &str) -> (Desk, ApiServer) {
+impl Deref for Bench {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl Bench {
+    fn new(record: &str, server: Option<&ApiServer>) -> Self {
+        let desk = Desk::new(Sim::builder().zone("example.com", ZONE).start(), record);
+        let servers = desk.sim.pool(ZONE, "example.com", "NS").into_iter().flat_map(|set| set.values).collect();
+        let resolver = NameServer::start(&[("example.com", Says::Ns(servers))]);
+        let socket = desk.path("nodedns.sock");
+        desk.replace("[route53]", &format!("[control]\nsocket = \"{}\"\n[route53]", socket.display()));
+        let desk = match server {
+            Some(server) => desk.with_kubernetes(server),
+            None => desk,
+        };
+        Bench { desk, resolver }
+    }
+
+    fn check(&self) -> Command {
+        let mut command = self.command(&["check", "--resolver", &self.resolver.address.to_string()]);
+        // Also where the configuration cannot say it.
+        command.env("AWS_ENDPOINT_URL", self.sim.endpoint());
+        command
+    }
+
+    async fn checked(&self) -> Said {
+        finish(self.check()).await
+    }
+}
+
+async fn good(record: &str) -> (Bench, ApiServer) {
     let server = ApiServer::start().await;
     server.set_node(node("True"));
-    (desk(record).with_kubernetes(&server), server)
+    (Bench::new(record, Some(&server)), server)
 }
 
 /// One check, as JSON shows it.
@@ -67,8 +104,11 @@ struct Checked {
 }
 
 impl Checked {
-    async fn of(desk: &Desk) -> Self {
-        let (code, value) = desk.json(&["check"]).await;
+    async fn of(bench: &Bench) -> Self {
+        let mut command = bench.check();
+        command.args(["--output", "json"]);
+        let said = finish(command).await;
+        let (code, value) = (said.code, serde_json::from_str::<Value>(&said.out).expect("JSON"));
         let text =
             |check: &Value, key: &str| check[key].as_str().unwrap_or_else(|| panic!("{key}: {check}")).to_owned();
         let check = |check: &Value| Check {
@@ -81,9 +121,7 @@ impl Checked {
         };
         let mut checks: Vec<_> = value["checks"].as_array().expect("checks").iter().map(check).collect();
         assert!(checks.iter().any(|check: &Check| check.id == "user"));
-        // What is wrong with AWS is tested elsewhere; and what the daemon's user may read depends on whether this
-        // host has one.
-        checks.retain(|check| ["configuration", "node", "kubernetes"].contains(&check.section.as_str()));
+        // What the daemon's user may read depends on whether this host has one.
         checks.retain(|check| !["user", "configuration_file"].contains(&check.id.as_str()));
         let checked = Checked { code, ok: value["ok"].as_bool().expect("a verdict"), checks };
         assert!(!value.to_string().contains("SECRET-TOKEN"), "{value}");
@@ -128,44 +166,49 @@ fn yaml(remedy: Option<&str>) -> Value {
 }
 
 /// What was said, without what is different from run to run and from host to host.
-fn settled(text: &str, desk: &Desk, server: &ApiServer) -> String {
+fn settled(text: &str, desk: &Bench, server: &ApiServer) -> String {
     let text = text.replace(&desk.directory.path().display().to_string(), "DESK");
     let text = text.replace(&server.url(), "http://API").replace(&desk.sim.endpoint(), "http://ROUTE53");
     let version = format!(" {}, ", env!("CARGO_PKG_VERSION"));
     text.replace(&version, " VERSION, ")
 }
 
-/// The lines before those of AWS, without the last one, which counts all, and without what depends on
-/// whether this host has the daemon's user.
+/// The lines before those of AWS.
 fn until_aws(said: &Said) -> String {
-    let mut lines: Vec<_> = said.out.lines().take_while(|line| *line != "AWS").collect();
-    let is_of_this_host = |line: &str| {
-        let is_user = ["uid ", "root: ", "nodedns: "]
-            .iter()
-            .any(|user| line.trim_start_matches([' ', '✓', '-']).starts_with(user));
-        is_user || line.contains("nodedns.toml: ") || line.contains("chgrp") || line.contains("as root for the whole")
+    without_this_host(said.out.split("\nAWS\n").next().unwrap_or_default())
+}
+
+/// Without what depends on whether this host has the daemon's user, and without the last line, which counts
+/// that too.
+fn without_this_host(text: &str) -> String {
+    let is_user = |line: &str| {
+        let subject = line.trim_start_matches([' ', '✓', '-']);
+        ["uid ", "root: ", "nodedns: "].iter().any(|user| subject.starts_with(user))
     };
-    lines.retain(|line| !is_of_this_host(line) && !line.contains(" good, "));
-    lines.into_iter().map(|line| format!("{line}\n")).collect()
+    let told = ["nodedns.toml: ", "chgrp", "as root for the whole", " good, "];
+    let lines = text.lines().filter(|line| !is_user(line) && !told.iter().any(|told| line.contains(told)));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 #[tokio::test]
 async fn where_all_is_well_every_line_is_good() {
     let (desk, server) = good(RECORD).await;
-    let said = desk.run(&["check"]).await;
+    let said = desk.checked().await;
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
     assert!(!said.out.contains('✗') && !said.out.contains("SECRET-TOKEN"), "{}", said.out);
     assert!(said.out.lines().last().expect("a line").contains("nothing to mend"), "{}", said.out);
-    insta::assert_snapshot!("check_all_is_well", settled(&until_aws(&said), &desk, &server));
+    insta::assert_snapshot!("check_all_is_well", settled(&without_this_host(&said.out), &desk, &server));
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ok, checked.ids("failed").len()), (Some(0), true, 0));
     let section = |id| checked.the(id).section.as_str();
     assert_eq!((section("owner_id"), section("own_node")), ("node", "kubernetes"));
     // YAML says the same.
-    let yaml = desk.run(&["check", "--output", "yaml"]).await;
+    let mut command = desk.check();
+    command.args(["--output", "yaml"]);
+    let yaml = finish(command).await;
     let yaml: Value = serde_saphyr::from_str(&yaml.out).expect("YAML");
     assert!(yaml["checks"].as_array().is_some_and(|checks| checks.len() >= checked.checks.len()), "{yaml}");
-    assert_eq!(yaml["checks"][0], desk.json(&["check"]).await.1["checks"][0]);
+    assert_eq!(yaml["checks"][0].as_object().expect("a check").keys().collect::<Vec<_>>(), KEYS);
 }
 
 #[tokio::test]
@@ -183,7 +226,7 @@ async fn a_right_to_list_without_the_right_to_watch_is_found_out() {
     // The request was the daemon's own.
     let watches: Vec<_> = server.seen().into_iter().filter(|seen| seen.is_watch()).collect();
     assert!(watches.iter().all(|seen| seen.parameter("fieldSelector") == Some("metadata.name=n1")), "{watches:?}");
-    let said = desk.run(&["check"]).await;
+    let said = desk.checked().await;
     insta::assert_snapshot!("check_watch_refused", settled(&until_aws(&said), &desk, &server));
 }
 
@@ -265,7 +308,7 @@ async fn an_api_server_that_hangs_costs_seconds_and_lines_come_as_they_are_found
     let well = Checked::of(&desk).await;
     server.fall_silent();
     let started = Instant::now();
-    let mut child = desk.command(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = desk.check().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let out = child.stdout.take().expect("a pipe");
     let (early, rest, child) = tokio::task::spawn_blocking(move || {
         let mut lines = BufReader::new(out).lines().map(|line| line.expect("a line"));
@@ -317,12 +360,12 @@ async fn mistakes_in_the_configuration_are_told_and_all_else_is_still_checked() 
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ok), (Some(78), false));
     assert_eq!(checked.ids("failed"), ["configuration", "configuration"]);
-    for id in ["node_name", "api_server", "own_node_watch", "own_node", "nodes_list"] {
+    for id in ["node_name", "api_server", "own_node_watch", "own_node", "nodes_list", "aws_identity", "clock"] {
         assert_eq!(checked.the(id).outcome, "ok", "{id}");
     }
     assert_eq!(checked.the("record_address").outcome, "skipped");
     // In the words of 'config check'.
-    let said = desk.run(&["check"]).await;
+    let said = desk.checked().await;
     assert_eq!(said.code, Some(78));
     let told = desk.run(&["config", "check"]).await;
     let mistakes: Vec<_> = told.err.lines().filter(|line| !line.starts_with("error:")).map(str::trim).collect();
@@ -347,19 +390,19 @@ async fn mistakes_in_the_configuration_are_told_and_all_else_is_still_checked() 
 /// What only shows when the node's name is known is a mistake in the configuration, too.
 #[tokio::test]
 async fn a_node_name_that_makes_no_owner_id_is_a_mistake() {
-    let desk = desk(RECORD);
+    let desk = Bench::new(RECORD, None);
     desk.replace("cluster = \"home\"", &format!("cluster = \"{}\"", "c".repeat(100)));
     desk.replace("node = \"n1\"\n", "");
-    let mut command = desk.command(&["check", "--output", "json"]);
-    command.env("NODEDNS_NODE", "n".repeat(60));
-    let said = crate::support::desk::finish(command).await;
+    let mut command = desk.check();
+    command.args(["--output", "json"]).env("NODEDNS_NODE", "n".repeat(60));
+    let said = finish(command).await;
     assert_eq!(said.code, Some(78), "{}", said.out);
     assert!(said.out.contains("Route 53 takes 128"), "{}", said.out);
 }
 
 #[tokio::test]
 async fn without_kubernetes_it_is_not_missed_unless_survivors_need_it() {
-    let desk = desk(RECORD);
+    let desk = Bench::new(RECORD, None);
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.the("kubeconfig").outcome.as_str()), (Some(0), "skipped"));
     desk.replace("enabled = false", &format!("kubeconfig = \"{}\"", desk.path("none").display()));
@@ -378,10 +421,10 @@ async fn what_is_allowed_and_probably_not_meant_is_a_warning() {
     let (desk, server) = good(&record).await;
     desk.replace("node = \"n1\"", "node = \"n1\"\nresync = \"2h\"");
     let checked = Checked::of(&desk).await;
-    let mut expected = vec!["record_ttl", "record_ttl", "record_keep_min", "not_ready_ignored"];
+    let mut expected = vec!["ttl", "ttl", "record_keep_min", "not_ready_ignored"];
     expected.extend(["api_unreachable_withdraws", "resync", "probe_address"]);
     assert_eq!((checked.code, checked.ids("warning")), (Some(0), expected));
-    let said = desk.run(&["check"]).await;
+    let said = desk.checked().await;
     insta::assert_snapshot!("check_warnings", settled(&until_aws(&said), &desk, &server));
     // Each has an end: what is meant, or as good as meant, is not warned of.
     desk.replace("ttl = 3600", "ttl = 300");
@@ -443,9 +486,9 @@ async fn where_signs_cannot_be_shown_words_stand_for_them() {
     let (desk, server) = good(RECORD).await;
     server.always_watch(Answer::Error(403, NO_WATCH.into()));
     for (variable, locale) in [("LC_ALL", "C"), ("LC_CTYPE", "de_DE.ISO-8859-1"), ("LANG", "POSIX")] {
-        let mut command = desk.command(&["check"]);
+        let mut command = desk.check();
         command.env(variable, locale);
-        let said = crate::support::desk::finish(command).await;
+        let said = finish(command).await;
         assert!(said.out.is_ascii(), "{}", said.out);
         assert!(said.out.contains("  ok      own") || said.out.contains("  ok      n1: "), "{}", said.out);
         assert!(said.out.contains("  FAILED  Node n1: "), "{}", said.out);
