@@ -1,6 +1,7 @@
 //! `nodedns prune`, the program itself, guard by guard.
 
 mod decision;
+mod shown;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -509,8 +510,7 @@ async fn a_person_at_a_terminal_is_asked() {
         let mut command = Command::new("/usr/bin/script");
         command.env_clear().envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
         command.env("TERM", "dumb").current_dir(desk.directory.path());
-        let line =
-            format!("stty cols 80; echo {answer} | cat > answer; {} prune < /dev/tty", env!("CARGO_BIN_EXE_nodedns"));
+        let line = format!("stty cols 80; {} prune", env!("CARGO_BIN_EXE_nodedns"));
         command.env("PATH", "/usr/bin:/bin").args(["-qefc", &line, "/dev/null"]);
         std::fs::write(desk.path("typed"), format!("{answer}\n")).expect("written");
         command.stdin(std::fs::File::open(desk.path("typed")).expect("a file"));
