@@ -12,7 +12,7 @@ use nodedns::control::server::{Limits, Server};
 use nodedns::decide::record::RecordType;
 use nodedns::decide::report::Report;
 use route53_sim::Sim;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control::{healthy_record, status_of, troubled_report};

@@ -11,7 +11,7 @@ use crate::node_watch::node;
 use crate::support::api_server::{Answer, kubeconfig};
 use crate::support::pki::Pki;
 
-/// What it says to who may not list one Node, and who may not list all.
+/// What the API server says to who may not list one Node, and who may not list all.
 const NO_LIST: &str = "nodes \"n1\" is forbidden: User \"nodedns-n1\" cannot list resource \"nodes\" in API group \"\" at the \
                        cluster scope";
 const NOT_ALL: &str = "nodes is forbidden: User \"system:node:n1\" cannot list resource \"nodes\" in API group \"\" at the \
