@@ -209,6 +209,7 @@ fn every_delegation_is_told_for_what_it_is() {
         let resolver = NameServer::start(&[("example.com", says)]);
         let checked = run(checked(&desk, &resolver));
         checked.says("delegation", outcome, parts);
+        assert_eq!(checked.line("delegation").1.contains("ZTWIN"), parts[0].contains("ZTWIN"));
         checked.says("change_rights", "ok", &[]);
         assert_eq!(checked.code, Some(if outcome == "failed" { 2 } else { 0 }), "{parts:?}");
     }
