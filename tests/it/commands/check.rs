@@ -232,17 +232,17 @@ async fn mistakes_in_the_configuration_are_told_and_all_else_is_still_checked() 
     }
 }
 
-/// What only shows when the node's name is known is a mistake in the configuration, too.
+/// What only shows when the node's name is known is a mistake in the configuration, too: here it is the
+/// host's, for which the cluster's leaves a single character.
 #[tokio::test]
 async fn a_node_name_that_makes_no_owner_id_is_a_mistake() {
     let desk = Bench::new(RECORD, None);
-    desk.replace("cluster = \"home\"", &format!("cluster = \"{}\"", "c".repeat(100)));
+    desk.replace("cluster = \"home\"", &format!("cluster = \"{}\"", "c".repeat(115)));
     desk.replace("node = \"n1\"\n", "");
-    let mut command = desk.check();
-    command.args(["--output", "json"]).env("NODEDNS_NODE", "n".repeat(60));
-    let said = finish(command).await;
-    assert_eq!(said.code, Some(78), "{}", said.out);
-    assert!(said.out.contains("Route 53 takes 128"), "{}", said.out);
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("failed")), (Some(78), vec!["configuration"]));
+    assert_eq!(checked.the("node_name").outcome, "ok");
+    assert!(checked.the("configuration").text.contains("Route 53 takes 128"), "{:?}", checked.the("configuration"));
 }
 
 #[tokio::test]
@@ -309,7 +309,9 @@ async fn a_state_directory_that_is_none_is_found_out() {
     let well = Checked::of(&desk).await;
     assert_eq!(well.the("state_directory").outcome, "skipped");
     std::fs::write(desk.path("state"), "").expect("written");
-    Checked::of(&desk).await.assert_failed(&["state_directory"], &[], &well);
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["state_directory"], &[], &well);
+    assert!(checked.the("state_directory").text.starts_with("not a directory"), "{:?}", checked.the("state_directory"));
     std::fs::remove_file(desk.path("state")).expect("there");
     std::fs::create_dir(desk.path("state")).expect("made");
     assert_eq!(Checked::of(&desk).await.the("state_directory").outcome, "ok");
