@@ -1,6 +1,7 @@
 //! `nodedns prune`, the program itself, guard by guard.
 
 mod decision;
+mod pipeline;
 mod shown;
 
 use std::process::{Command, Stdio};
