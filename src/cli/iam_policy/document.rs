@@ -174,7 +174,10 @@ pub fn policy(needs: &Needs) -> Policy {
     let zones: Vec<String> = zones.into_iter().collect();
     let mut statement = changes(needs);
     statement.push(match needs.operator {
-        true => Statement::new("ReadRecordSets", &["route53:ListResourceRecordSets"], vec![arn("hostedzone/*")]),
+        true => {
+            let actions = ["route53:GetHostedZone", "route53:ListResourceRecordSets"];
+            Statement::new("ReadHostedZones", &actions, vec![arn("hostedzone/*")])
+        }
         false => Statement::new("ReadRecordSets", &["route53:ListResourceRecordSets"], zones.clone()),
     });
     statement.push(Statement::new("FollowChanges", &["route53:GetChange"], vec![arn("change/*")]));
@@ -183,11 +186,12 @@ pub fn policy(needs: &Needs) -> Policy {
         statement.push(Statement::new("FindHostedZones", &["route53:ListHostedZonesByName"], anywhere()));
     }
     if needs.operator {
-        let actions = ["route53:GetHostedZone", "route53:GetHostedZoneLimit"];
-        statement.push(Statement::new("CheckHostedZones", &actions, zones));
+        statement.push(Statement::new("CheckLimits", &["route53:GetHostedZoneLimit"], zones));
     }
     if needs.health_checks {
         let actions = ["route53:CreateHealthCheck", "route53:ListHealthChecks"];
+        let of_operator = needs.operator.then_some("route53:GetAccountLimit");
+        let actions: Vec<_> = actions.into_iter().chain(of_operator).collect();
         statement.push(Statement::new("FindHealthChecks", &actions, anywhere()));
         let actions = ["route53:ChangeTagsForResource", "route53:DeleteHealthCheck", "route53:ListTagsForResources"];
         statement.push(Statement::new("ManageHealthChecks", &actions, vec![arn("healthcheck/*")]));

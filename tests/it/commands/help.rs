@@ -209,9 +209,11 @@ fn bash_completes_commands_and_words() {
     let (_directory, write) = scripts();
     let script = write(Shell::Bash, "nodedns.bash");
     let complete = |words: &str, index: usize| {
-        let last = words.split(' ').next_back().expect("a word");
+        let mut from_the_end = words.split(' ').rev();
+        let last = from_the_end.next().expect("a word");
+        let before = from_the_end.next().expect("a word");
         let line = format!(
-            "source {}; COMP_WORDS=({words}); COMP_CWORD={index}; _nodedns nodedns {last:?} nodedns; echo \"${{COMPREPLY[*]}}\"",
+            "source {}; COMP_WORDS=({words}); COMP_CWORD={index}; _nodedns nodedns {last:?} {before}; echo \"${{COMPREPLY[*]}}\"",
             script.display()
         );
         shell("bash", &["--norc", "-c", &line]).expect("bash is everywhere").trim().to_owned()

@@ -108,7 +108,9 @@ async fn only_what_is_configured_is_allowed() {
         (Ask::new("ListHostedZonesByName", "*"), true),
         (Ask::new("GetHostedZone", &format!("hostedzone/{ZONE}")), true),
         (Ask::new("GetHostedZoneLimit", "hostedzone/ZORG"), true),
-        (Ask::new("GetHostedZone", "hostedzone/ZOTHER"), false),
+        (Ask::new("GetHostedZone", "hostedzone/ZOTHER"), true),
+        (Ask::new("GetHostedZoneLimit", "hostedzone/ZOTHER"), false),
+        (Ask::new("GetAccountLimit", "*"), true),
         (change("ZOTHER", "DELETE", "edge.example.com", "A"), false),
         (change(ZONE, "DELETE", "www.example.com", "A"), false),
     ] {

@@ -13,6 +13,8 @@ use nodedns::cli::args::Cli;
 struct Shape {
     /// Its file, below src/.
     file: String,
+    /// What the file imports, a statement each.
+    uses: Vec<String>,
     name: String,
     doc: String,
     fields: Vec<Field>,
@@ -69,6 +71,8 @@ fn sources(place: &Path) -> Vec<PathBuf> {
 /// Reads a file's definitions. They are formatted by rustfmt, which makes this simple.
 fn read(file: &str, text: &str) -> Vec<Shape> {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    let uses: Vec<String> =
+        text.split("\nuse ").skip(1).map(|rest| rest.split(';').next().unwrap_or_default().to_owned()).collect();
     let mut shapes: Vec<Shape> = Vec::new();
     let (mut doc, mut attributes) = (String::new(), String::new());
     let mut open: Option<(Shape, String)> = None;
@@ -92,7 +96,7 @@ fn read(file: &str, text: &str) -> Vec<Shape> {
                     let name = words.get(at + 1).expect("a name");
                     let tag = setting(&attributes, "tag");
                     let (file, name, doc) = (file.to_owned(), (*name).to_owned(), plain(&doc));
-                    let shape = Shape { file, name, doc, tag, ..Shape::default() };
+                    let shape = Shape { file, uses: uses.clone(), name, doc, tag, ..Shape::default() };
                     open = Some((shape, attributes.clone()));
                 }
             }
@@ -189,7 +193,7 @@ fn plain(doc: &str) -> String {
 fn write(shapes: &[Shape]) -> String {
     let named: BTreeSet<(&str, &str)> = shapes
         .iter()
-        .flat_map(|shape| shape.fields.iter().filter_map(|field| find(shapes, &shape.file, &field.kind)))
+        .flat_map(|shape| shape.fields.iter().filter_map(|field| find(shapes, shape, &field.kind)))
         .map(|shape| (shape.file.as_str(), shape.name.as_str()))
         .collect();
     let is_root = |shape: &&Shape| !shape.fields.is_empty() && !named.contains(&(&shape.file, &shape.name));
@@ -230,14 +234,19 @@ fn keys(text: &mut String, shapes: &[Shape], shape: &Shape, path: &str, depth: u
         text.push_str(&format!("{path}{tag} :: One of {}.\n\n", shape.words.join(", ")));
     }
     for field in &shape.fields {
-        let inner = find(shapes, &shape.file, &field.kind);
+        let inner = find(shapes, shape, &field.kind);
         if field.flat {
             keys(text, shapes, inner.expect("a flattened one"), path, depth + 1);
             continue;
         }
         let is_list = ["Vec<", "BTreeSet<", "["].iter().any(|list| field.kind.contains(list));
         let list = if is_list { "[]" } else { "" };
-        let mut meaning = field.doc.clone();
+        // What repeats a key of another definition beside it need not explain it again.
+        let beside = shapes.iter().filter(|other| other.file == shape.file).flat_map(|other| &other.fields);
+        let mut told = beside.filter(|other| other.key == field.key && !other.doc.is_empty());
+        let doc = if field.doc.is_empty() { told.next().map(|other| &other.doc) } else { Some(&field.doc) };
+        let mut meaning =
+            doc.unwrap_or_else(|| panic!("{}: {}.{} has no doc comment", shape.file, shape.name, field.key)).clone();
         if let Some(words) = inner.filter(|inner| inner.tag.is_none() && !inner.words.is_empty()) {
             meaning.push_str(&format!(" One of {}.", words.words.join(", ")));
         }
@@ -246,7 +255,6 @@ fn keys(text: &mut String, shapes: &[Shape], shape: &Shape, path: &str, depth: u
         } else if field.kind.starts_with("Option<") && !field.doc.contains("null") {
             meaning.push_str(" May be null.");
         }
-        assert!(!field.doc.is_empty(), "{}: {}.{} has no doc comment", shape.file, shape.name, field.key);
         text.push_str(&format!("{path}{}{list} :: {}\n\n", field.key, meaning.trim()));
         if let Some(inner) = inner {
             keys(text, shapes, inner, &format!("{path}{}{list}.", field.key), depth + 1);
@@ -254,14 +262,21 @@ fn keys(text: &mut String, shapes: &[Shape], shape: &Shape, path: &str, depth: u
     }
 }
 
-/// The definition that a type names: of the same file, else of the same directory, else anywhere.
-fn find<'a>(shapes: &'a [Shape], file: &str, kind: &str) -> Option<&'a Shape> {
+/// The definition that a type of one of `user`'s fields names: of the same file, else the one that is
+/// imported, else the only one.
+fn find<'a>(shapes: &'a [Shape], user: &Shape, kind: &str) -> Option<&'a Shape> {
     let names: Vec<&str> = kind.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let known: Vec<&Shape> = shapes.iter().filter(|shape| names.contains(&shape.name.as_str())).collect();
-    let place = |file: &str| file.trim_end_matches(".rs").split('/').take(2).map(str::to_owned).collect::<Vec<_>>();
-    let in_file = known.iter().find(|shape| shape.file == file);
-    let in_place = known.iter().find(|shape| place(&shape.file) == place(file));
-    in_file.or(in_place).or(known.first()).copied()
+    let is_imported = |shape: &&&Shape| {
+        let module = format!("crate::{}::", shape.file.trim_end_matches(".rs").replace('/', "::"));
+        user.uses.iter().any(|text| text.starts_with(&module) && text.contains(&shape.name))
+    };
+    let in_file = known.iter().find(|shape| shape.file == user.file);
+    match in_file.or(known.iter().find(is_imported)) {
+        Some(found) => Some(found),
+        None if known.len() > 1 => panic!("{}: which {kind} is meant?", user.file),
+        None => known.first().copied(),
+    }
 }
 
 #[test]
