@@ -106,7 +106,9 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
         let is_shown = BEFORE.iter().any(|mark| text[..at].ends_with(mark));
         let rest = &text[at + name.len()..];
         let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len())];
-        (is_shown && word.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(word)
+        // A sentence may begin with the program's name.
+        let is_command = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word != "has";
+        (is_shown && is_command).then_some(word)
     })
 }
 

@@ -114,6 +114,7 @@ impl Finding {
 #[derive(Debug, Serialize)]
 struct Check {
     id: &'static str,
+    /// What it belongs to.
     section: Section,
     subject: String,
     outcome: Outcome,
