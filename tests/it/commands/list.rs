@@ -526,8 +526,8 @@ fn album() -> Listed {
         pool: sets.into_iter().map(|set| (set.set_identifier.clone(), set)).collect(),
         signals: BTreeMap::new(),
     };
-    let at = |coordinates: &str| Routing::GeoProximity {
-        location: Location::Coordinates(Coordinates::parse(coordinates).expect(coordinates)),
+    let at = |latitude: &str, longitude: &str| Routing::GeoProximity {
+        location: Location::Coordinates(Coordinates::parse(latitude, longitude).expect("coordinates")),
         bias: 10,
     };
     let own = |node: &str| format!("nodedns/v1/home/{node}");
@@ -548,8 +548,8 @@ fn album() -> Listed {
             "near.example.com",
             RecordType::Aaaa,
             vec![
-                picture(&own("frankfurt-1"), at("50.11,8.68"), &["2a01:4f8:c17:b0f0::1"], check),
-                picture(&own("helsinki-1"), at("60.17,24.94"), &["2a01:4f9:c17:b0f0:1234:5678:9abc:def0"], None),
+                picture(&own("frankfurt-1"), at("50.11", "8.68"), &["2a01:4f8:c17:b0f0::1"], check),
+                picture(&own("helsinki-1"), at("60.17", "24.94"), &["2a01:4f9:c17:b0f0:1234:5678:9abc:def0"], None),
             ],
         ),
         place("plain.example.com", RecordType::A, vec![picture("", Routing::Simple, &["185.12.64.7"], None)]),
