@@ -2,6 +2,7 @@
 
 mod adopt;
 mod check;
+mod check_aws;
 mod formats;
 mod help;
 mod iam_policy;
