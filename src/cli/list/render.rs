@@ -1,7 +1,5 @@
 //! What `nodedns list` shows, for people.
 
-use std::fmt::Write as _;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::list::view::{Listed, PoolView, SetView};
@@ -152,19 +150,20 @@ fn summary(listed: &Listed) -> String {
         return "no record sets".to_owned();
     }
     let mut text = format!("{} in {}: ", counted(all, "record set"), counted(listed.pools.len(), "pool"));
-    let kinds: [(&str, &dyn Fn(&SetView) -> bool); 7] = [
-        ("live", &|set| set.node_state == "ready"),
-        ("cordoned", &|set| set.node_state == "cordoned"),
-        ("not ready", &|set| set.node_state == "not_ready"),
-        ("gone", &|set| set.node_state == "gone"),
-        ("unknown", &|set| set.node_state == "unknown" && matches!(set.relation, "own" | "sibling")),
-        ("of other clusters", &|set| set.relation == "foreign_cluster"),
-        ("foreign", &|set| set.relation == "foreign"),
+    let kinds = [
+        ("live", "ready"),
+        ("cordoned", "cordoned"),
+        ("not ready", "not_ready"),
+        ("gone", "gone"),
+        ("unknown", "unknown"),
+        ("of other clusters", "foreign_cluster"),
+        ("foreign", "foreign"),
     ];
     let mut parts = Vec::new();
-    for (word, is_of) in kinds {
-        let count = sets(listed).filter(|set| is_of(set)).count();
-        let longest = sets(listed).filter(|set| is_of(set)).filter_map(|set| set.not_ready_seconds).max();
+    for (word, kind) in kinds {
+        let of_kind = || sets(listed).filter(|set| kind_of(set) == kind);
+        let count = of_kind().count();
+        let longest = of_kind().filter_map(|set| set.not_ready_seconds).max();
         let lasted = match longest {
             Some(seconds) if count == 1 => format!(" for {}", lasting(seconds)),
             Some(seconds) => format!(" for up to {}", lasting(seconds)),
@@ -174,9 +173,16 @@ fn summary(listed: &Listed) -> String {
             parts.push(format!("{count} {word}{lasted}"));
         }
     }
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{}", parts.join(", "));
+    text.push_str(&parts.join(", "));
     text
+}
+
+/// How its node is, where that can be known from here; else whose it is.
+fn kind_of(set: &SetView) -> &'static str {
+    match set.relation {
+        "own" | "sibling" => set.node_state,
+        relation => relation,
+    }
 }
 
 fn counted(count: usize, what: &str) -> String {
