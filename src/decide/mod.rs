@@ -14,6 +14,7 @@ pub mod fitness;
 pub mod guard;
 pub mod hash;
 pub mod health_check;
+pub mod inventory;
 pub mod name;
 pub mod node;
 pub mod observed;
