@@ -5,6 +5,7 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod adopt;
 pub mod annotation;
 pub mod batch;
 pub mod damping;
