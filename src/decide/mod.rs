@@ -12,6 +12,7 @@ pub mod damping;
 pub mod drain;
 pub mod engine;
 pub mod fitness;
+pub mod forecast;
 pub mod guard;
 pub mod hash;
 pub mod health_check;
