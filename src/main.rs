@@ -42,7 +42,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Prune(args) => prune::run(&args, out, err),
         Command::Restore(args) => restore::run(&args, out, err),
         Command::Adopt(args) => adopt::run(&args, out, err),
-        Command::Check(args) => check::run(&args, out, err),
+        Command::Check(args) => check::run(&args, out),
         Command::IamPolicy(args) => iam_policy::run(&args, out),
         Command::Config(args) => Ok(config::run(&args, out, err)),
         Command::Completions(args) => completions::run(&args, out),

@@ -80,6 +80,21 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong in any layer, at once.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    let (loaded, problems) = read(sources)?;
+    Problems::check(problems)?;
+    Ok(loaded)
+}
+
+/// Reads every layer like [`load`], and makes of it what can be made: what is wrong is as if it were
+/// not there, and comes beside it. For who wants to know more of what is wrong, and acts on nothing.
+pub fn salvage(sources: &Sources) -> (Option<Loaded>, Option<Problems>) {
+    match read(sources) {
+        Ok((loaded, problems)) => (Some(loaded), Problems::check(problems).err()),
+        Err(problems) => (None, Some(problems)),
+    }
+}
+
+fn read(sources: &Sources) -> Result<(Loaded, Vec<Problem>), Problems> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     let mut layers = Vec::new();
@@ -101,7 +116,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let named = sources.allow_no_file && !sources.flags.names.is_empty();
     if files.is_empty() && problems.is_empty() && !named && !sources.allow_nothing {
         problems.push(no_file(sources.allow_no_file));
-        return Err(Problems::from(problems));
     }
     // What a file that cannot be read would have said is not missing.
     let incomplete = !problems.is_empty() || sources.allow_nothing;
@@ -131,8 +145,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     raw.signals.complete();
     let (config, semantic) = validate(&raw, &merged, incomplete);
     problems.extend(semantic);
-    Problems::check(problems)?;
-    Ok(Loaded { config, files, raw, merged })
+    Ok((Loaded { config, files, raw, merged }, problems))
 }
 
 /// The files to read: the main file, then its drop-ins by name.

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use duration::Span;
-pub use load::{DEFAULT_PATH, Flags, Loaded, Sources, load};
+pub use load::{DEFAULT_PATH, Flags, Loaded, Sources, load, salvage};
 pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
 
