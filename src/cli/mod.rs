@@ -22,3 +22,4 @@ pub mod render;
 pub mod restore;
 pub mod run;
 pub mod status;
+pub mod world;
