@@ -10,7 +10,7 @@ pub use node::{
     AddressesArgs, ChangeArgs, Class, ConfigArgs, ConfigCommand, DrainArgs, GcArgs, HealthChecksArgs,
     HealthChecksCommand, HealthChecksListArgs, InitArgs, ResumeArgs, RunArgs, StatusArgs,
 };
-pub use pools::{AdoptArgs, ListArgs, PlanArgs, PruneArgs, RestoreArgs};
+pub use pools::{AdoptArgs, Consent, ListArgs, PlanArgs, PruneArgs, RestoreArgs};
 pub use setup::{CheckArgs, CompletionsArgs, HelpArgs, IamPolicyArgs, Role};
 
 use crate::config::Span;

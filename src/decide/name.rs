@@ -92,6 +92,12 @@ impl DnsName {
         self.0.strip_suffix(zone.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
+    /// The octets of each label, the leftmost first.
+    pub fn labels(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        // The canonical form holds nothing that could not be read.
+        self.0.split_terminator('.').map(|label| unescape(label).unwrap_or_default())
+    }
+
     /// Number of labels.
     pub fn label_count(&self) -> usize {
         self.0.matches('.').count()
@@ -186,6 +192,13 @@ mod tests {
         assert_eq!(canonical("ä.c"), Err(NameError::BadEscape("ä".into())));
         assert_eq!(canonical("a.*.c"), Err(NameError::MisplacedWildcard("*".into())));
         assert_eq!(canonical("a*.c"), Err(NameError::MisplacedWildcard("a*".into())));
+    }
+
+    #[test]
+    fn labels_are_octets() -> Result<(), NameError> {
+        let labels: Vec<Vec<u8>> = DnsName::parse("*.A\\056b.x\\377.example")?.labels().collect();
+        assert_eq!(labels, [b"*".to_vec(), b"a.b".to_vec(), b"x\xff".to_vec(), b"example".to_vec()]);
+        Ok(())
     }
 
     #[test]

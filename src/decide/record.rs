@@ -212,9 +212,10 @@ impl Listing {
 pub struct ZoneListing {
     /// The hosted zone's id, without `/hostedzone/`.
     pub zone_id: String,
-    /// What each name holds. A name with nothing but other types is not in it.
+    /// What each name holds. A name with nothing but types other than these and CNAME is not in it.
     pub names: BTreeMap<DnsName, Listing>,
-    /// The record sets that cannot be told in our words: name and type as listed, and why.
+    /// The A and AAAA record sets that cannot be told in our words: the name as listed, then which one
+    /// there and why. A pool that one of them belongs to is without it, so not whole.
     pub unreadable: Vec<(String, String)>,
 }
 

@@ -4,6 +4,7 @@
 //! error, a batch is applied whole or not at all, and nothing is tried twice: the caller backs off
 //! and tries again, in its own time.
 
+pub mod delegation;
 pub mod memory;
 pub mod route53;
 pub mod zone;
@@ -27,8 +28,10 @@ pub trait Provider {
     /// All hosted zones of the account: complete, or an error.
     fn zones(&self) -> impl Future<Output = Result<Vec<HostedZone>, ProviderError>> + Send;
 
-    /// Every A and AAAA record set of a zone: complete, or an error. After each page `read` is told how
-    /// many record sets there were so far.
+    /// Every A and AAAA record set of a zone, and where there are CNAMEs: complete, or an error. After
+    /// each page `read` is told how many record sets there were so far, of whatever type. For looking
+    /// only: who is to write asks [`Provider::list`], where a record set that cannot be told in our words
+    /// is an error and not left out.
     fn zone(
         &self,
         zone_id: &str,

@@ -69,17 +69,20 @@ impl State {
         match (&self.zones, zone) {
             (None, ZoneRef::Id(id)) => Ok(bare_id(id).to_owned()),
             (None, zone) => Ok(zone.to_string()),
-            (Some(zones), zone) => {
-                let id = choose(zones, zone, name)?;
-                match zones.iter().any(|zone| zone.id == id) {
-                    true => Ok(id),
-                    false => Err(ProviderError {
-                        kind: ErrorKind::NoSuchZone,
-                        code: Some("NoSuchHostedZone".to_owned()),
-                        message: format!("No hosted zone found with ID: {id}"),
-                    }),
-                }
-            }
+            (Some(zones), zone) => self.known_id(&choose(zones, zone, name)?),
+        }
+    }
+
+    /// The id of a zone that there is.
+    fn known_id(&self, id: &str) -> Result<String, ProviderError> {
+        let id = bare_id(id);
+        match &self.zones {
+            Some(zones) if !zones.iter().any(|zone| zone.id == id) => Err(ProviderError {
+                kind: ErrorKind::NoSuchZone,
+                code: Some("NoSuchHostedZone".to_owned()),
+                message: format!("No hosted zone found with ID: {id}"),
+            }),
+            _ => Ok(id.to_owned()),
         }
     }
 
@@ -102,10 +105,14 @@ impl Provider for MemoryProvider {
 
     async fn zone(&self, zone_id: &str, read: &(dyn Fn(usize) + Sync)) -> Result<ZoneListing, ProviderError> {
         let state = self.state();
-        let mut names = state.names.get(bare_id(zone_id)).cloned().unwrap_or_default();
+        let zone_id = state.known_id(zone_id)?;
+        let mut names = state.names.get(&zone_id).cloned().unwrap_or_default();
         names.retain(|_, listing| !listing.pools.is_empty() || listing.has_cname);
-        read(names.values().flat_map(|listing| listing.pools.values()).map(BTreeMap::len).sum());
-        Ok(ZoneListing { zone_id: bare_id(zone_id).to_owned(), names, unreadable: Vec::new() })
+        let sets = |listing: &Listing| {
+            usize::from(listing.has_cname) + listing.pools.values().map(BTreeMap::len).sum::<usize>()
+        };
+        read(names.values().map(sets).sum());
+        Ok(ZoneListing { zone_id, names, unreadable: Vec::new() })
     }
 
     async fn apply(&self, zone: &ZoneRef, changes: &[Change]) -> Result<ChangeId, ProviderError> {

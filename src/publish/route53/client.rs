@@ -9,7 +9,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_route53::Client;
 
@@ -29,6 +29,20 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 const NO_CERTIFICATES: &str = "this host has no CA certificates, so it cannot tell AWS from anybody else\n\
                                hint: install the package ca-certificates, or set SSL_CERT_FILE";
 
+/// The clients of one configuration. Clones share it, and the credentials once they are loaded.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub route53: Client,
+    shared: SdkConfig,
+}
+
+impl Connection {
+    /// A client of STS, built when it is asked for: only `nodedns check` does.
+    pub fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.shared)
+    }
+}
+
 /// Reads the AWS configuration and builds a client. Talks to nobody: credentials are loaded when
 /// the first request needs them, and their lack is that request's error. The last place where the
 /// SDK looks for them is the instance metadata service: off EC2, and without any credentials, that
@@ -44,7 +58,7 @@ const NO_CERTIFICATES: &str = "this host has no CA certificates, so it cannot te
 pub(super) async fn connect(
     settings: &Settings,
     credentials: Option<&SharedCredentialsProvider>,
-) -> Result<Client, ProviderError> {
+) -> Result<Connection, ProviderError> {
     // The SDK reads them once in the life of a process, so it must not find none: they may be
     // installed while the daemon runs.
     if rustls_native_certs::load_native_certs().certs.is_empty() {
@@ -73,7 +87,8 @@ pub(super) async fn connect(
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(Client::new(&loader.load().await))
+    let shared = loader.load().await;
+    Ok(Connection { route53: Client::new(&shared), shared })
 }
 
 /// The SDK's default chain would ask the instance metadata service last, which off EC2 is a wait

@@ -30,6 +30,16 @@ pub(super) enum Request {
     DeleteCheck,
     /// ListTagsForResources.
     CheckTags,
+    /// GetHostedZone.
+    Zone,
+    /// GetHostedZoneLimit.
+    ZoneLimit,
+    /// GetAccountLimit.
+    AccountLimit,
+    /// GetCallerIdentity, of STS.
+    Caller,
+    /// ChangeResourceRecordSets with a batch that is refused as a whole.
+    TryRights,
 }
 
 impl Request {
@@ -37,16 +47,24 @@ impl Request {
     fn unclear(self) -> ErrorKind {
         match self {
             Request::Change | Request::CreateCheck | Request::TagCheck | Request::DeleteCheck => ErrorKind::Unconfirmed,
-            Request::Zones | Request::List | Request::Status | Request::Checks | Request::CheckTags => {
-                ErrorKind::Unavailable
-            }
+            // Nothing has come of it, whatever became of it.
+            Request::Zones
+            | Request::List
+            | Request::Status
+            | Request::Checks
+            | Request::CheckTags
+            | Request::Zone
+            | Request::ZoneLimit
+            | Request::AccountLimit
+            | Request::Caller
+            | Request::TryRights => ErrorKind::Unavailable,
         }
     }
 
     fn denied_hint(self) -> &'static str {
         match self {
             Request::Zones => "hint: set zone_id, which needs no look-up, or allow route53:ListHostedZonesByName",
-            Request::List | Request::Change => {
+            Request::List | Request::Change | Request::TryRights | Request::Zone | Request::ZoneLimit => {
                 "hint: allow the action on this hosted zone, and check the zone id: a zone of another account is \
                  denied too, not missing"
             }
@@ -60,6 +78,9 @@ impl Request {
                 "hint: managed health checks need route53:DeleteHealthCheck on arn:aws:route53:::healthcheck/*"
             }
             Request::CheckTags => "hint: allow route53:ListTagsForResources on arn:aws:route53:::healthcheck/*",
+            Request::AccountLimit => "hint: allow route53:GetAccountLimit on *",
+            // STS needs no right for it, but a policy of the organisation may forbid everything.
+            Request::Caller => "hint: look for a policy that denies sts:GetCallerIdentity",
         }
     }
 }

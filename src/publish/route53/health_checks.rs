@@ -10,7 +10,6 @@ use crate::decide::health_check::{
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::publish::route53::Route53;
 use crate::publish::route53::error::Request;
-use crate::publish::route53::list::{self, Cursor};
 
 /// The longest page that Route 53 gives. Source: API reference, ListHealthChecks.
 const PAGE_SIZE: i32 = 1000;
@@ -99,47 +98,6 @@ impl Route53 {
         }
     }
 
-    /// Reads every record set of the zone.
-    pub(super) async fn checks_in_use(&self, zone_id: &str) -> Result<BTreeSet<String>, ProviderError> {
-        let mut used = BTreeSet::new();
-        let mut cursor: Option<Cursor> = None;
-        let mut asked = BTreeSet::new();
-        loop {
-            let page = self
-                .send(Request::List, |client| {
-                    client
-                        .list_resource_record_sets()
-                        .hosted_zone_id(zone_id)
-                        .max_items(list::PAGE_SIZE)
-                        .set_start_record_name(cursor.as_ref().map(|cursor| cursor.name.clone()))
-                        .set_start_record_type(cursor.as_ref().and_then(Cursor::rtype))
-                        .set_start_record_identifier(cursor.as_ref().and_then(|cursor| cursor.identifier.clone()))
-                        .send()
-                })
-                .await?;
-            // As with one name: an answer that breaks off is no short zone.
-            if page.max_items() < 1 {
-                return Err(broken_zone(zone_id, "the answer breaks off"));
-            }
-            used.extend(page.resource_record_sets().iter().filter_map(|set| set.health_check_id()).map(str::to_owned));
-            if !page.is_truncated() {
-                return Ok(used);
-            }
-            let Some(name) = page.next_record_name() else {
-                return Err(broken_zone(zone_id, "it goes on, but does not say where"));
-            };
-            let next = Cursor {
-                name: name.to_owned(),
-                rtype: page.next_record_type().map(|rtype| rtype.as_str().to_owned()),
-                identifier: page.next_record_identifier().map(str::to_owned),
-            };
-            if !asked.insert(next.clone()) {
-                return Err(broken_zone(zone_id, "it goes on where it has been before"));
-            }
-            cursor = Some(next);
-        }
-    }
-
     pub(super) async fn tags_of_checks(
         &self,
         ids: &[String],
@@ -178,14 +136,6 @@ impl Route53 {
             (text(set.resource_id()), tags)
         });
         Ok(sets.collect())
-    }
-}
-
-fn broken_zone(zone_id: &str, why: &str) -> ProviderError {
-    ProviderError {
-        kind: ErrorKind::Unavailable,
-        code: None,
-        message: format!("the listing of the zone {zone_id} cannot be used: {why}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading everything at one name, page by page.
+//! Reading record sets, page by page: everything at one name, or a whole zone ([`super::scan`]).
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
@@ -8,89 +8,159 @@ use aws_sdk_route53::types::{ResourceRecordSet, RrType};
 
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ErrorKind, ProviderError};
-use crate::decide::record::{Listing, RecordType};
+use crate::decide::record::{Listing, RecordSet, RecordType};
+use crate::publish::route53::Route53;
 use crate::publish::route53::convert;
+use crate::publish::route53::error::Request;
 
 /// The longest page that Route 53 gives; it may give shorter ones.
-pub(super) const PAGE_SIZE: i32 = 300;
+const PAGE_SIZE: i32 = 300;
 
 /// Where a page starts. All three matter: without the identifier a pool longer than a page is
 /// repeated or cut short.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Cursor {
-    pub name: String,
+    pub name: Option<String>,
     pub rtype: Option<String>,
     pub identifier: Option<String>,
 }
 
 impl Cursor {
-    pub fn rtype(&self) -> Option<RrType> {
+    fn rtype(&self) -> Option<RrType> {
         self.rtype.as_deref().map(RrType::from)
     }
 }
 
+/// What becomes of the record sets of a listing.
+pub(super) trait Collect {
+    /// What is listed, for an error: `edge.example.com in zone Z1`.
+    fn what(&self) -> String;
+
+    /// The name that the listing starts at; `None`: at the zone's first.
+    fn first_name(&self) -> Option<&DnsName>;
+
+    /// Takes the record sets of one page.
+    ///
+    /// # Errors
+    /// Why the listing cannot be used.
+    fn take(&mut self, sets: &[ResourceRecordSet]) -> Result<(), String>;
+
+    /// Whether the page that starts at this name is wanted.
+    ///
+    /// # Errors
+    /// Why the listing cannot be used.
+    fn goes_on_at(&self, name: &str) -> Result<bool, String>;
+}
+
 /// A listing that grows page by page.
 ///
-/// Route 53 lists names in order, so everything at one name comes first in a listing that starts
-/// there, and the first other name ends it. Anything that does not fit this is an error: a listing
-/// that came out too short would look like record sets that someone deleted.
+/// Anything that does not hold together is an error: a listing that came out too short would look
+/// like record sets that someone deleted.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
-    name: &'a DnsName,
-    listing: Listing,
+pub(super) struct Reader<C> {
+    collect: C,
     asked: BTreeSet<Cursor>,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(zone_id: &str, name: &'a DnsName) -> Self {
-        let listing = Listing { zone_id: zone_id.to_owned(), ..Listing::default() };
-        Reader { name, listing, asked: BTreeSet::new() }
+impl<C: Collect> Reader<C> {
+    pub fn new(collect: C) -> Self {
+        Reader { collect, asked: BTreeSet::new() }
     }
 
-    /// Where the first page starts: at the name, whatever the type.
+    /// Where the first page starts, whatever the type.
     pub fn start(&mut self) -> Cursor {
-        let cursor = Cursor { name: self.name.as_str().to_owned(), rtype: None, identifier: None };
+        let name = self.collect.first_name().map(|name| name.as_str().to_owned());
+        let cursor = Cursor { name, ..Cursor::default() };
         self.asked.insert(cursor.clone());
         cursor
     }
 
-    /// Takes a page, and says where the next one starts; `None` when the name has been read whole.
+    /// Takes a page, and says where the next one starts; `None` when everything wanted has been read.
     pub fn take(&mut self, page: &ListResourceRecordSetsOutput) -> Result<Option<Cursor>, ProviderError> {
+        self.next(page).map_err(|why| ProviderError {
+            kind: ErrorKind::Unavailable,
+            code: None,
+            message: format!("the listing of {} cannot be used: {why}", self.collect.what()),
+        })
+    }
+
+    fn next(&mut self, page: &ListResourceRecordSetsOutput) -> Result<Option<Cursor>, String> {
         // The SDK reads a body that breaks off as one that ends, and fills in what is missing: an
         // empty list that is not truncated. `MaxItems` is in every whole answer, behind the list.
         if page.max_items() < 1 {
-            return Err(self.broken("the answer breaks off"));
+            return Err("the answer breaks off".to_owned());
         }
-        let mut passed = false;
-        for set in page.resource_record_sets() {
-            match (self.is_at(set.name()), passed) {
-                (true, false) => self.add(set)?,
-                (true, true) => return Err(self.broken("other names stand between its record sets")),
-                (false, _) => passed = true,
-            }
-        }
+        self.collect.take(page.resource_record_sets())?;
         if !page.is_truncated() {
             return Ok(None);
         }
-        match page.next_record_name().map(|next| self.is_at(next)) {
-            None => return Err(self.broken("it goes on, but does not say where")),
-            Some(false) => return Ok(None),
-            Some(true) if passed => return Err(self.broken("other names stand between its record sets")),
-            Some(true) => {}
+        let name = page.next_record_name().ok_or("it goes on, but does not say where")?;
+        if !self.collect.goes_on_at(name)? {
+            return Ok(None);
         }
+        // One spelling of a name is enough to tell that a page was asked for before.
+        let name = DnsName::parse(name).map_or_else(|_| name.to_owned(), |name| name.as_str().to_owned());
         let cursor = Cursor {
-            name: self.name.as_str().to_owned(),
+            name: Some(name),
             rtype: page.next_record_type().map(|rtype| rtype.as_str().to_owned()),
             identifier: page.next_record_identifier().map(str::to_owned),
         };
         if !self.asked.insert(cursor.clone()) {
-            return Err(self.broken("it goes on where it has been before"));
+            return Err("it goes on where it has been before".to_owned());
         }
         Ok(Some(cursor))
     }
 
     /// What has been read.
-    pub fn finish(self) -> Listing {
+    pub fn finish(self) -> C {
+        self.collect
+    }
+}
+
+impl Route53 {
+    /// Reads a listing to its end, or fails.
+    pub(super) async fn read<C: Collect>(&self, zone_id: &str, collect: C) -> Result<C, ProviderError> {
+        let mut reader = Reader::new(collect);
+        let mut cursor = reader.start();
+        loop {
+            let page = self
+                .send(Request::List, |client| {
+                    client
+                        .list_resource_record_sets()
+                        .hosted_zone_id(zone_id)
+                        .max_items(PAGE_SIZE)
+                        .set_start_record_name(cursor.name.clone())
+                        .set_start_record_type(cursor.rtype())
+                        .set_start_record_identifier(cursor.identifier.clone())
+                        .send()
+                })
+                .await?;
+            match reader.take(&page)? {
+                Some(next) => cursor = next,
+                None => return Ok(reader.finish()),
+            }
+        }
+    }
+}
+
+/// Everything at one name.
+///
+/// Route 53 lists names in order, so everything at one name comes first in a listing that starts
+/// there, and the first other name ends it.
+#[derive(Debug)]
+pub(super) struct AtName<'a> {
+    name: &'a DnsName,
+    listing: Listing,
+    passed: bool,
+}
+
+impl<'a> AtName<'a> {
+    pub fn new(zone_id: &str, name: &'a DnsName) -> Self {
+        AtName { name, listing: Listing { zone_id: zone_id.to_owned(), ..Listing::default() }, passed: false }
+    }
+
+    /// What the name holds.
+    pub fn listing(self) -> Listing {
         self.listing
     }
 
@@ -98,38 +168,91 @@ impl<'a> Reader<'a> {
     fn is_at(&self, listed: &str) -> bool {
         DnsName::parse(listed).is_ok_and(|listed| listed == *self.name)
     }
+}
 
-    fn add(&mut self, set: &ResourceRecordSet) -> Result<(), ProviderError> {
-        let rtype = match set.r#type() {
-            RrType::A => RecordType::A,
-            RrType::Aaaa => RecordType::Aaaa,
-            RrType::Cname => {
-                self.listing.has_cname = true;
-                return Ok(());
-            }
-            _ => return Ok(()),
-        };
-        let described = || match set.set_identifier() {
-            Some(identifier) => format!("the {rtype} record set '{identifier}'"),
-            None => format!("the {rtype} record set"),
-        };
-        let converted = convert::record_set(set)
-            .map_err(|why| self.broken(&format!("{} cannot be kept as it is: {why}", described())))?;
-        match self.listing.pools.entry(rtype).or_default().entry(converted.set_identifier.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(converted);
-                Ok(())
-            }
-            Entry::Occupied(_) => Err(self.broken(&format!("{} is there twice", described()))),
-        }
+impl Collect for AtName<'_> {
+    fn what(&self) -> String {
+        format!("{} in zone {}", self.name, self.listing.zone_id)
     }
 
-    fn broken(&self, why: &str) -> ProviderError {
-        ProviderError {
-            kind: ErrorKind::Unavailable,
-            code: None,
-            message: format!("the listing of {} in zone {} cannot be used: {why}", self.name, self.listing.zone_id),
+    fn first_name(&self) -> Option<&DnsName> {
+        Some(self.name)
+    }
+
+    fn take(&mut self, sets: &[ResourceRecordSet]) -> Result<(), String> {
+        for set in sets {
+            if !self.is_at(set.name()) {
+                self.passed = true;
+                continue;
+            }
+            if self.passed {
+                return Err(BETWEEN.to_owned());
+            }
+            match Kind::of(set) {
+                Kind::Address(rtype) => {
+                    let converted = convert::record_set(set)
+                        .map_err(|why| format!("{} cannot be kept as it is: {why}", described(rtype, set)))?;
+                    add(&mut self.listing, rtype, converted).map_err(|()| twice(rtype, set))?;
+                }
+                Kind::Cname => self.listing.has_cname = true,
+                Kind::Other => {}
+            }
         }
+        Ok(())
+    }
+
+    fn goes_on_at(&self, name: &str) -> Result<bool, String> {
+        match self.is_at(name) {
+            true if self.passed => Err(BETWEEN.to_owned()),
+            here => Ok(here),
+        }
+    }
+}
+
+const BETWEEN: &str = "other names stand between its record sets";
+
+/// What a record set is to us.
+pub(super) enum Kind {
+    /// One that is published here.
+    Address(RecordType),
+    /// One that tolerates nothing beside it.
+    Cname,
+    /// Any other.
+    Other,
+}
+
+impl Kind {
+    pub fn of(set: &ResourceRecordSet) -> Self {
+        match set.r#type() {
+            RrType::A => Kind::Address(RecordType::A),
+            RrType::Aaaa => Kind::Address(RecordType::Aaaa),
+            RrType::Cname => Kind::Cname,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// Puts a record set in its place; an error when there is one already.
+pub(super) fn add(listing: &mut Listing, rtype: RecordType, set: RecordSet) -> Result<(), ()> {
+    match listing.pools.entry(rtype).or_default().entry(set.set_identifier.clone()) {
+        Entry::Vacant(place) => {
+            place.insert(set);
+            Ok(())
+        }
+        Entry::Occupied(_) => Err(()),
+    }
+}
+
+/// What an error says of a record set that a listing names twice.
+pub(super) fn twice(rtype: RecordType, set: &ResourceRecordSet) -> String {
+    format!("{} is there twice", described(rtype, set))
+}
+
+/// `the A record set 'nodedns/v1/home/n1'`.
+pub(super) fn described(rtype: RecordType, set: &ResourceRecordSet) -> String {
+    match set.set_identifier() {
+        Some(identifier) => format!("the {rtype} record set '{identifier}'"),
+        None => format!("the {rtype} record set"),
     }
 }
 
@@ -162,14 +285,14 @@ mod tests {
     /// Feeds the pages to a reader; how many it wanted, and what came of it.
     fn read(pages: Vec<ListResourceRecordSetsOutputBuilder>) -> (usize, Result<Listing, String>) {
         let name = DnsName::parse("*.a.example").expect("a name");
-        let mut reader = Reader::new("Z1", &name);
-        assert_eq!(reader.start().name, "\\052.a.example.");
+        let mut reader = Reader::new(AtName::new("Z1", &name));
+        assert_eq!(reader.start().name.as_deref(), Some("\\052.a.example."));
         let mut taken = 0;
         for page in pages {
             taken += 1;
             match reader.take(&page.build().expect("a page")) {
                 Ok(Some(_)) => {}
-                Ok(None) => return (taken, Ok(reader.finish())),
+                Ok(None) => return (taken, Ok(reader.finish().listing())),
                 Err(error) => {
                     assert_eq!(error.kind, ErrorKind::Unavailable);
                     assert!(error.message.starts_with("the listing of *.a.example in zone Z1 cannot be used: "));

@@ -7,8 +7,11 @@ mod client;
 mod convert;
 mod error;
 mod health_checks;
+pub mod inspect;
 mod limiter;
 mod list;
+pub mod rights;
+mod scan;
 mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,7 @@ pub use crate::config::Route53Settings as Settings;
 pub use error::messages;
 pub use limiter::Limiter;
 
+use client::Connection;
 use error::Request;
 use zones::Zones;
 
@@ -52,7 +56,7 @@ struct Inner {
     credentials: Option<SharedCredentialsProvider>,
     /// Built for the first request, and anew after a request whose credentials were not accepted:
     /// the SDK reads its configuration files only once, and someone may have mended them.
-    client: Mutex<Option<Client>>,
+    connection: Mutex<Option<Connection>>,
     limiter: Limiter,
     zones: Zones,
 }
@@ -71,7 +75,7 @@ impl Route53 {
 
     fn build(settings: Settings, credentials: Option<SharedCredentialsProvider>) -> Self {
         let limiter = Limiter::new(settings.requests_per_second, settings.burst);
-        let inner = Inner { settings, credentials, client: Mutex::new(None), limiter, zones: Zones::default() };
+        let inner = Inner { settings, credentials, connection: Mutex::new(None), limiter, zones: Zones::default() };
         Route53 { inner: Arc::new(inner) }
     }
 
@@ -117,25 +121,34 @@ impl Route53 {
         }
     }
 
-    /// Makes one request: waits for its turn, sends it once, puts its error into our words.
+    /// Makes one request to Route 53.
     async fn send<T, E, F>(&self, request: Request, call: impl FnOnce(Client) -> F) -> Result<T, ProviderError>
     where
         E: ProvideErrorMetadata + Error + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        self.send_by(request, |connection| call(connection.route53)).await
+    }
+
+    /// Makes one request: waits for its turn, sends it once, puts its error into our words.
+    async fn send_by<T, E, F>(&self, request: Request, call: impl FnOnce(Connection) -> F) -> Result<T, ProviderError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
         self.inner.limiter.acquire().await;
-        let client = self.client().await?;
-        let result = call(client).await.map_err(|error| error::translate(request, &error));
+        let connection = self.connection().await?;
+        let result = call(connection).await.map_err(|error| error::translate(request, &error));
         if matches!(&result, Err(error) if error.kind == ErrorKind::Credentials) {
-            *self.inner.client.lock().await = None;
+            *self.inner.connection.lock().await = None;
         }
         result
     }
 
-    async fn client(&self) -> Result<Client, ProviderError> {
-        let mut slot = self.inner.client.lock().await;
+    async fn connection(&self) -> Result<Connection, ProviderError> {
+        let mut slot = self.inner.connection.lock().await;
         match &*slot {
-            Some(client) => Ok(client.clone()),
+            Some(connection) => Ok(connection.clone()),
             None => {
                 let Inner { settings, credentials, .. } = &*self.inner;
                 Ok(slot.insert(client::connect(settings, credentials.as_ref()).await?).clone())
@@ -154,29 +167,11 @@ impl Route53 {
     }
 
     async fn list_in(&self, zone_id: &str, name: &DnsName) -> Result<Listing, ProviderError> {
-        let mut reader = list::Reader::new(zone_id, name);
-        let mut cursor = reader.start();
-        loop {
-            let page = self
-                .send(Request::List, |client| {
-                    client
-                        .list_resource_record_sets()
-                        .hosted_zone_id(zone_id)
-                        .max_items(list::PAGE_SIZE)
-                        .start_record_name(&cursor.name)
-                        .set_start_record_type(cursor.rtype())
-                        .set_start_record_identifier(cursor.identifier.clone())
-                        .send()
-                })
-                .await?;
-            match reader.take(&page)? {
-                Some(next) => cursor = next,
-                None => return Ok(reader.finish()),
-            }
-        }
+        Ok(self.read(zone_id, list::AtName::new(zone_id, name)).await?.listing())
     }
 
-    async fn apply_in(&self, zone_id: &str, changes: &[Change]) -> Result<ChangeId, ProviderError> {
+    /// Sends one batch.
+    async fn send_batch(&self, request: Request, zone_id: &str, changes: &[Change]) -> Result<ChangeId, ProviderError> {
         let batch = changes
             .iter()
             .map(convert::change)
@@ -184,7 +179,7 @@ impl Route53 {
             .and_then(|changes| types::ChangeBatch::builder().comment(COMMENT).set_changes(Some(changes)).build())
             .map_err(|error| ProviderError { kind: ErrorKind::Refused, code: None, message: error.to_string() })?;
         let answer = self
-            .send(Request::Change, |client| {
+            .send(request, |client| {
                 client.change_resource_record_sets().hosted_zone_id(zone_id).change_batch(batch).send()
             })
             .await?;
@@ -211,13 +206,12 @@ impl Provider for Route53 {
     }
 
     async fn zone(&self, zone_id: &str, read: &(dyn Fn(usize) + Sync)) -> Result<ZoneListing, ProviderError> {
-        let _ = read;
-        Err(ProviderError { kind: ErrorKind::Refused, code: None, message: format!("not built yet: {zone_id}") })
+        Ok(self.read(zone_id, scan::InZone::new(zone_id, read)).await?.listing())
     }
 
     async fn apply(&self, zone: &ZoneRef, changes: &[Change]) -> Result<ChangeId, ProviderError> {
         let zone_id = self.zone_id(zone, name_of(changes)?).await?;
-        self.forget_missing_zone(zone, self.apply_in(&zone_id, changes).await)
+        self.forget_missing_zone(zone, self.send_batch(Request::Change, &zone_id, changes).await)
     }
 
     async fn change_status(&self, id: &ChangeId) -> Result<ChangeStatus, ProviderError> {
@@ -249,7 +243,7 @@ impl Provider for Route53 {
     }
 
     async fn health_checks_in_use(&self, zone_id: &str) -> Result<BTreeSet<String>, ProviderError> {
-        self.checks_in_use(zone_id).await
+        Ok(self.read(zone_id, scan::ChecksInUse::new(zone_id)).await?.ids())
     }
 }
 

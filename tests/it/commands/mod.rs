@@ -10,4 +10,3 @@ mod list;
 mod plan;
 mod prune;
 mod restore;
-mod zone_scan;

@@ -7,6 +7,7 @@ mod faults;
 mod health_checks;
 mod listing;
 mod properties;
+mod zone_scan;
 mod zones;
 
 use std::collections::BTreeSet;

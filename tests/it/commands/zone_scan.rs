@@ -1,1 +1,0 @@
-//! Reading a whole hosted zone, and everything about one.
