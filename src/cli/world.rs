@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::cli::operate::patiently;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::control::client;
@@ -21,6 +22,7 @@ use crate::decide::health_check::{CheckListing, HealthCheck};
 use crate::decide::observed::Observed;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::probe::{self, Probe, ProbeOutcome};
+use crate::decide::provider::ProviderError;
 use crate::decide::record::Listing;
 use crate::publish::Provider;
 use crate::state::Store;
@@ -125,12 +127,32 @@ impl World {
         let mut outlooks = Vec::new();
         for record in records {
             progress.say(format!("reading {}", record.name));
-            let read = provider.list(&record.zone, &record.name).await;
-            let listing = known(&format!("what Route 53 has at {}", record.name), read, &mut self.unread);
-            let forecast = self.forecast(record, &listing);
-            outlooks.push(Outlook { record: record.clone(), listing, forecast });
+            outlooks.push(match self.look(record, provider).await {
+                Ok((outlook, _)) => outlook,
+                Err(error) => {
+                    self.unread.push(Unread::new(format!("what Route 53 has at {}", record.name), error));
+                    let listing = Observed::Unknown;
+                    let forecast = self.forecast(record, &listing);
+                    Outlook { record: record.clone(), listing, forecast }
+                }
+            });
         }
         outlooks
+    }
+
+    /// The same for one record; also what its name holds.
+    ///
+    /// # Errors
+    /// When the name cannot be read.
+    pub async fn look(
+        &self,
+        record: &RecordPolicy,
+        provider: &impl Provider,
+    ) -> Result<(Outlook, Listing), ProviderError> {
+        let read = patiently(async || provider.list(&record.zone, &record.name).await).await?;
+        let listing = Observed::Known(read.clone());
+        let forecast = self.forecast(record, &listing);
+        Ok((Outlook { record: record.clone(), listing, forecast }, read))
     }
 
     /// What becomes of a record whose name holds this.
@@ -239,10 +261,10 @@ async fn verdicts(wanted: BTreeSet<Probe>) -> BTreeMap<Probe, ProbeOutcome> {
 async fn checks(
     policy: &Policy,
     provider: &impl Provider,
-) -> Option<Result<CheckListing, crate::decide::provider::ProviderError>> {
+) -> Option<Result<CheckListing, ProviderError>> {
     let is_managed = |record: &RecordPolicy| matches!(record.health_check, Some(HealthCheck::Managed(_)));
     match policy.records.iter().any(is_managed) {
-        true => Some(provider.health_checks().await),
+        true => Some(patiently(async || provider.health_checks().await).await),
         false => None,
     }
 }

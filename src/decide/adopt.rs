@@ -81,6 +81,18 @@ pub enum Nothing {
     Shared,
 }
 
+impl Nothing {
+    /// For programs: a word in snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Nothing::NotConfigured => "type_not_configured",
+            Nothing::NoAddress => "no_address",
+            Nothing::Empty => "empty",
+            Nothing::Shared => "shared",
+        }
+    }
+}
+
 impl fmt::Display for Nothing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
