@@ -9,6 +9,7 @@ use crate::config::Problems;
 use crate::control::protocol::NOT_PERMITTED;
 use crate::control::{BindError, client};
 use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::watch::node::once::{ReadError, ReadErrorKind};
 
 /// Writes what went wrong, what caused it and what to do about it.
 pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
@@ -47,6 +48,15 @@ fn exit(error: &anyhow::Error) -> Exit {
             return Exit::Unavailable;
         }
         Some(ErrorKind::NoSuchZone | ErrorKind::Refused) => return Exit::Failed,
+        None => {}
+    }
+    match find::<ReadError>(error).map(|error| error.kind) {
+        Some(ReadErrorKind::NotPermitted) => return Exit::NotPermitted,
+        Some(ReadErrorKind::Unreachable) => return Exit::Unavailable,
+        Some(ReadErrorKind::BadConfiguration) => return Exit::BadConfig,
+        Some(ReadErrorKind::NoKubeconfig | ReadErrorKind::BadKubeconfig | ReadErrorKind::WrongAnswer) => {
+            return Exit::Failed;
+        }
         None => {}
     }
     match find::<BindError>(error) {

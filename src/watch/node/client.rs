@@ -1,5 +1,6 @@
 //! A Kubernetes client that tells of its exchanges with the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -9,7 +10,8 @@ use kube::{Client, Config};
 use tokio::sync::mpsc;
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
-use super::kubeconfig::Loaded;
+use super::failure::{Cause, Failure};
+use super::kubeconfig::{self, Environment, FileSet, KubeconfigInfo, KubeconfigSource, Loaded};
 
 /// What goes over the wire. `watcher()` resumes a watch that has ended without a word, so this is
 /// the only way to know when the server last answered, and whether a request waits for an answer.
@@ -29,12 +31,33 @@ pub(super) enum Exchange {
     },
 }
 
+/// A client, and what it was made of.
+pub(super) struct Opened {
+    pub(super) client: Client,
+    pub(super) exchanges: mpsc::UnboundedReceiver<Exchange>,
+    pub(super) info: Arc<KubeconfigInfo>,
+    pub(super) files: FileSet,
+}
+
+/// Finds the kubeconfig and makes a client; sends nothing yet. Blocks as [`connect`] does.
+///
+/// # Errors
+/// There is no kubeconfig, or none of use.
+pub(super) fn open(
+    source: &KubeconfigSource,
+    environment: &Environment,
+    connect_timeout: Duration,
+) -> Result<Opened, Failure> {
+    let loaded = kubeconfig::load(source, environment).map_err(|error| Failure::new(Cause::Kubeconfig(error), None))?;
+    let (info, files) = (Arc::new(loaded.info.clone()), loaded.files.clone());
+    let (client, exchanges) = connect(loaded, connect_timeout)
+        .map_err(|error| Failure::new(Cause::Client(error), Some(Arc::clone(&info))))?;
+    Ok(Opened { client, exchanges, info, files })
+}
+
 /// Makes a client. Reads the files that the kubeconfig names and may run an exec plugin: not to be
 /// called on an async thread.
-pub(super) fn connect(
-    loaded: Loaded,
-    connect_timeout: Duration,
-) -> kube::Result<(Client, mpsc::UnboundedReceiver<Exchange>)> {
+fn connect(loaded: Loaded, connect_timeout: Duration) -> kube::Result<(Client, mpsc::UnboundedReceiver<Exchange>)> {
     let proxy = loaded.info.proxy_url.is_some();
     let mut config = Config::try_from(loaded.kubeconfig).map_err(kube::Error::InferKubeconfig)?;
     config.connect_timeout = Some(connect_timeout);

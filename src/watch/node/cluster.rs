@@ -23,7 +23,7 @@ pub type ClusterEvent = WatchEvent<Cluster>;
 
 /// How many Nodes a page of the list holds. They come with everything that is in them, tens of
 /// kilobytes each, and a page is in memory at once.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
 /// Watches all Nodes, and sends an event for every change of one's Ready condition, as
 /// [`watch`](super::watch) does for the own Node. Each of the `readers` is answered with a list that
@@ -51,7 +51,7 @@ impl AllNodes {
             return Err(Cause::NoNodes);
         }
         if !self.cluster.contains_key(self.own.as_str()) {
-            return Err(Cause::OwnNodeMissing);
+            return Err(Cause::OwnNodeMissing(self.own.clone()));
         }
         Ok(Some(self.cluster.clone()))
     }

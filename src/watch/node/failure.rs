@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use kube::runtime::watcher;
 
 use super::identity::NodeName;
 use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
-use super::view::Scope;
 
 /// The end of an attempt to watch.
 #[derive(Debug)]
@@ -43,8 +43,10 @@ pub(super) enum Cause {
     EndedEarly,
     /// A cluster without Nodes, which has no API server either.
     NoNodes,
-    /// The cluster's Nodes are without the own one.
-    OwnNodeMissing,
+    /// The cluster's Nodes are without the own one, of this name.
+    OwnNodeMissing(NodeName),
+    /// A list has begun, and is not whole after this time.
+    Unfinished(Duration),
 }
 
 impl Failure {
@@ -53,8 +55,33 @@ impl Failure {
     }
 
     /// One text: what, where and what next, without secrets. The same failure gives the same text.
-    pub(super) fn report(&self, node: &NodeName, scope: Scope) -> String {
-        self.cause.report(node, scope, self.kubeconfig.as_deref())
+    pub(super) fn report(&self, asked: Asked<'_>) -> String {
+        self.cause.report(asked, self.kubeconfig.as_deref())
+    }
+}
+
+/// What was asked for when it failed: what to do about it depends on that.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// The own Node.
+    Own {
+        /// Its name.
+        node: &'a NodeName,
+        /// It is tried again and again; else a person waits for the one answer.
+        again: bool,
+    },
+    /// All of them.
+    All {
+        /// Likewise.
+        again: bool,
+    },
+}
+
+impl Asked<'_> {
+    fn again(self) -> bool {
+        match self {
+            Asked::Own { again, .. } | Asked::All { again } => again,
+        }
     }
 }
 
@@ -62,37 +89,46 @@ impl From<watcher::Error> for Cause {
     fn from(error: watcher::Error) -> Self {
         use watcher::Error as Watch;
         match error {
-            Watch::InitialListFailed(error) | Watch::WatchStartFailed(error) | Watch::WatchFailed(error) => match error
-            {
-                kube::Error::Api(status) => Cause::Refused(status),
-                error => Cause::Transport(error),
-            },
+            Watch::InitialListFailed(error) | Watch::WatchStartFailed(error) | Watch::WatchFailed(error) => {
+                error.into()
+            }
             Watch::WatchError(status) => Cause::Refused(status),
             Watch::NoResourceVersion => Cause::NoResourceVersion,
         }
     }
 }
 
+impl From<kube::Error> for Cause {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Cause::Refused(status),
+            error => Cause::Transport(error),
+        }
+    }
+}
+
 impl Cause {
-    fn report(&self, node: &NodeName, scope: Scope, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    fn report(&self, asked: Asked<'_>, kubeconfig: Option<&KubeconfigInfo>) -> String {
         let server = kubeconfig.and_then(|info| info.server.as_deref()).unwrap_or("an unnamed address");
         let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
         match self {
-            Cause::Kubeconfig(error) => error.to_string(),
+            Cause::Kubeconfig(error) if asked.again() => error.to_string(),
+            Cause::Kubeconfig(error) => error.for_a_person(),
             Cause::Client(error) => client_report(error, &path),
             Cause::ClientPending(time) => {
                 format!("no credentials after {} s: the kubeconfig's exec plugin does not return", time.as_secs_f32())
             }
             Cause::ClientDied => "reading the kubeconfig has failed in an unknown way; see the log".to_owned(),
-            Cause::Refused(status) => refusal(status, node, scope, server, kubeconfig),
+            Cause::Refused(status) => refusal(status, asked, server, kubeconfig),
             Cause::Transport(kube::Error::SerdeError(_) | kube::Error::FromUtf8(_)) => {
                 format!(
                     "what answers at {server} does not speak as a Kubernetes API server does\nhint: see 'server' in {path}"
                 )
             }
             Cause::Transport(error) => format!(
-                "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run (k3s, k3s-agent, rke2-server or rke2-agent); nodedns keeps trying",
-                root_cause(error)
+                "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run (k3s, k3s-agent, rke2-server or rke2-agent){}",
+                root_cause(error),
+                if asked.again() { "; nodedns keeps trying" } else { "" }
             ),
             Cause::NoResourceVersion => {
                 format!("what answers at {server} gives no resource version, as every Kubernetes API server does")
@@ -100,8 +136,14 @@ impl Cause {
             Cause::Silent(time) => format!("the API server at {server} has not answered for {} s", time.as_secs_f32()),
             Cause::EndedEarly => format!("the API server at {server} ends each watch right after it began"),
             Cause::NoNodes => format!("the API server at {server} gives an empty list of nodes, which cannot be"),
-            Cause::OwnNodeMissing => {
+            Cause::OwnNodeMissing(node) => {
                 format!("the list of nodes of the API server at {server} is without this node, '{node}'")
+            }
+            Cause::Unfinished(time) => {
+                format!(
+                    "the list of nodes of the API server at {server} is not complete after {} s",
+                    time.as_secs_f32()
+                )
             }
         }
     }
@@ -116,32 +158,28 @@ fn client_report(error: &kube::Error, path: &str) -> String {
     }
 }
 
-fn refusal(
-    status: &Status,
-    node: &NodeName,
-    scope: Scope,
-    server: &str,
-    kubeconfig: Option<&KubeconfigInfo>,
-) -> String {
+fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&KubeconfigInfo>) -> String {
     let message = first_line(&status.message);
     let certificate = kubeconfig.and_then(|info| info.client_certificate.as_ref());
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = match status.code {
-        401 => {
+    let _ = match (status.code, asked) {
+        (401, _) => {
             let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
             let expired = certificate.map(|c| c.not_after).filter(|end| *end < jiff::Timestamp::now());
             let why = expired.map(|end| format!("; its client certificate expired at {end:.0}")).unwrap_or_default();
             write!(
                 text,
-                "the API server at {server} does not accept the credentials of {path} (401){why}\nhint: the files are read again at every attempt; k3s and RKE2 renew theirs when they restart"
+                "the API server at {server} does not accept the credentials of {path} (401){why}\nhint: {}k3s and RKE2 renew theirs when they restart",
+                if asked.again() { "the files are read again at every attempt; " } else { "" }
             )
         }
-        403 if scope == Scope::All => write!(
+        (403, Asked::All { again }) => write!(
             text,
-            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32"
+            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32{}",
+            if again { "" } else { "; or name the kubeconfig of one who may in $NODEDNS_KUBERNETES__KUBECONFIG" }
         ),
-        403 => {
+        (403, Asked::Own { node, .. }) => {
             let _ = write!(text, "the API server at {server} forbids it (403): {message}");
             match certificate.and_then(|c| c.node_name()).filter(|name| *name != node.as_str()) {
                 Some(other) => write!(
@@ -154,24 +192,28 @@ fn refusal(
                 ),
             }
         }
-        429 => write!(text, "the API server at {server} asks to be left alone for a while (429)"),
-        code => write!(text, "the API server at {server} answered {code}: {message}"),
+        (429, _) => write!(text, "the API server at {server} asks to be left alone for a while (429)"),
+        (code, _) => write!(text, "the API server at {server} answered {code}: {message}"),
     };
     text
 }
 
 /// The innermost error says most: "connection refused" and not "client error (Connect)".
 fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let mut inner = error;
-    loop {
-        if let Some(error) = inner.downcast_ref::<AuthError>() {
-            return login_failure(error);
-        }
-        match inner.source() {
-            Some(source) => inner = source,
-            None => return first_line(&inner.to_string()),
-        }
+    if let Some(error) = find::<AuthError>(error) {
+        return login_failure(error);
     }
+    let innermost = chain(error).last();
+    first_line(&innermost.unwrap_or(error).to_string())
+}
+
+/// The error of this type among `error` and what caused it.
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(<dyn Error>::downcast_ref)
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |error: &&'a (dyn Error + 'static)| (**error).source())
 }
 
 /// kube quotes the output of exec plugins, and that holds tokens.

@@ -132,25 +132,46 @@ pub enum KubeconfigError {
 }
 
 impl fmt::Display for KubeconfigError {
+    /// What is wrong, and what to do about it where a service finds it so.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())?;
         match self {
-            KubeconfigError::Absent(places) => {
-                let places: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
-                write!(f, "no kubeconfig found; looked for {}", places.join(", "))?;
+            KubeconfigError::Absent(_) => {
                 write!(f, "\nhint: it is looked for again and again; set kubernetes.kubeconfig if it is elsewhere")
             }
             KubeconfigError::Unreadable(files) => {
-                for (index, file) in files.iter().enumerate() {
-                    write!(f, "{}{file}", if index == 0 { "" } else { "; " })?;
-                }
                 write!(f, "\nhint: hand the files to the service with LoadCredential=kubeconfig:")?;
                 write!(f, "{}", files.first().map_or(Path::new("PATH"), |file| &file.kubeconfig).display())?;
                 write!(f, " (and kube-client.crt, kube-client.key, kube-ca.crt where it names such files)")
             }
+            KubeconfigError::Broken(..) => Ok(()),
+        }
+    }
+}
+
+impl KubeconfigError {
+    fn what(&self) -> String {
+        let list = |items: Vec<String>, between| items.join(between);
+        match self {
+            KubeconfigError::Absent(places) => {
+                let places = places.iter().map(|path| path.display().to_string()).collect();
+                format!("no kubeconfig found; looked for {}", list(places, ", "))
+            }
+            KubeconfigError::Unreadable(files) => list(files.iter().map(Unreadable::to_string).collect(), "; "),
             KubeconfigError::Broken(path, what) => {
-                write!(f, "the kubeconfig {} cannot be used: {what}", path.display())
+                format!("the kubeconfig {} cannot be used: {what}", path.display())
             }
         }
+    }
+
+    /// What is wrong, and what to do about it where a person's command finds it so.
+    pub(super) fn for_a_person(&self) -> String {
+        let hint = match self {
+            KubeconfigError::Absent(_) => "\nhint: set $KUBECONFIG, or kubernetes.kubeconfig, to where it is",
+            KubeconfigError::Unreadable(_) => "\nhint: run this as root, or set $KUBECONFIG to one of your own",
+            KubeconfigError::Broken(..) => "",
+        };
+        self.what() + hint
     }
 }
 

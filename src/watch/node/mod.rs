@@ -26,6 +26,7 @@
 pub mod certificate;
 pub mod identity;
 pub mod kubeconfig;
+pub mod once;
 
 mod client;
 mod cluster;
@@ -284,7 +285,10 @@ struct Opener<V: View> {
 
 impl<V: View> Opener<V> {
     async fn open(&mut self) -> Result<Session<V>, Failure> {
-        let opening = self.opening.get_or_insert_with(|| open_in_thread(Arc::clone(&self.settings)));
+        let opening = self.opening.get_or_insert_with(|| {
+            let settings = Arc::clone(&self.settings);
+            in_thread(move || Session::open(&settings))
+        });
         let limit = self.settings.timing.answer;
         match timeout(limit, &mut *opening).await {
             Err(_) => Err(Failure::new(Cause::ClientPending(limit), None)),
@@ -309,7 +313,7 @@ impl<V: View> Opener<V> {
                 Some((session, state))
             }
             Err(failure) => {
-                let error = failure.report(&self.settings.node, V::SCOPE);
+                let error = failure.report(V::SCOPE.asked(&self.settings.node));
                 let what = match asked {
                     true => "cannot be read anew",
                     false => "cannot be read yet with the credentials that have changed",
@@ -332,14 +336,14 @@ impl<V: View> Opener<V> {
 
 /// A thread of its own and not tokio's blocking pool: the runtime waits for that pool when the
 /// process ends, and an exec plugin may hang.
-fn open_in_thread<V: View>(settings: Arc<NodeWatchSettings>) -> oneshot::Receiver<Result<Session<V>, Failure>> {
+fn in_thread<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();
     let runtime = Handle::current();
     let open = move || {
         // A client spawns a task.
         let _entered = runtime.enter();
         // Nobody waits any more when the watch has ended.
-        let _ = sender.send(Session::open(&settings));
+        let _ = sender.send(make());
     };
     if let Err(error) = std::thread::Builder::new().name("kubeconfig".to_owned()).spawn(open) {
         tracing::warn!(%error, "cannot start a thread to read the kubeconfig");

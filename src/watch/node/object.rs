@@ -6,12 +6,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
-use crate::decide::node::{ANNOTATION_PREFIXES, NodeObject, Readiness};
+use crate::decide::node::{ANNOTATION_PREFIXES, NodeObject, NodeSummary, Readiness};
+
+/// The type of the condition that says whether a node takes Pods.
+const READY: &str = "Ready";
 
 /// A `v1` Node without what nodedns does not need.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,12 +48,16 @@ struct Status {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
     #[serde(default)]
     reason: Option<String>,
+    /// As text: a watch does not need it, so that it must not fail for it.
+    #[serde(default)]
+    last_transition_time: Option<String>,
 }
 
 impl Node {
@@ -61,6 +69,20 @@ impl Node {
     /// The `Ready` condition.
     pub(super) fn readiness(self) -> Readiness {
         readiness(self.status.conditions.unwrap_or_default())
+    }
+
+    /// What a list of all Nodes keeps of it, by a wall clock that shows `now`.
+    pub(super) fn summary(self, now: Timestamp) -> NodeSummary {
+        let conditions = self.status.conditions.unwrap_or_default();
+        let since = conditions.iter().find(|condition| condition.kind == READY);
+        let since = since.and_then(|ready| ready.last_transition_time.as_deref()?.parse::<Timestamp>().ok());
+        NodeSummary {
+            // A negative length of time is none of this type.
+            ready_for: since.and_then(|since| now.duration_since(since).try_into().ok()),
+            ready: readiness(conditions),
+            unschedulable: self.spec.unschedulable.unwrap_or(false),
+            deleting: self.metadata.deletion_timestamp.is_some(),
+        }
     }
 }
 
@@ -83,7 +105,7 @@ impl From<Node> for NodeObject {
 }
 
 fn readiness(conditions: Vec<Condition>) -> Readiness {
-    match conditions.into_iter().find(|condition| condition.kind == "Ready") {
+    match conditions.into_iter().find(|condition| condition.kind == READY) {
         Some(condition) if condition.status == "True" => Readiness::Ready,
         Some(condition) => Readiness::NotReady(condition.reason.filter(|reason| !reason.is_empty())),
         None => Readiness::NotReady(None),

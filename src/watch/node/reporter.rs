@@ -50,7 +50,7 @@ impl<V: View> Reporter<V> {
 
     /// Notes why there is no watch now. The first failure of a row counts for the time.
     pub(super) fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
-        let error = failure.report(node, V::SCOPE);
+        let error = failure.report(V::SCOPE.asked(node));
         self.kubeconfig = failure.kubeconfig.clone();
         let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
         self.interruption = Some(Interruption { since, error });

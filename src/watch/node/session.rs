@@ -10,9 +10,9 @@ use kube::runtime::watcher::{self, watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{self, Exchange};
+use super::client::{self, Exchange, Opened};
 use super::failure::{Cause, Failure};
-use super::kubeconfig::{self, FileSet, KubeconfigInfo};
+use super::kubeconfig::{FileSet, KubeconfigInfo};
 use super::object::Node;
 use super::view::View;
 use super::{NodeWatchSettings, Timing};
@@ -55,12 +55,9 @@ impl<V: View> Session<V> {
     /// # Errors
     /// There is no kubeconfig, or none of use.
     pub(super) fn open(settings: &NodeWatchSettings) -> Result<Session<V>, Failure> {
-        let loaded = kubeconfig::load(&settings.kubeconfig, &settings.environment)
-            .map_err(|error| Failure::new(Cause::Kubeconfig(error), None))?;
-        let (info, files) = (Arc::new(loaded.info.clone()), loaded.files.clone());
         let timing = settings.timing.clone();
-        let (client, exchanges) = client::connect(loaded, timing.answer)
-            .map_err(|error| Failure::new(Cause::Client(error), Some(Arc::clone(&info))))?;
+        let Opened { client, exchanges, info, files } =
+            client::open(&settings.kubeconfig, &settings.environment, timing.answer)?;
         // kube refuses 295 s and more, and the API takes whole seconds.
         let seconds = u32::try_from(timing.watch.as_secs()).unwrap_or(u32::MAX).clamp(1, 294);
         let view = V::new(settings);

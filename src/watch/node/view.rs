@@ -5,7 +5,7 @@ use std::fmt;
 use kube::runtime::watcher;
 
 use super::NodeWatchSettings;
-use super::failure::Cause;
+use super::failure::{Asked, Cause};
 use super::identity::NodeName;
 use super::object::Node;
 use crate::decide::node::NodeState;
@@ -17,6 +17,16 @@ pub(super) enum Scope {
     Own,
     /// All of them.
     All,
+}
+
+impl Scope {
+    /// What a watch on this node asks for, again and again.
+    pub(super) fn asked(self, node: &NodeName) -> Asked<'_> {
+        match self {
+            Scope::Own => Asked::Own { node, again: true },
+            Scope::All => Asked::All { again: true },
+        }
+    }
 }
 
 /// What a list and the watches after it add up to.

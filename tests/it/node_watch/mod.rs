@@ -5,6 +5,7 @@ mod cluster;
 mod discovery;
 mod failures;
 mod identity;
+mod once;
 pub(crate) mod rotation;
 
 use std::path::{Path, PathBuf};
