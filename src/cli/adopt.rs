@@ -107,7 +107,7 @@ async fn adopt_all(
     let (mut targets, mut not_adopted) = (Vec::new(), Vec::new());
     for outlook in &outlooks {
         let Observed::Known(listing) = &outlook.listing else {
-            not_adopted.push(unread_pool(outlook, &world.unread));
+            not_adopted.push(unread_pool(outlook));
             continue;
         };
         for planned in &outlook.forecast.types {
@@ -277,11 +277,10 @@ fn refused(outlook: &Outlook, listing: &Listing, planned: &TypeForecast, refusal
     }
 }
 
-fn unread_pool(outlook: &Outlook, unread: &[Unread]) -> NotAdopted {
-    let name = outlook.record.name.to_string();
-    let why = unread.iter().find(|unread| unread.what.ends_with(&format!(" {name}")));
+fn unread_pool(outlook: &Outlook) -> NotAdopted {
+    let why = outlook.unread.as_ref();
     NotAdopted {
-        name,
+        name: outlook.record.name.to_string(),
         rtype: None,
         zone_id: None,
         refused: true,

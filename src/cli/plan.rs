@@ -22,7 +22,6 @@ use crate::decide::observed::Observed;
 use crate::decide::plan::own_set;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::record::{Listing, Pool, RecordSet};
-use crate::publish::Provider;
 use crate::publish::route53::Route53;
 
 /// The plan, and what `--output json` prints of it.
@@ -121,7 +120,9 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow:
     let progress = Progress::new("reading the state of this node");
     let plan = runtime.block_on(async {
         let mut world = World::read(&config, &provider, &progress).await?;
-        anyhow::Ok(look(&mut world, &provider, &progress).await)
+        let records = world.policy.records.clone();
+        let outlooks = world.outlook(&records, &provider, &progress).await;
+        anyhow::Ok(Plan::of(&world.policy, &outlooks, world.unread, world.doubtful))
     })?;
     drop(progress);
     match args.output.structured() {
@@ -135,6 +136,23 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow:
 }
 
 impl Plan {
+    /// The plan for these records. `doubtful` where this may be another node.
+    pub fn of(policy: &Policy, outlooks: &[Outlook], unread: Vec<Unread>, doubtful: bool) -> Self {
+        let of_record = |outlook: &Outlook| -> Vec<PlannedRecord> {
+            let Outlook { record, listing, forecast, .. } = outlook;
+            forecast.types.iter().map(|planned| of_type(policy, record, listing, planned)).collect()
+        };
+        let records: Vec<PlannedRecord> = outlooks.iter().flat_map(of_record).collect();
+        Plan {
+            node: policy.owner.node().to_owned(),
+            cluster: policy.owner.cluster().to_owned(),
+            complete: !doubtful && records.iter().all(|record| record.known),
+            differences: records.iter().any(|record| !record.changes.is_empty() || record.lacks_check()),
+            unread,
+            records,
+        }
+    }
+
     fn exit(&self) -> Exit {
         match (self.complete, self.differences) {
             (false, _) => Exit::Failed,
@@ -144,24 +162,10 @@ impl Plan {
     }
 }
 
-async fn look(world: &mut World, provider: &impl Provider, progress: &Progress) -> Plan {
-    let records = world.policy.records.clone();
-    let outlooks = world.outlook(&records, provider, progress).await;
-    let of_record = |outlook: &Outlook| -> Vec<PlannedRecord> {
-        let Outlook { record, listing, forecast } = outlook;
-        forecast.types.iter().map(|planned| of_type(&world.policy, record, listing, planned)).collect()
-    };
-    let records: Vec<PlannedRecord> = outlooks.iter().flat_map(of_record).collect();
-    let is_missing = |check: &PlannedCheck| check.state == CheckState::Missing;
-    Plan {
-        node: world.policy.owner.node().to_owned(),
-        cluster: world.policy.owner.cluster().to_owned(),
-        complete: !world.doubtful && records.iter().all(|record| record.known),
-        differences: records
-            .iter()
-            .any(|record| !record.changes.is_empty() || record.health_check.as_ref().is_some_and(is_missing)),
-        unread: world.unread.clone(),
-        records,
+impl PlannedRecord {
+    /// Whether a health check would be created for it.
+    fn lacks_check(&self) -> bool {
+        self.health_check.as_ref().is_some_and(|check| check.state == CheckState::Missing)
     }
 }
 
@@ -266,14 +270,11 @@ fn notes(record: &PlannedRecord) -> Vec<String> {
 
 fn summary(plan: &Plan) -> String {
     let changes: usize = plan.records.iter().map(|record| record.changes.len()).sum();
-    let is_missing = |record: &&PlannedRecord| {
-        record.health_check.as_ref().is_some_and(|check| check.state == CheckState::Missing)
-    };
     let count = |count: usize, what: &str| match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
     };
-    let checks = plan.records.iter().filter(is_missing).count();
+    let checks = plan.records.iter().filter(|record| record.lacks_check()).count();
     let mut parts = Vec::new();
     if changes > 0 {
         parts.push(format!("{} would change", count(changes, "record set")));

@@ -80,6 +80,8 @@ pub struct Outlook {
     pub record: RecordPolicy,
     /// What Route 53 has.
     pub listing: Observed<Listing>,
+    /// Why that could not be read.
+    pub unread: Option<Unread>,
     /// What becomes of it.
     pub forecast: Forecast,
 }
@@ -130,10 +132,11 @@ impl World {
             outlooks.push(match self.look(record, provider).await {
                 Ok((outlook, _)) => outlook,
                 Err(error) => {
-                    self.unread.push(Unread::new(format!("what Route 53 has at {}", record.name), error));
+                    let unread = Unread::new(format!("what Route 53 has at {}", record.name), error);
+                    self.unread.push(unread.clone());
                     let listing = Observed::Unknown;
                     let forecast = self.forecast(record, &listing);
-                    Outlook { record: record.clone(), listing, forecast }
+                    Outlook { record: record.clone(), listing, unread: Some(unread), forecast }
                 }
             });
         }
@@ -152,7 +155,7 @@ impl World {
         let read = patiently(async || provider.list(&record.zone, &record.name).await).await?;
         let listing = Observed::Known(read.clone());
         let forecast = self.forecast(record, &listing);
-        Ok((Outlook { record: record.clone(), listing, forecast }, read))
+        Ok((Outlook { record: record.clone(), listing, unread: None, forecast }, read))
     }
 
     /// What becomes of a record whose name holds this.

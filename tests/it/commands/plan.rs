@@ -7,9 +7,20 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use nodedns::decide::health_check::{CheckProbe, CheckSpec, ManagedCheck, NewCheck, Place, Reference, tags};
+use nodedns::cli::plan::{Plan, render};
+use nodedns::cli::world::{Outlook, Unread};
+use nodedns::decide::fitness::{Conditions, NodeKnowledge};
+use nodedns::decide::forecast::{Facts, forecast};
+use nodedns::decide::health_check::{
+    CheckListing, CheckProbe, CheckSpec, HealthCheck, ManagedCheck, NewCheck, Place, Reference, tags,
+};
+use nodedns::decide::node::Readiness;
+use nodedns::decide::observed::Observed;
 use nodedns::decide::owner::OwnerId;
-use nodedns::decide::record::RecordType;
+use nodedns::decide::policy::RecordPolicy;
+use nodedns::decide::record::{self as decide, RecordType};
+use nodedns::decide::routing::Routing;
+use nodedns::decide::time::Moment;
 use nodedns::publish::Provider;
 use nodedns::publish::route53::{Route53, Settings};
 use nodedns::state::{SavedDrain, Store};
@@ -283,25 +294,67 @@ async fn what_is_in_the_way_is_told_and_is_no_difference() {
     plans(&desk, 0, &["A hold simple_conflict []", "AAAA publish eligible []"]).await;
 }
 
-#[tokio::test]
-async fn the_plan_as_text() {
-    let server = ApiServer::start().await;
-    server.set_node(node("True", true));
-    let name = |name: &str, more: &str| record(name, more);
-    let records = [
-        record(NAME, ""),
-        name("always.example.com", "signals = { cordoned = \"ignore\" }\ntypes = [\"A\"]"),
-        name("taken.example.com", "signals = { cordoned = \"ignore\" }\ntypes = [\"A\"]"),
-        name("probed.example.com", "signals = { cordoned = \"ignore\" }\nhealth_check = { type = \"tcp\", port = 443 }"),
+/// A record of n1 at this name, and what becomes of it; `None`: the name could not be read.
+fn outlook(record: RecordPolicy, cordoned: bool, sets: Option<Vec<(RecordType, decide::RecordSet)>>) -> Outlook {
+    let node = NodeKnowledge {
+        state: Observed::Known(if cordoned { world::node(Readiness::Ready, true) } else { world::ready() }),
+        reported: true,
+    };
+    let conditions = Conditions { node: Some(node), drain: Observed::Known(None), ..Conditions::default() };
+    let listing = sets.map_or(Observed::Unknown, |sets| Observed::Known(world::listing(sets)));
+    let policy = world::policy(vec![record.clone()]);
+    let facts = Facts {
+        addresses: Observed::Known(&world::snapshot(&[V4, V6])),
+        conditions: &conditions,
+        listing: match &listing {
+            Observed::Known(listing) => Observed::Known(listing),
+            Observed::Unknown => Observed::Unknown,
+        },
+        checks: Observed::Known(&CheckListing::default()),
+        now: Moment::default(),
+    };
+    Outlook { forecast: forecast(&policy, &record, facts), record, listing, unread: None }
+}
+
+#[test]
+fn the_plan_as_text() {
+    use RecordType::{A, Aaaa};
+    let named = |name: &str| world::record(name, ZONE);
+    let only_a = |name: &str| RecordPolicy { types: BTreeSet::from([A]), ..named(name) };
+    let probe = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
+    let probed = RecordPolicy { health_check: Some(HealthCheck::Managed(probe)), ..only_a("probed.example.com") };
+    let simple = decide::RecordSet {
+        set_identifier: None,
+        routing: Routing::Simple,
+        ..world::weighted("x", "185.12.64.9")
+    };
+    let sibling = || world::weighted(world::SIBLING, "185.12.64.9");
+    let own = || (A, world::weighted(world::OWN, V4));
+    let outlooks = [
+        outlook(named(NAME), false, Some(vec![(A, world::weighted(world::OWN, "185.12.64.77")), (A, sibling())])),
+        outlook(only_a("cordoned.example.com"), true, Some(vec![own(), (A, sibling())])),
+        outlook(only_a("last.example.com"), true, Some(vec![own()])),
+        outlook(only_a("same.example.com"), false, Some(vec![own()])),
+        outlook(only_a("taken.example.com"), false, Some(vec![(A, simple)])),
+        outlook(probed, false, Some(vec![own(), (Aaaa, world::weighted(world::SIBLING, "2a01:4ff:f0::9"))])),
+        outlook(only_a("unread.example.com"), false, None),
     ];
-    let desk = Desk::new(Sim::builder().zone("example.com", ZONE).start(), &records.concat()).with_kubernetes(&server);
-    published(&desk);
-    desk.sim.remove(ZONE, NAME, "A", Some("nodedns/v1/home/n2"));
-    desk.sim.remove(ZONE, NAME, "A", Some("nodedns/v1/home/n3"));
-    desk.sim.put(ZONE, RecordSet::new("taken.example.com", "A").ttl(300).value("185.12.64.9"));
-    let said = desk.run(&["plan"]).await;
-    assert_eq!(said.code, Some(2), "{}", said.err);
-    insta::assert_snapshot!("plan_wide", said.out);
+    let unread = Unread {
+        what: "what Route 53 has at unread.example.com".to_owned(),
+        error: "AccessDenied: not authorized to perform: route53:ListResourceRecordSets".to_owned(),
+        hint: Some("allow the action on this hosted zone".to_owned()),
+    };
+    let policy = world::policy(Vec::new());
+    let plan = Plan::of(&policy, &outlooks, vec![unread], false);
+    insta::assert_snapshot!("plan_wide", render(&plan, None));
+    insta::assert_snapshot!("plan_80", render(&plan, Some(80)));
+    let nothing = Plan::of(&policy, &outlooks[3..5], Vec::new(), false);
+    assert!(render(&nothing, None).ends_with("\n\nnothing would change\n"));
+    assert!((nothing.complete, nothing.differences) == (true, false));
+    // What is sure of n1 is of no use where this may be n2.
+    let doubtful = Plan::of(&policy, &outlooks[3..5], Vec::new(), true);
+    assert!(render(&doubtful, None).ends_with("the plan is incomplete: this may be another node\n"));
+    assert!(!doubtful.complete);
 }
 
 /// The daemon, for as long as this lives.
