@@ -289,7 +289,7 @@ fn summary(plan: &Plan) -> String {
         let unknown = plan.records.iter().filter(|record| !record.known).count();
         let what = match unknown {
             0 => "this may be another node".to_owned(),
-            _ => format!("{unknown} of {} could not be told", count(plan.records.len(), "plan")),
+            _ => format!("{unknown} of {} could not be told", plan.records.len()),
         };
         parts.push(format!("the plan is incomplete: {what}"));
     }

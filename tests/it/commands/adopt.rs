@@ -5,11 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nodedns::decide::health_check::{CheckProbe, CheckSpec, ManagedCheck, NewCheck, Place, Reference, tags};
+use nodedns::decide::owner::OwnerId;
+use nodedns::decide::record::RecordType;
+use nodedns::publish::Provider;
+use nodedns::publish::route53::{Route53, Settings};
 use route53_sim::{Count, Fault, Operation, RecordSet, Sim, Switch};
 use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
 use crate::support::desk::{Desk, Said, finish};
+use crate::support::world;
 
 const ZONE: &str = "Z1";
 const NAME: &str = "edge.example.com";
@@ -68,6 +74,18 @@ fn pool(desk: &Desk) -> Vec<String> {
     let mut lines: Vec<_> = desk.sim.pool(ZONE, NAME, "A").into_iter().map(line).collect();
     lines.sort();
     lines
+}
+
+/// A health check of somebody else's.
+async fn health_check(desk: &Desk) -> String {
+    let owner = OwnerId::new("other", "n9").expect("an owner");
+    let place = Place::new(&owner, ZONE, &world::name(NAME), RecordType::A);
+    let check = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
+    let spec = CheckSpec { address: address(2).parse().expect("an address"), check };
+    let new = NewCheck { reference: Reference::new(place, 1), spec, tags: tags(&owner, ZONE, &world::name(NAME), RecordType::A) };
+    let settings = Settings { endpoint_url: Some(desk.sim.endpoint()), ..Settings::default() };
+    let credentials = aws_credential_types::Credentials::new("AKIATEST", "secret", None, None, "test");
+    Route53::with_credentials(settings, credentials).create_health_check(&new).await.expect("created")
 }
 
 fn changes(desk: &Desk) -> usize {
@@ -160,7 +178,8 @@ async fn three_nodes_take_over_a_simple_record_one_after_another_and_nobody_is_m
 async fn hand_made_weighted_record_sets_lose_what_is_ours_and_keep_their_weight_and_health_check() {
     let desk = desk(WEIGHTED);
     let weighted = |identifier: &str, weight, nodes: &[u8]| simple(nodes).set_identifier(identifier).weight(weight);
-    desk.sim.put(ZONE, weighted("a", 50, &[1, 2]).health_check("0f1e"));
+    let check = health_check(&desk).await;
+    desk.sim.put(ZONE, weighted("a", 50, &[1, 2]).health_check(&check));
     desk.sim.put(ZONE, weighted("b", 7, &[1]));
     desk.sim.put(ZONE, weighted("c", 0, &[3, 4]));
     desk.sim.put(ZONE, weighted("nodedns/v1/home/n4", 1, &[4]));
@@ -168,10 +187,10 @@ async fn hand_made_weighted_record_sets_lose_what_is_ours_and_keep_their_weight_
     assert_eq!(
         pool(&desk),
         [
-            "a: 2 ttl 300 weight 50 checked by 0f1e",
-            "c: 3 ttl 300 weight 0",
-            "nodedns/v1/home/n1: 1 ttl 300 weight 10",
-            "nodedns/v1/home/n4: 4 ttl 300 weight 1",
+            format!("a: 2 ttl 300 weight 50 checked by {check}"),
+            "c: 3 ttl 300 weight 0".to_owned(),
+            "nodedns/v1/home/n1: 1 ttl 300 weight 10".to_owned(),
+            "nodedns/v1/home/n4: 4 ttl 300 weight 1".to_owned(),
         ]
     );
 }
@@ -180,14 +199,15 @@ async fn hand_made_weighted_record_sets_lose_what_is_ours_and_keep_their_weight_
 async fn record_sets_by_latency_become_weighted_ones() {
     let desk = desk(WEIGHTED);
     desk.sim.put(ZONE, simple(&[1]).set_identifier("frankfurt").region("eu-central-1"));
-    desk.sim.put(ZONE, simple(&[2, 3]).set_identifier("dublin").region("eu-west-1").health_check("0f1e"));
+    let check = health_check(&desk).await;
+    desk.sim.put(ZONE, simple(&[2, 3]).set_identifier("dublin").region("eu-west-1").health_check(&check));
     adopts(&desk).await;
     assert_eq!(
         pool(&desk),
         [
-            "dublin@185.12.64.2: 2 ttl 60 weight 10 checked by 0f1e",
-            "dublin@185.12.64.3: 3 ttl 60 weight 10 checked by 0f1e",
-            "nodedns/v1/home/n1: 1 ttl 60 weight 10",
+            format!("dublin@185.12.64.2: 2 ttl 60 weight 10 checked by {check}"),
+            format!("dublin@185.12.64.3: 3 ttl 60 weight 10 checked by {check}"),
+            "nodedns/v1/home/n1: 1 ttl 60 weight 10".to_owned(),
         ]
     );
 }
@@ -202,7 +222,7 @@ async fn what_kube_node_dns_has_left_is_shared_by_place() {
         adopts(&desk).await;
         assert_eq!(
             pool(&desk),
-            ["geoproximity-coords:48.1,11.6: 2 3 ttl 300 at 48.1,11.6", "nodedns/v1/home/n1: 1 ttl 60 at 52.5,13.4"]
+            ["geoproximity-coords:48.1,11.6: 2 3 ttl 300 at 48.1,11.6", "nodedns/v1/home/n1: 1 ttl 60 at 52.50,13.40"]
         );
     }
 }
@@ -222,7 +242,7 @@ async fn nodes_at_one_place_share_it_if_route_53_lets_them() {
     adopts(&desk).await;
     assert_eq!(
         pool(&desk),
-        ["geoproximity-coords:52.50,13.40: 2 ttl 300 at 52.50,13.40", "nodedns/v1/home/n1: 1 ttl 60 at 52.5,13.4"]
+        ["geoproximity-coords:52.50,13.40: 2 ttl 300 at 52.50,13.40", "nodedns/v1/home/n1: 1 ttl 60 at 52.50,13.40"]
     );
 }
 
@@ -256,7 +276,7 @@ async fn others_without_a_place_are_dropped_only_when_told() {
     let said = adopt(&desk, &["--drop-others"]).await;
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     assert!(said.out.contains("- simple record: 185.12.64.1 185.12.64.2, ttl 300"), "{}", said.out);
-    assert_eq!(pool(&desk), ["nodedns/v1/home/n1: 1 ttl 60 at 52.5,13.4"]);
+    assert_eq!(pool(&desk), ["nodedns/v1/home/n1: 1 ttl 60 at 52.50,13.40"]);
 }
 
 #[tokio::test]
@@ -380,7 +400,8 @@ async fn a_crash_before_the_change_leaves_the_undo_file_and_the_pool() {
 async fn what_was_adopted_can_be_undone() {
     let desk = desk(WEIGHTED);
     desk.sim.put(ZONE, at(("52.50", "13.4"), &[1, 2]));
-    desk.sim.put(ZONE, at(("48.1", "11.60"), &[3]).health_check("0f1e"));
+    let check = health_check(&desk).await;
+    desk.sim.put(ZONE, at(("48.1", "11.60"), &[3]).health_check(&check));
     let before = desk.sim.record_sets(ZONE);
     let undo = desk.path("undo.json");
     let undo = undo.to_str().expect("a plain path");

@@ -37,9 +37,10 @@ const V4: &str = "185.12.64.1";
 const V6: &str = "2a01:4ff:f0::1";
 const OWN: &str = "nodedns/v1/home/n1";
 
-/// One record with an address of each type; `more` is added to it.
+/// One record with an address of each of its types; `more` is added to it.
 fn record(name: &str, more: &str) -> String {
-    format!("[[record]]\nname = \"{name}\"\nzone_id = \"{ZONE}\"\nstatic_addresses = [\"{V4}\", \"{V6}\"]\n{more}\n")
+    let addresses = if more.contains("types = [\"A\"]") { format!("{V4:?}") } else { format!("{V4:?}, {V6:?}") };
+    format!("[[record]]\nname = {name:?}\nzone_id = {ZONE:?}\nstatic_addresses = [{addresses}]\n{more}\n")
 }
 
 fn desk(more: &str) -> Desk {
@@ -172,7 +173,7 @@ async fn what_cannot_be_read_makes_the_plan_incomplete_and_says_so() {
     assert_eq!((&plan["records"][0]["zone_id"], &plan["records"][0]["actual"]), (&Value::Null, &Value::Null));
     assert_eq!(plan["unread"][0]["what"], json!("what Route 53 has at edge.example.com"));
     let said = desk.run(&["plan"]).await;
-    assert!(said.out.contains("? not known") && said.out.contains("the plan is incomplete: 2 of 2"), "{}", said.out);
+    assert!(said.out.contains("? not known") && said.out.contains("the plan is incomplete: 2 of 2 could not be told"), "{}", said.out);
 }
 
 fn save_drain(desk: &Desk, force: bool) {
@@ -410,7 +411,8 @@ async fn the_plan_and_the_daemon_agree() {
     server.set_node(node("True", true));
     agrees(&desk, "cordoned").await;
     desk.sim.remove(ZONE, "taken.example.com", "A", None);
-    assert_eq!(desk.run(&["drain", "--force"]).await.code, Some(0));
+    // What is in the way of some of them keeps it from being a good end.
+    assert_eq!(desk.run(&["drain", "--force"]).await.code, Some(2));
     agrees(&desk, "drained by force").await;
     assert_eq!(desk.run(&["resume"]).await.code, Some(0));
     server.set_node(node("True", false));
