@@ -17,6 +17,7 @@ pub mod list;
 pub mod operate;
 pub mod outcome;
 pub mod plan;
+pub mod pools;
 pub mod progress;
 pub mod prune;
 pub mod render;

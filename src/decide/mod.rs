@@ -25,6 +25,7 @@ pub mod policy;
 pub mod pool;
 pub mod probe;
 pub mod provider;
+pub mod prune;
 pub mod random;
 pub mod reason;
 pub mod record;

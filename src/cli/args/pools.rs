@@ -65,6 +65,13 @@ pub struct PruneArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub max_delete: usize,
 
+    /// Go on although more than half of the nodes are gone or not Ready
+    ///
+    /// Otherwise nothing is deleted then: it is more likely that the control plane is wrong, or the
+    /// kubeconfig another cluster's. Nodes count as gone when record sets of theirs are left.
+    #[arg(long)]
+    pub allow_majority_down: bool,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take the text for the command's own")]
     pub consent: Consent,
@@ -104,6 +111,10 @@ pub struct RestoreArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take the text for the command's own")]
     pub consent: Consent,
+
+    /// Where to write the undo file of this [default: a new one in control.state_directory/undo, or here]
+    #[arg(long, value_name = "PATH")]
+    pub undo_file: Option<PathBuf>,
 
     /// How to show it
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]

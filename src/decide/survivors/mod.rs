@@ -22,7 +22,7 @@ use crate::decide::time::Moment;
 
 pub use ledger::Ledger;
 pub use order::{STEP, rank};
-pub use removal::{Terms, owned_by, removal};
+pub use removal::{Part, Terms, owned_by, removal, witnessed};
 
 /// Whether this daemon may remove anything, by what the list of nodes says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Outlook {
         }
         let not_ready = cluster.values().filter(|readiness| **readiness != Readiness::Ready).count();
         let (down, known) = (not_ready + gone, cluster.len() + gone);
-        if down * 2 > known { Outlook::Frozen { down, known } } else { Outlook::Watching { down, known } }
+        if is_majority(down, known) { Outlook::Frozen { down, known } } else { Outlook::Watching { down, known } }
     }
 
     /// The word for it in `status`.
@@ -119,6 +119,11 @@ pub struct DeadNode {
     pub since: Moment,
     /// When this daemon steps in, should nobody have been faster; `None` while it may not.
     pub removal_at: Option<Moment>,
+}
+
+/// Whether more of the known nodes are down than can be believed: then nothing is removed.
+pub fn is_majority(down: usize, known: usize) -> bool {
+    down * 2 > known
 }
 
 /// How long a fresh reading of the nodes may be leaned on.

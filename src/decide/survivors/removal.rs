@@ -41,24 +41,52 @@ pub fn removal(
     terms: Terms<'_>,
 ) -> Result<Vec<Change>, Reason> {
     let Terms { owner, keep_min, failures, ledger } = terms;
+    let part = |set: &RecordSet| match sibling(set, owner) {
+        _ if is_own(set, owner) => Part::Witness(0),
+        Some(node) if dead.contains(&node) => Part::Goes,
+        Some(node) if ledger.is_ready(&node) => Part::Witness(1),
+        Some(node) if ledger.down().contains_key(&node) => Part::None,
+        Some(_) | None => Part::Witness(2),
+    };
+    witnessed(name, rtype, pool, keep_min, failures, part)
+}
+
+/// What a record set is to a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It is deleted.
+    Goes,
+    /// It may be a witness, those of the lowest number first.
+    Witness(u8),
+    /// It is neither deleted nor leaned on: its node is not known to be alive.
+    None,
+}
+
+/// The batch that removes from `pool` every record set that goes, and deletes and re-creates `keep_min` of
+/// those that may be witnesses; empty when none goes.
+///
+/// # Errors
+/// [`Reason::KeepMin`] when fewer than `keep_min` may be witnesses.
+pub fn witnessed(
+    name: &DnsName,
+    rtype: RecordType,
+    pool: &Pool,
+    keep_min: u32,
+    failures: u32,
+    part: impl Fn(&RecordSet) -> Part,
+) -> Result<Vec<Change>, Reason> {
+    let (mut doomed, mut witnesses): (Vec<&RecordSet>, Vec<(u8, &RecordSet)>) = (Vec::new(), Vec::new());
     // What a traffic policy instance made can be neither deleted nor created by a change batch.
-    let changeable = |set: &&RecordSet| !matches!(set.target, Target::TrafficPolicyInstance(_));
-    let doomed: Vec<&RecordSet> = pool
-        .values()
-        .filter(|set| sibling(set, owner).is_some_and(|node| dead.contains(&node)))
-        .filter(changeable)
-        .collect();
+    for set in pool.values().filter(|set| !matches!(set.target, Target::TrafficPolicyInstance(_))) {
+        match part(set) {
+            Part::Goes => doomed.push(set),
+            Part::Witness(preference) => witnesses.push((preference, set)),
+            Part::None => {}
+        }
+    }
     if doomed.is_empty() {
         return Ok(Vec::new());
     }
-    let preference = |set: &RecordSet| match sibling(set, owner) {
-        _ if is_own(set, owner) => Some(0),
-        Some(node) if ledger.is_ready(&node) => Some(1),
-        Some(node) if dead.contains(&node) || ledger.down().contains_key(&node) => None,
-        Some(_) | None => Some(2),
-    };
-    let mut witnesses: Vec<(u8, &RecordSet)> =
-        pool.values().filter(changeable).filter_map(|set| Some((preference(set)?, set))).collect();
     witnesses.sort_by_key(|(preference, _)| *preference);
     take_turns(&mut witnesses, failures);
     let wanted = usize::try_from(keep_min).unwrap_or(usize::MAX);
