@@ -160,7 +160,7 @@ fn chosen(policy: &Policy, names: &[String]) -> Result<Vec<RecordPolicy>, String
         let name = DnsName::parse(text).map_err(|wrong| format!("error: '{text}' is not a name: {wrong}\n"))?;
         if !policy.records.iter().any(|record| record.name == name) {
             let known: Vec<_> = policy.records.iter().map(|record| record.name.to_string()).collect();
-            return Err(format!("error: {name} is not configured here\nhint: configured: {}\n", known.join(", ")));
+            return Err(format!("error: {name} is not a configured name\nhint: there are {}\n", known.join(", ")));
         }
         wanted.insert(name);
     }

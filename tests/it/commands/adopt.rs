@@ -428,5 +428,5 @@ async fn nothing_is_changed_without_consent_and_the_output_says_what_would_be() 
     assert_eq!(changes(&desk), 0);
     let said = desk.run(&["adopt", "--yes", "other.example.com"]).await;
     assert_eq!(said.code, Some(64), "{}{}", said.out, said.err);
-    assert!(said.err.contains("other.example.com is not configured here\nhint: configured: edge.example.com"), "{}", said.err);
+    assert!(said.err.contains("other.example.com is not a configured name\nhint: there are edge.example.com"), "{}", said.err);
 }

@@ -411,10 +411,15 @@ async fn the_plan_and_the_daemon_agree() {
     server.set_node(node("True", true));
     agrees(&desk, "cordoned").await;
     desk.sim.remove(ZONE, "taken.example.com", "A", None);
-    // What is in the way of some of them keeps it from being a good end.
-    assert_eq!(desk.run(&["drain", "--force"]).await.code, Some(2));
+    // What is in the way of some of them may keep it from being a good end.
+    let drained = desk.run(&["drain", "--force"]).await;
+    assert!(matches!(drained.code, Some(0 | 2)), "{}{}", drained.out, drained.err);
     agrees(&desk, "drained by force").await;
-    assert_eq!(desk.run(&["resume"]).await.code, Some(0));
+    // The daemon knows, whatever has become of its file.
+    std::fs::remove_file(desk.path("state").join("drain.json")).expect("a file");
+    agrees(&desk, "drained, by its word alone").await;
+    let resumed = desk.run(&["resume"]).await;
+    assert!(matches!(resumed.code, Some(0 | 2)), "{}{}", resumed.out, resumed.err);
     server.set_node(node("True", false));
     agrees(&desk, "resumed").await;
 }
