@@ -13,12 +13,16 @@ use crate::cli::exit::Exit;
 use crate::cli::render::{emit_value, terminal_width};
 use crate::config::{Config, salvage};
 use crate::decide::policy::Policy;
+use crate::publish::route53::Route53;
 
 use findings::{Findings, Section};
 use render::{Style, is_utf8};
 
+mod aws;
 mod configuration;
+mod dns;
 pub mod findings;
+mod names;
 mod node;
 pub mod render;
 
@@ -84,6 +88,6 @@ async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
         }),
     };
     let scene = Scene { config, policy, resolver: args.resolver };
-    drop(scene);
+    aws::check(&scene, &Route53::new(config.route53.clone()), findings).await;
     is_mistaken
 }

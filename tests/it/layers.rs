@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("aws_", &["publish"]),
     ("clap", &["cli", "main"]),
+    ("domain", &["publish"]),
     ("figment", &["config"]),
     ("hyper_util", &["publish", "watch"]),
     ("hyper", &["watch"]),

@@ -107,6 +107,21 @@ impl Route53 {
         })
     }
 
+    /// The other public zones of the same name in the account. Needs `route53:ListHostedZonesByName`, and
+    /// `route53:GetHostedZone` for each.
+    ///
+    /// # Errors
+    /// As every request.
+    pub async fn twins(&self, zone: &HostedZone) -> Result<Vec<ZoneDetails>, ProviderError> {
+        let mut twins = Vec::new();
+        for twin in self.hosted_zones(&Some(zone.name.clone())).await? {
+            if !twin.private && twin.id != zone.id {
+                twins.push(self.zone_details(&twin.id).await?);
+            }
+        }
+        Ok(twins)
+    }
+
     /// How many record sets the zone holds, and may hold. Needs `route53:GetHostedZoneLimit`.
     ///
     /// # Errors

@@ -142,28 +142,6 @@ impl Route53 {
         let answer = self.send(Request::Checks, |client| client.list_health_checks().max_items(1).send()).await;
         answer.map(|_| Right::Allowed).or_else(|error| right(error, ""))
     }
-
-    /// Whether `route53:ListHostedZonesByName` is allowed.
-    ///
-    /// # Errors
-    /// Any answer that says neither.
-    pub async fn try_list_zones(&self) -> Result<Right, ProviderError> {
-        let answer = self.send(Request::Zones, |client| client.list_hosted_zones_by_name().max_items(1).send()).await;
-        answer.map(|_| Right::Allowed).or_else(|error| right(error, ""))
-    }
-
-    /// Whether `route53:ListResourceRecordSets` is allowed in the zone.
-    ///
-    /// # Errors
-    /// Any answer that says neither.
-    pub async fn try_list(&self, zone_id: &str) -> Result<Right, ProviderError> {
-        let answer = self
-            .send(Request::List, |client| {
-                client.list_resource_record_sets().hosted_zone_id(zone_id).max_items(1).send()
-            })
-            .await;
-        answer.map(|_| Right::Allowed).or_else(|error| right(error, ""))
-    }
 }
 
 /// One kind of batch, which must be refused.
@@ -224,9 +202,10 @@ impl Attempt<'_> {
     }
 }
 
-/// The set identifier of a record set that cannot exist. It is no owner id, and never was one.
+/// The set identifier of a record set that cannot exist. It is no owner id, whatever it begins with:
+/// those hold no colon.
 fn probe(set_identifier: &SetIdentifier) -> SetIdentifier {
-    let suffix = format!("/check/{:032x}", fastrand::u128(..));
+    let suffix = format!("/check:{:032x}", fastrand::u128(..));
     let kept: String = set_identifier.0.chars().take(SET_IDENTIFIER_MAX - suffix.len()).collect();
     SetIdentifier(kept + &suffix)
 }
@@ -261,7 +240,7 @@ mod tests {
             assert_ne!(one, other);
             assert!(one.0.chars().count() <= SET_IDENTIFIER_MAX, "{one}");
             assert_eq!(OwnerId::parse(&one), None, "{one}");
-            let (kept, random) = one.0.split_once("/check/").expect("both parts");
+            let (kept, random) = one.0.split_once("/check:").expect("both parts");
             assert!(owner.starts_with(kept) && random.len() == 32, "{one}");
         }
     }

@@ -3,6 +3,7 @@
 mod adopt;
 mod adopt_props;
 mod check;
+mod check_aws;
 mod formats;
 mod help;
 mod iam_policy;

@@ -185,7 +185,7 @@ fn requests_wait_their_turn_at_the_rate_that_was_set() {
 
 /// A server of one answer, whatever is asked: what proxies and captive portals say. The first
 /// request's head comes back when it is joined.
-fn canned(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+pub(super) fn canned(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let server = std::thread::spawn(move || {

@@ -2,9 +2,11 @@
 
 mod cases;
 mod conformance;
+mod delegation;
 mod environment;
 mod faults;
 mod health_checks;
+mod inspect;
 mod listing;
 mod properties;
 mod zone_scan;

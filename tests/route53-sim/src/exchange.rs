@@ -5,8 +5,10 @@ use std::time::{Instant, SystemTime};
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, USER_AGENT};
 use hyper::{Request, Response};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, civil};
 
 use crate::account::Now;
 use crate::api::{self, Answer, Call, Route};
@@ -16,7 +18,7 @@ use crate::log;
 use crate::model::{ApiError, ChangeBatch, Operation};
 use crate::server::{Shared, State};
 use crate::texts::{self, unverified};
-use crate::{admin, render, schema, sts};
+use crate::{admin, iam, render, schema, sts};
 
 /// The longest body that is read.
 const MAX_BODY: usize = 16 << 20;
@@ -37,9 +39,9 @@ pub(crate) async fn answer(
         };
         return Ok(admin::answer(shared, &method, &line, &body.to_bytes()));
     }
-    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let route = Route::of(&method, &line);
-    let identity = access_key(header(AUTHORIZATION), &line);
+    let identity = access_key(header(AUTHORIZATION.as_str()), &line);
     let entry = log::Request {
         sequence: 0,
         at,
@@ -48,7 +50,7 @@ pub(crate) async fn answer(
         zone: route.zone().map(str::to_owned),
         line: format!("{method} {line}"),
         access_key: identity.as_ref().ok().cloned(),
-        user_agent: header(USER_AGENT).map(str::to_owned),
+        user_agent: header(USER_AGENT.as_str()).map(str::to_owned),
         changes: Vec::new(),
         change_id: None,
         status: None,
@@ -68,10 +70,40 @@ pub(crate) async fn answer(
     let exchange =
         Exchange { shared, sequence, request_id: &request_id, route: &route, body: &body, batch: batch.as_ref() };
     exchange.note_changes();
+    let identity = identity.and_then(|access_key| {
+        let signed_at = header("x-amz-date").unwrap_or_default();
+        signed_in_time(signed_at, service_time(&shared.lock())).map(|()| access_key)
+    });
     match identity {
         Err(error) => Ok(exchange.refuse(&error)),
         Ok(access_key) => exchange.run(reset, &access_key, &method, &line).await,
     }
+}
+
+/// The time as the service has it.
+fn service_time(state: &State) -> Timestamp {
+    let offset = SignedDuration::from_secs(state.account.options.clock_offset_s);
+    Now::present().wall.checked_add(offset).unwrap_or_default()
+}
+
+/// How far off a signature may be.
+const SIGNATURE_LIFE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a signature of this `X-Amz-Date` is good. One without is judged by nothing.
+fn signed_in_time(signed_at: &str, now: Timestamp) -> Result<(), ApiError> {
+    let Ok(signed) = civil::DateTime::strptime("%Y%m%dT%H%M%SZ", signed_at) else { return Ok(()) };
+    let Ok(signed) = signed.to_zoned(TimeZone::UTC) else { return Ok(()) };
+    if signed.timestamp().duration_since(now).abs() <= SIGNATURE_LIFE {
+        return Ok(());
+    }
+    let told = |at: Timestamp| at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    Err(if signed.timestamp() < now {
+        let bound = now.checked_sub(SIGNATURE_LIFE).unwrap_or_default();
+        unverified::signature_expired(signed_at, &told(bound), &told(now))
+    } else {
+        let bound = now.checked_add(SIGNATURE_LIFE).unwrap_or_default();
+        unverified::signature_not_yet_current(signed_at, &told(bound), &told(now))
+    })
 }
 
 /// The access key of a signature that has the form of one. The signature itself is not verified.
@@ -174,6 +206,7 @@ impl Exchange<'_> {
         let now = Now::present();
         let mut state = self.shared.lock();
         let State { account, limiter, log, .. } = &mut *state;
+        iam::authorize(account, self.route.operation, self.route.resource().as_deref(), self.batch)?;
         if !limiter.admit(&account.options, self.route.operation, now.instant) {
             return Err(texts::throttling());
         }
@@ -200,11 +233,11 @@ impl Exchange<'_> {
             entry.status = Some(answer.status);
             entry.answered_at = Some(Instant::now());
         });
-        response(answer.status, answer.location.as_deref(), self.request_id, Reply::whole(answer.body))
+        self.response(answer.status, answer.location.as_deref(), Reply::whole(answer.body))
     }
 
     fn refuse(&self, error: &ApiError) -> Response<Reply> {
-        response(error.status, None, self.request_id, Reply::whole(self.refusal(error)))
+        self.response(error.status, None, Reply::whole(self.refusal(error)))
     }
 
     fn refusal(&self, error: &ApiError) -> String {
@@ -230,22 +263,26 @@ impl Exchange<'_> {
             Err(error) => (error.status, self.refusal(&error)),
         };
         self.shared.lock().log.update(self.sequence, |entry| entry.status = None);
-        let mut response = response(status, None, self.request_id, Reply::half(&body));
+        let mut response = self.response(status, None, Reply::half(&body));
         response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         response
     }
-}
 
-fn response(status: u16, location: Option<&str>, request_id: &str, body: Reply) -> Response<Reply> {
-    let mut builder =
-        Response::builder().status(status).header(CONTENT_TYPE, "text/xml").header("x-amzn-requestid", request_id);
-    if let Some(location) = location {
-        builder = builder.header(LOCATION, location);
+    fn response(&self, status: u16, location: Option<&str>, body: Reply) -> Response<Reply> {
+        let date = service_time(&self.shared.lock()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let mut builder = Response::builder()
+            .status(status)
+            .header(CONTENT_TYPE, "text/xml")
+            .header(DATE, date)
+            .header("x-amzn-requestid", self.request_id);
+        if let Some(location) = location {
+            builder = builder.header(LOCATION, location);
+        }
+        builder.body(body).unwrap_or_else(|_| {
+            // A status or header that HTTP does not have, from a fault of the test's own making.
+            let mut response = Response::new(Reply::whole(Bytes::new()));
+            *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
     }
-    builder.body(body).unwrap_or_else(|_| {
-        // A status or header that HTTP does not have, from a fault of the test's own making.
-        let mut response = Response::new(Reply::whole(Bytes::new()));
-        *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
-        response
-    })
 }

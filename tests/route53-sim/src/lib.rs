@@ -7,6 +7,7 @@
 //! | [`xsd`], [`schema`], [`places`] | request bodies against the service's XML schema |
 //! | `texts` | every message; the ones whose wording is not recorded from the service stand apart |
 //! | [`api`], `render`, `sts` | requests to calls, answers to XML |
+//! | [`iam`] | what the caller may do |
 //! | [`throttle`], [`fault`], [`log`] | rate limits, faults on demand, the log of requests |
 //! | `server`, `connection`, `exchange`, `admin` | HTTP: connections, one request and its answer, the admin endpoint |
 //! | [`sim`] | a running simulator, for tests in Rust |
@@ -18,6 +19,7 @@ mod connection;
 mod exchange;
 pub mod fault;
 pub mod health;
+pub mod iam;
 pub mod log;
 pub mod model;
 pub mod name;
@@ -39,6 +41,7 @@ pub mod xsd;
 pub mod zone;
 
 pub use crate::fault::{Count, Fault, Target};
+pub use crate::iam::ChangeConditions;
 pub use crate::log::Request;
 pub use crate::model::{Action, Operation, RecordSet};
 pub use crate::options::{Options, Switch, Throttle, Throughput};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::iam::ChangeConditions;
+use crate::model::Operation;
 use crate::xsd::Order;
 
 /// Whether something of which the live service's answer is unknown is accepted.
@@ -69,6 +71,13 @@ pub struct Options {
     pub max_record_sets: usize,
     /// Health checks in the account.
     pub max_health_checks: usize,
+    /// Operations that the caller may not use.
+    pub denied_operations: BTreeSet<Operation>,
+    /// What the caller may do to record sets; anything, if absent.
+    pub change_conditions: Option<ChangeConditions>,
+    /// By how many seconds the service's clock is ahead of this host's. It shows in the `Date` of every answer, and a
+    /// request that is signed more than five minutes off is refused.
+    pub clock_offset_s: i64,
     /// Zones that belong to another account.
     pub foreign_zones: BTreeSet<String>,
     /// The account of the caller.
@@ -108,6 +117,9 @@ impl Default for Options {
             page_size: 300,
             max_record_sets: 10_000,
             max_health_checks: 200,
+            denied_operations: BTreeSet::new(),
+            change_conditions: None,
+            clock_offset_s: 0,
             foreign_zones: BTreeSet::new(),
             account_id: "123456789012".to_owned(),
             caller_arn: "arn:aws:iam::123456789012:user/simulated".to_owned(),

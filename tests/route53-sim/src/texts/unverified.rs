@@ -136,6 +136,16 @@ pub(crate) fn incomplete_signature(header: &str) -> ApiError {
     )
 }
 
+pub(crate) fn signature_expired(signed_at: &str, bound: &str, now: &str) -> ApiError {
+    let text = format!("Signature expired: {signed_at} is now earlier than {bound} ({now} - 5 min.)");
+    ApiError::new(403, "SignatureDoesNotMatch", text)
+}
+
+pub(crate) fn signature_not_yet_current(signed_at: &str, bound: &str, now: &str) -> ApiError {
+    let text = format!("Signature not yet current: {signed_at} is still later than {bound} ({now} + 5 min.)");
+    ApiError::new(403, "SignatureDoesNotMatch", text)
+}
+
 pub(crate) fn expired_token() -> ApiError {
     ApiError::new(403, "ExpiredToken", "The security token included in the request is expired")
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::client::{AUTHORIZATION, ZONE, batch, change, fields, request, send, send_with};
-use route53_sim::{Action, Count, Fault, Operation, Options, RecordSet, Sim, Target, Throttle};
+use route53_sim::{Action, ChangeConditions, Count, Fault, Operation, Options, RecordSet, Sim, Target, Throttle};
 
 fn sim() -> Sim {
     Sim::builder().zone("example.com", ZONE).start()
@@ -524,6 +524,77 @@ fn sts_says_who_is_asking() {
     assert_eq!(send(&sim, "GET", &format!("/?{form}"), "").status, 200);
     let other = send(&sim, "POST", "/", "Action=AssumeRole&Version=2011-06-15");
     assert_eq!((other.status, other.error().0.as_str()), (400, "InvalidAction"));
+}
+
+#[test]
+fn a_signature_is_good_for_five_minutes_of_the_service_s_clock() {
+    let sim = sim();
+    let stamp = |seconds: i64| {
+        let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        (at.strftime("%Y%m%dT%H%M%SZ").to_string(), at)
+    };
+    for (offset, signed, refused) in [
+        (0, 0, None),
+        (0, -280, None),
+        (0, 280, None),
+        (0, -320, Some("Signature expired: ")),
+        (0, 320, Some("Signature not yet current: ")),
+        (3600, 0, Some("Signature expired: ")),
+        (3600, 3500, None),
+        (-3600, 0, Some("Signature not yet current: ")),
+    ] {
+        sim.set_options(|options| options.clock_offset_s = offset);
+        let headers = [("Authorization", AUTHORIZATION), ("X-Amz-Date", &stamp(signed).0)];
+        let response = send_with(&sim, "GET", &path(), "", &headers).expect("an answer");
+        match refused {
+            None => assert_eq!(response.status, 200, "{offset} {signed}: {}", response.body),
+            Some(why) => {
+                let (code, message) = response.error();
+                assert_eq!((response.status, code.as_str()), (403, "SignatureDoesNotMatch"));
+                assert!(message.starts_with(why), "{message}");
+            }
+        }
+        let date = response.head.lines().find_map(|line| line.strip_prefix("date: ")).expect("a date");
+        let told = jiff::fmt::rfc2822::parse(&date.replace("GMT", "+0000")).expect("a date").timestamp();
+        let apart = told.duration_since(stamp(offset).1).abs();
+        assert!(apart <= jiff::SignedDuration::from_secs(20), "{date} is {apart} off");
+    }
+}
+
+#[test]
+fn what_is_denied_is_denied_before_it_is_looked_at() {
+    let sim = sim();
+    let denied = |response: &crate::client::Response| {
+        response.status == 403
+            && response.error().0 == "AccessDenied"
+            && response.error().1.contains("ResourceRecordSets")
+    };
+    sim.set_options(|options| options.denied_operations.extend([Operation::ListResourceRecordSets]));
+    assert!(denied(&send(&sim, "GET", &path(), "")));
+    assert!(denied(&send(&sim, "GET", &path().replace(ZONE, "ZNOWHERE"), "")));
+    assert_eq!(send(&sim, "POST", &path(), &batch(&[(Action::Create, set("a"))])).status, 200);
+    let only = |names: &[&str], types: &[&str], actions: &[&str]| {
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let conditions = ChangeConditions { names: list(names), types: list(types), actions: list(actions) };
+        sim.set_options(|options| options.change_conditions = Some(conditions));
+    };
+    let wild = RecordSet::new("*.Example.com.", "AAAA").ttl(60).value("2001:db8::1");
+    let changes = [(Action::Upsert, set("a")), (Action::Upsert, wild)];
+    for (names, types, actions, allowed) in [
+        (&[][..], &[][..], &[][..], true),
+        (&["www.example.com", "\\052.example.com"][..], &["A", "AAAA"][..], &["UPSERT"][..], true),
+        (&["www.example.com"][..], &[][..], &[][..], false),
+        (&["www.example.com", "*.example.com"][..], &[][..], &[][..], false),
+        (&[][..], &["A"][..], &[][..], false),
+        (&[][..], &[][..], &["CREATE", "DELETE"][..], false),
+    ] {
+        only(names, types, actions);
+        let response = change(&sim, &changes);
+        assert_eq!(denied(&response), !allowed, "{names:?} {types:?} {actions:?}: {}", response.body);
+        assert_eq!(response.status == 200, allowed);
+    }
+    // A body that is none is denied by no condition.
+    assert_eq!(send(&sim, "POST", &path(), "nonsense").status, 400);
 }
 
 #[test]

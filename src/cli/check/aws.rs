@@ -1,0 +1,341 @@
+//! AWS: whose the credentials are, the clock, what they may read, and the hosted zones.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cli::check::findings::{Finding, Findings, NoAnswer, Section};
+use crate::cli::check::{Scene, dns, names};
+use crate::config::RecordTemplate;
+use crate::decide::health_check::HealthCheck;
+use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::decide::record::ZoneRef;
+use crate::publish::route53::Route53;
+use crate::publish::route53::inspect::{Limit, ServerTime, ZoneDetails};
+use crate::publish::route53::rights::Right;
+use crate::watch::clock;
+
+/// A signature is good for five minutes either way. From here on the clock is a matter of time.
+const CLOCK_WARNING: SignedDuration = SignedDuration::from_mins(1);
+
+/// From here on a request that waits a little is refused.
+const CLOCK_FAILED: SignedDuration = SignedDuration::from_mins(4);
+
+const CLOCK_REMEDY: &str = "keep the clock right, e.g. with systemd-timesyncd or chrony; 'timedatectl' says how it is";
+
+/// Checks everything that Route 53, STS and resolvers can say.
+pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Findings<'_>) {
+    findings.begin(Section::Aws);
+    if !identity(provider, findings).await {
+        let why = "the credentials were not accepted";
+        findings.add(Finding::skipped("get_change", "route53:GetChange", why));
+        findings.begin(Section::HostedZones);
+        findings.add(Finding::skipped("zone", "hosted zones", why));
+        findings.begin(Section::Names);
+        findings.add(Finding::skipped("record_sets", "names", why));
+        return;
+    }
+    get_change(provider, findings).await;
+    if scene.config.records.iter().any(has_managed_check) {
+        health_checks(provider, findings).await;
+    }
+    match &scene.policy {
+        Ok(policy) => zones_and_names(scene, policy, provider, findings).await,
+        Err(why) => {
+            findings.begin(Section::HostedZones);
+            findings.add(Finding::skipped("zone", "hosted zones", why));
+            findings.begin(Section::Names);
+            findings.add(Finding::skipped("record_sets", "names", why));
+        }
+    }
+}
+
+fn has_managed_check(record: &RecordTemplate) -> bool {
+    matches!(record.policy.health_check, Some(HealthCheck::Managed(_)))
+}
+
+/// Waits for an answer; none in time is an error like any other.
+pub(super) async fn ask<T>(
+    findings: &mut Findings<'_>,
+    what: &str,
+    answer: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    findings.wait(what, answer).await.unwrap_or_else(|error| Err(no_answer(error)))
+}
+
+fn no_answer(error: NoAnswer) -> ProviderError {
+    ProviderError { kind: ErrorKind::Unavailable, code: None, message: error.to_string() }
+}
+
+/// What an error says, and what it advises.
+fn told(error: &ProviderError) -> (String, Option<String>) {
+    let text = error.to_string();
+    match text.split_once("\nhint: ") {
+        Some((text, hint)) => (text.to_owned(), Some(hint.to_owned())),
+        None => (text, (error.kind == ErrorKind::Throttled).then(|| "run the check again in a minute".to_owned())),
+    }
+}
+
+/// A failure, with the advice of its error.
+pub(super) fn failed(id: &'static str, subject: impl Into<String>, error: &ProviderError) -> Finding {
+    with_advice(Finding::failed(id, subject, told(error).0), error)
+}
+
+fn with_advice(finding: Finding, error: &ProviderError) -> Finding {
+    match told(error).1 {
+        Some(advice) => finding.remedy(advice),
+        None => finding,
+    }
+}
+
+/// Whose the credentials are, and whether the clocks agree. Says whether there is a point in going on.
+async fn identity(provider: &Route53, findings: &mut Findings<'_>) -> bool {
+    let before = clock::wall();
+    let answer = findings.wait("asking AWS whose the credentials are", provider.caller()).await;
+    let (caller, time) = answer.unwrap_or_else(|error| (Err(no_answer(error)), None));
+    let accepted = !matches!(&caller, Err(error) if error.kind == ErrorKind::Credentials);
+    findings.add(match caller {
+        Ok(caller) => {
+            Finding::ok("aws_identity", "credentials", format!("{} in account {}", caller.arn, caller.account))
+        }
+        Err(error) if !accepted => failed("aws_identity", "credentials", &error),
+        // Publishing does not need STS.
+        Err(error) => with_advice(
+            Finding::warning(
+                "aws_identity",
+                "credentials",
+                format!("STS does not say whose they are: {}", told(&error).0),
+            ),
+            &error,
+        ),
+    });
+    findings.add(match time {
+        Some(time) => clock_finding(offset(time, before, clock::wall())),
+        None => Finding::skipped("clock", "clock", "no answer of AWS to compare it with"),
+    });
+    accepted
+}
+
+/// By how much the service's clock is ahead of ours: nothing where its time may well be that of the
+/// moment between question and answer, of which only whole seconds are known.
+pub fn offset(time: ServerTime, before: Timestamp, after: Timestamp) -> SignedDuration {
+    let seconds = i64::try_from(time.since_epoch.as_secs()).unwrap_or(i64::MAX);
+    let from = before.as_second();
+    let until = after.as_second();
+    SignedDuration::from_secs(if seconds < from { seconds - from } else { (seconds - until).max(0) })
+}
+
+fn clock_finding(ahead: SignedDuration) -> Finding {
+    let way = if ahead.is_negative() { "ahead of" } else { "behind" };
+    let text = format!("{:#} {way} AWS's; a signature is good for five minutes", ahead.abs());
+    match ahead.abs() {
+        apart if apart < SignedDuration::from_secs(2) => Finding::ok("clock", "clock", "agrees with AWS's"),
+        apart if apart < CLOCK_WARNING => Finding::ok("clock", "clock", text),
+        apart if apart < CLOCK_FAILED => Finding::warning("clock", "clock", text).remedy(CLOCK_REMEDY),
+        _ => Finding::failed("clock", "clock", text).remedy(CLOCK_REMEDY),
+    }
+}
+
+/// Nothing waits for a change to be on every server but what `nodedns status` and `drain --wait` say.
+async fn get_change(provider: &Route53, findings: &mut Findings<'_>) {
+    let subject = "route53:GetChange";
+    let finding = match ask(findings, "trying rights", provider.try_get_change()).await {
+        Ok(Right::Denied(words)) => {
+            Finding::warning("get_change", subject, format!("{words}; how far a change has come cannot be told"))
+                .remedy("allow route53:GetChange on arn:aws:route53:::change/*, or take over 'nodedns iam-policy'")
+        }
+        Ok(_) => Finding::ok("get_change", subject, "allowed"),
+        Err(error) => failed("get_change", subject, &error),
+    };
+    findings.add(finding);
+}
+
+async fn health_checks(provider: &Route53, findings: &mut Findings<'_>) {
+    let subject = "route53:ListHealthChecks";
+    let finding = match ask(findings, "trying rights", provider.try_list_health_checks()).await {
+        Ok(Right::Denied(words)) => Finding::failed("list_health_checks", subject, words).remedy(
+            "managed health checks need route53:ListHealthChecks and route53:CreateHealthCheck on *, and \
+             route53:DeleteHealthCheck and route53:ChangeTagsForResource on arn:aws:route53:::healthcheck/*; \
+             'nodedns iam-policy' prints it",
+        ),
+        Ok(_) => Finding::ok(
+            "list_health_checks",
+            subject,
+            "allowed; whether health checks may be created and deleted cannot be tried without doing so",
+        ),
+        Err(error) => failed("list_health_checks", subject, &error),
+    };
+    findings.add(finding);
+    let subject = "health checks";
+    let finding = match ask(findings, "asking for limits", provider.health_check_limit()).await {
+        Ok(limit) => limit_finding("health_check_limit", subject, limit, "in the account"),
+        Err(error) => not_needed("health_check_limit", subject, &error, "route53:GetAccountLimit on *"),
+    };
+    findings.add(finding);
+}
+
+/// What only these checks need is no failure where it is denied.
+fn not_needed(id: &'static str, subject: impl Into<String>, error: &ProviderError, right: &str) -> Finding {
+    match error.kind {
+        ErrorKind::Denied => {
+            Finding::skipped(id, subject, format!("only this check needs a right to it: allow {right}"))
+        }
+        _ => failed(id, subject, error),
+    }
+}
+
+fn limit_finding(id: &'static str, subject: impl Into<String>, limit: Limit, place: &str) -> Finding {
+    let text = format!("{} of {} {place}", limit.used, limit.allowed);
+    match limit.is_near() {
+        true => Finding::warning(id, subject, text).remedy("ask AWS for more in the Service Quotas console, in time"),
+        false => Finding::ok(id, subject, text),
+    }
+}
+
+/// The records of one hosted zone.
+type InZone<'a> = BTreeMap<String, Vec<&'a RecordPolicy>>;
+
+async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53, findings: &mut Findings<'_>) {
+    findings.begin(Section::HostedZones);
+    let mut zones = InZone::new();
+    let mut lost = Vec::new();
+    for record in &policy.records {
+        match ask(findings, "looking up hosted zones", provider.zone_id(&record.zone, &record.name)).await {
+            Ok(zone_id) => zones.entry(zone_id).or_default().push(record),
+            Err(error) => {
+                findings.add(failed("zone", record.name.to_string(), &error));
+                lost.push(record);
+            }
+        }
+    }
+    // What is known of a zone is asked once, and used for its names below.
+    let mut usable = BTreeMap::new();
+    for (zone_id, records) in &zones {
+        usable.insert(zone_id, zone(scene, zone_id, records, provider, findings).await);
+    }
+    findings.begin(Section::Names);
+    for record in lost {
+        findings.add(Finding::skipped("record_sets", record.name.to_string(), "its hosted zone was not found"));
+    }
+    for (zone_id, records) in &zones {
+        for record in records {
+            match usable.get(zone_id) {
+                Some(Ok(_)) => names::check(policy, record, zone_id, provider, findings).await,
+                Some(Err(why)) => findings.add(Finding::skipped("record_sets", record.name.to_string(), *why)),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Checks one hosted zone; an error where there is no point in looking into it.
+async fn zone(
+    scene: &Scene<'_>,
+    zone_id: &str,
+    records: &[&RecordPolicy],
+    provider: &Route53,
+    findings: &mut Findings<'_>,
+) -> Result<(), &'static str> {
+    let details = match ask(findings, &format!("asking for zone {zone_id}"), provider.zone_details(zone_id)).await {
+        Ok(details) => details,
+        Err(error) => {
+            let right = format!("route53:GetHostedZone on arn:aws:route53:::hostedzone/{zone_id}");
+            let is_denied = error.kind == ErrorKind::Denied;
+            findings.add(not_needed("zone", zone_id, &error, &right));
+            let why = if is_denied { "the hosted zone cannot be read" } else { "the hosted zone was not found" };
+            findings.add(Finding::skipped("zone_limit", zone_id, why));
+            findings.add(Finding::skipped("delegation", zone_id, why));
+            // Where only these checks lack a right, the names can be looked at all the same.
+            return if is_denied { Ok(()) } else { Err("its hosted zone cannot be used") };
+        }
+    };
+    findings.add(zone_finding(&details, records));
+    for record in records.iter().filter(|record| !record.name.is_within(&details.zone.name)) {
+        let text = format!("is not within {}, the name of the hosted zone {zone_id}", details.zone.name);
+        findings.add(
+            Finding::failed("zone_covers", record.name.to_string(), text)
+                .remedy("mend zone_id, or leave it out to have the zone looked up by the record's name"),
+        );
+    }
+    let finding = match ask(findings, "asking for limits", provider.zone_limit(zone_id)).await {
+        Ok(limit) => limit_finding("zone_limit", details.zone.name.to_string(), limit, "record sets in the zone"),
+        Err(error) => {
+            let right = format!("route53:GetHostedZoneLimit on arn:aws:route53:::hostedzone/{zone_id}");
+            not_needed("zone_limit", details.zone.name.to_string(), &error, &right)
+        }
+    };
+    findings.add(finding);
+    dns::delegation(scene.resolver, &details, provider, findings).await;
+    dns::delegations_below(&details, records, provider, findings).await;
+    Ok(())
+}
+
+fn zone_finding(details: &ZoneDetails, records: &[&RecordPolicy]) -> Finding {
+    let zone = &details.zone;
+    let kind = |private: bool| if private { "private" } else { "public" };
+    let subject = zone.name.to_string();
+    let text = format!("{}, {}, {} record sets", zone.id, kind(zone.private), details.record_sets);
+    if let Some(service) = &details.linked_service {
+        return Finding::failed(
+            "zone",
+            subject,
+            format!("{text}; it belongs to {service}, and only that can change it"),
+        )
+        .remedy("use a hosted zone of your own");
+    }
+    let wants = |record: &&RecordPolicy| match &record.zone {
+        ZoneRef::Id(_) => None,
+        ZoneRef::Name { private, .. } | ZoneRef::Longest { private } => Some(*private),
+    };
+    match records.iter().filter_map(wants).find(|wanted| *wanted != zone.private) {
+        Some(wanted) => Finding::failed("zone", subject, format!("{text}; a {} one is configured", kind(wanted)))
+            .remedy("mend 'private' of the record, or its zone_id"),
+        None => Finding::ok("zone", subject, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::check::findings::Outcome;
+
+    #[test]
+    fn clocks_agree_while_whole_seconds_cannot_tell_them_apart() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).expect("a time");
+        let server = |seconds| ServerTime { since_epoch: Duration::from_secs(seconds) };
+        for (time, before, after, expected) in [
+            (100, 100_000, 100_100, 0),
+            (100, 100_900, 101_100, 0),
+            (101, 100_900, 101_100, 0),
+            (102, 100_900, 101_100, 1),
+            (99, 100_900, 101_100, -1),
+            (500, 100_000, 115_000, 385),
+            (107, 100_000, 115_000, 0),
+        ] {
+            assert_eq!(offset(server(time), at(before), at(after)).as_secs(), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_a_warning_from_one_minute_on_and_a_failure_from_four() {
+        for (seconds, expected) in [
+            (0, Outcome::Ok),
+            (59, Outcome::Ok),
+            (-59, Outcome::Ok),
+            (60, Outcome::Warning),
+            (-239, Outcome::Warning),
+            (240, Outcome::Failed),
+            (-100_000, Outcome::Failed),
+        ] {
+            let finding = clock_finding(SignedDuration::from_secs(seconds));
+            assert_eq!(finding.outcome, expected, "{seconds}");
+            assert_eq!(finding.remedy.is_some(), expected != Outcome::Ok);
+        }
+        let slow = clock_finding(SignedDuration::from_secs(300)).text;
+        assert!(slow.starts_with("5m behind AWS's"), "{slow}");
+        assert!(clock_finding(SignedDuration::from_secs(-60)).text.starts_with("1m ahead of AWS's"));
+    }
+}
