@@ -142,8 +142,7 @@ async fn adopt_all(
     };
     if let Some(format) = args.output.structured() {
         let (node, cluster) = (world.policy.owner.node(), world.policy.owner.cluster());
-        let shown =
-            Shown { node, cluster, report: &report, not_adopted: &not_adopted, unread: &world.unread };
+        let shown = Shown { node, cluster, report: &report, not_adopted: &not_adopted, unread: &world.unread };
         emit_value(out, &shown, format)?;
     }
     let is_refused = not_adopted.iter().any(|pool| pool.refused);
@@ -220,12 +219,7 @@ fn judge(
 
 /// The health check that our record set is to have. A managed one that is missing the daemon creates and
 /// attaches; until then the one stays that the record set has for the same addresses.
-fn health_check(
-    policy: &Policy,
-    record: &RecordPolicy,
-    listing: &Listing,
-    planned: &TypeForecast,
-) -> Option<String> {
+fn health_check(policy: &Policy, record: &RecordPolicy, listing: &Listing, planned: &TypeForecast) -> Option<String> {
     match (&planned.check, &record.health_check) {
         (Check::Found(_, id), _) | (Check::Nothing, Some(HealthCheck::Existing(id))) => Some(id.clone()),
         (Check::Nothing, None) => None,

@@ -257,9 +257,7 @@ fn notes(record: &PlannedRecord) -> Vec<String> {
     }
     notes.extend(record.health_check.as_ref().and_then(|check| match check.state {
         CheckState::Found => None,
-        CheckState::Missing => {
-            Some(format!("a health check would be created for {}, and then attached", check.checks))
-        }
+        CheckState::Missing => Some(format!("a health check would be created for {}, and then attached", check.checks)),
         CheckState::Impossible => {
             Some(format!("no health check: Route 53 checks only globally reachable addresses, not {}", check.checks))
         }

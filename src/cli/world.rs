@@ -229,10 +229,13 @@ async fn drain(config: &Config, node: &str) -> (Observed<Option<Drain>>, Option<
         }
         Err(error) => {
             // Whoever may ask the daemon need not read its file.
-            let error = asked.err().map_or_else(|| error.to_string(), |asked| match asked.hint() {
-                Some(hint) => format!("{error}, and {asked}\nhint: {hint}"),
-                None => format!("{error}, and {asked}"),
-            });
+            let error = asked.err().map_or_else(
+                || error.to_string(),
+                |asked| match asked.hint() {
+                    Some(hint) => format!("{error}, and {asked}\nhint: {hint}"),
+                    None => format!("{error}, and {asked}"),
+                },
+            );
             (Observed::Unknown, Some(Unread::new(WHAT, error)))
         }
     }
@@ -261,10 +264,7 @@ async fn verdicts(wanted: BTreeSet<Probe>) -> BTreeMap<Probe, ProbeOutcome> {
 }
 
 /// All health checks; `None` where no record needs one of them.
-async fn checks(
-    policy: &Policy,
-    provider: &impl Provider,
-) -> Option<Result<CheckListing, ProviderError>> {
+async fn checks(policy: &Policy, provider: &impl Provider) -> Option<Result<CheckListing, ProviderError>> {
     let is_managed = |record: &RecordPolicy| matches!(record.health_check, Some(HealthCheck::Managed(_)));
     match policy.records.iter().any(is_managed) {
         true => Some(patiently(async || provider.health_checks().await).await),

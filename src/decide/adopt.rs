@@ -24,7 +24,6 @@ use std::fmt;
 pub use refusal::Refusal;
 
 use crate::decide::fitness::Fitness;
-use crate::decide::hash::fnv_1a;
 use crate::decide::owner::{OwnerId, SET_IDENTIFIER_MAX, SetIdentifier};
 use crate::decide::plan::TypePlan;
 use crate::decide::policy::{RecordPolicy, RoutingRule};
@@ -183,12 +182,7 @@ enum Fate<'a> {
     Turns(&'a RecordSet, BTreeSet<Value>),
 }
 
-fn fates<'a>(
-    foreign: &[&'a RecordSet],
-    kind: PolicyKind,
-    taken: &BTreeSet<Value>,
-    drop_others: bool,
-) -> Vec<Fate<'a>> {
+fn fates<'a>(foreign: &[&'a RecordSet], kind: PolicyKind, taken: &BTreeSet<Value>, drop_others: bool) -> Vec<Fate<'a>> {
     let mut turned = taken.clone();
     let fate = |set: &&'a RecordSet| {
         let set = *set;
@@ -244,19 +238,12 @@ fn remaining(pool: &Pool, fates: &[Fate<'_>]) -> Pool {
     pool
 }
 
-fn changes(
-    request: Request<'_>,
-    pool: &Pool,
-    fates: &[Fate<'_>],
-    own: &RecordSet,
-) -> Result<Vec<Change>, Refusal> {
+fn changes(request: Request<'_>, pool: &Pool, fates: &[Fate<'_>], own: &RecordSet) -> Result<Vec<Change>, Refusal> {
     let (mut deleted, mut created) = (Vec::new(), vec![own.clone()]);
     deleted.extend(pool.get(&own.set_identifier).cloned());
     if deleted.first() == Some(own) {
         (deleted, created) = (Vec::new(), Vec::new());
     }
-    let mut taken: BTreeSet<SetIdentifier> = pool.keys().flatten().cloned().collect();
-    taken.extend(own.set_identifier.clone());
     let mut lost = Vec::new();
     for fate in fates {
         match fate {
@@ -279,9 +266,8 @@ fn changes(
                             continue;
                         }
                     };
-                    let identifier = derived(set.set_identifier.as_ref(), value, &taken);
-                    taken.insert(identifier.clone());
-                    let turned = RecordSet { set_identifier: Some(identifier), routing, ..(*set).clone() };
+                    let identifier = Some(derived(set.set_identifier.as_ref(), value));
+                    let turned = RecordSet { set_identifier: identifier, routing, ..(*set).clone() };
                     let ttl = ttl.unwrap_or(request.record.ttl);
                     created.push(with_values(&turned, ttl, BTreeSet::from([value.clone()])));
                 }
@@ -318,25 +304,13 @@ fn accepted(request: Request<'_>, own: &RecordSet, changes: &[Change]) -> Result
     }
 }
 
-/// A set identifier that tells where the value was before. Its `@` stands in no owner id, so it is never
-/// taken for one.
-fn derived(before: Option<&SetIdentifier>, value: &Value, taken: &BTreeSet<SetIdentifier>) -> SetIdentifier {
+/// A set identifier that tells where the value was before. It is nobody else's: no value is turned twice, all
+/// foreign record sets of the pool leave then, and its `@` stands in no owner id.
+fn derived(before: Option<&SetIdentifier>, value: &Value) -> SetIdentifier {
     let before = before.map_or("simple", |identifier| identifier.0.as_str());
-    let mut hash = fnv_1a(before.bytes());
-    let mut end = format!("@{}", value.as_str());
-    let mut whole = true;
-    loop {
-        let room = SET_IDENTIFIER_MAX.saturating_sub(end.chars().count());
-        let identifier = SetIdentifier(before.chars().take(room).chain(end.chars()).take(SET_IDENTIFIER_MAX).collect());
-        let fits = !whole || before.chars().count() <= room;
-        if fits && !taken.contains(&identifier) {
-            return identifier;
-        }
-        // Cut off, or by chance another's: told apart by a number.
-        end = format!("~{hash:016x}@{}", value.as_str());
-        hash = hash.wrapping_add(1);
-        whole = false;
-    }
+    let end = format!("@{}", value.as_str());
+    let room = SET_IDENTIFIER_MAX.saturating_sub(end.chars().count());
+    SetIdentifier(before.chars().take(room).chain(end.chars()).collect())
 }
 
 fn with_values(set: &RecordSet, ttl: u32, values: BTreeSet<Value>) -> RecordSet {

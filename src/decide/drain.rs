@@ -29,12 +29,7 @@ pub fn is_followed_by(record: &RecordPolicy) -> bool {
 
 /// The record without its `keep_min`, where it is drained by force. A shutdown of the drained node,
 /// which explains more, does not take that back.
-pub fn forced(
-    record: &RecordPolicy,
-    fitness: &Fitness,
-    conditions: &Conditions,
-    now: Moment,
-) -> Option<RecordPolicy> {
+pub fn forced(record: &RecordPolicy, fitness: &Fitness, conditions: &Conditions, now: Moment) -> Option<RecordPolicy> {
     let by_force = |drain: &Drain| drain.force && drain.is_in_force(now);
     let is_forced = conditions.drain.known().and_then(Option::as_ref).is_some_and(by_force);
     let is_drained = matches!(fitness, Fitness::Unfit(Reason::Drained | Reason::Stopping)) && is_followed_by(record);

@@ -98,7 +98,8 @@ pub fn forecast(policy: &Policy, record: &RecordPolicy, facts: Facts<'_>) -> For
         let may_be_forced = plan.intent == Intent::Hold(Reason::KeepMin(record.keep_min))
             && !facts.conditions.drain.is_known()
             && drain::is_followed_by(record);
-        let known = !matches!(plan.intent, Intent::Preserve(_)) && !matches!(check, Check::Unknown(_)) && !may_be_forced;
+        let known =
+            !matches!(plan.intent, Intent::Preserve(_)) && !matches!(check, Check::Unknown(_)) && !may_be_forced;
         TypeForecast { plan, check, known }
     };
     let types = plans.into_iter().map(of_type).collect();

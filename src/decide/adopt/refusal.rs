@@ -80,14 +80,14 @@ impl Refusal {
             Refusal::Alias(_) => {
                 Some("replace it by a record set with the addresses that it stands for, or delete it, then adopt again")
             }
-            Refusal::TrafficPolicy(..) => {
-                Some("delete the traffic policy instance in Route 53, which deletes its record sets, then start the daemon")
-            }
+            Refusal::TrafficPolicy(..) => Some(
+                "delete the traffic policy instance in Route 53, which deletes its record sets, then start the daemon",
+            ),
             Refusal::Cidr(_) => Some("delete it, or give it this record's policy, then adopt again"),
             Refusal::Owner { .. } => Some("give both the same routing policy in their configurations first"),
-            Refusal::Place { .. } => {
-                Some("--drop-others takes them out of DNS until their own nodes publish them; or give them this record's policy by hand")
-            }
+            Refusal::Place { .. } => Some(
+                "--drop-others takes them out of DNS until their own nodes publish them; or give them this record's policy by hand",
+            ),
             Refusal::PrimaryUnchecked => {
                 Some("name an existing health check in the record's 'health_check', adopt, then change it back")
             }

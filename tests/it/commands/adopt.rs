@@ -82,7 +82,11 @@ async fn health_check(desk: &Desk) -> String {
     let place = Place::new(&owner, ZONE, &world::name(NAME), RecordType::A);
     let check = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
     let spec = CheckSpec { address: address(2).parse().expect("an address"), check };
-    let new = NewCheck { reference: Reference::new(place, 1), spec, tags: tags(&owner, ZONE, &world::name(NAME), RecordType::A) };
+    let new = NewCheck {
+        reference: Reference::new(place, 1),
+        spec,
+        tags: tags(&owner, ZONE, &world::name(NAME), RecordType::A),
+    };
     let settings = Settings { endpoint_url: Some(desk.sim.endpoint()), ..Settings::default() };
     let credentials = aws_credential_types::Credentials::new("AKIATEST", "secret", None, None, "test");
     Route53::with_credentials(settings, credentials).create_health_check(&new).await.expect("created")
@@ -282,7 +286,8 @@ async fn others_without_a_place_are_dropped_only_when_told() {
 #[tokio::test]
 async fn what_nodedns_does_not_understand_is_refused_with_what_to_do() {
     let alias = RecordSet::new(NAME, "A").alias(ZONE, "other.example.com", false);
-    let policy = RecordSet { traffic_policy_instance_id: Some("tpi-1".to_owned()), ..RecordSet::new(NAME, "A").ttl(60) };
+    let policy =
+        RecordSet { traffic_policy_instance_id: Some("tpi-1".to_owned()), ..RecordSet::new(NAME, "A").ttl(60) };
     let cidr = simple(&[1]).set_identifier("a").cidr("c8c02a84-aaaa-bbbb-e0d2-d833a2f80106", "*");
     let cname = RecordSet::new(NAME, "CNAME").ttl(60).value("other.example.com");
     let owner = at(("1", "2"), &[2]).set_identifier("nodedns/v1/home/n2");
@@ -386,7 +391,8 @@ async fn a_crash_before_the_change_leaves_the_undo_file_and_the_pool() {
     desk.sim.inject(Operation::ChangeResourceRecordSets, Fault::Hang, Count::Next(1));
     let undo = desk.path("undo.json");
     let mut command = desk.command(&["adopt", "--yes", "--undo-file", undo.to_str().expect("a plain path")]);
-    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("starts");
+    let mut child =
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("starts");
     until_seen(&desk, Operation::ChangeResourceRecordSets, 1).await;
     child.kill().expect("a process of ours");
     child.wait().expect("its end");
@@ -423,10 +429,15 @@ async fn nothing_is_changed_without_consent_and_the_output_says_what_would_be() 
     }
     let (code, json) = desk.json(&["adopt", "--dry-run"]).await;
     assert_eq!((code, &json["dry_run"], &json["node"]), (Some(2), &json!(true), &json!("n1")));
-    let actions: Vec<_> = json["pools"][0]["changes"].as_array().expect("a list").iter().map(|c| &c["action"]).collect();
+    let actions: Vec<_> =
+        json["pools"][0]["changes"].as_array().expect("a list").iter().map(|c| &c["action"]).collect();
     assert_eq!(actions, ["delete", "create", "create"]);
     assert_eq!(changes(&desk), 0);
     let said = desk.run(&["adopt", "--yes", "other.example.com"]).await;
     assert_eq!(said.code, Some(64), "{}{}", said.out, said.err);
-    assert!(said.err.contains("other.example.com is not a configured name\nhint: there are edge.example.com"), "{}", said.err);
+    assert!(
+        said.err.contains("other.example.com is not a configured name\nhint: there are edge.example.com"),
+        "{}",
+        said.err
+    );
 }

@@ -104,9 +104,7 @@ async fn plans(desk: &Desk, code: i32, expected: &[&str]) -> Value {
 
 fn told_differs(plan: &Value) -> bool {
     let records = plan["records"].as_array().expect("a list");
-    records.iter().any(|record| {
-        record["changes"] != json!([]) || record["health_check"]["state"] == json!("missing")
-    })
+    records.iter().any(|record| record["changes"] != json!([]) || record["health_check"]["state"] == json!("missing"))
 }
 
 #[tokio::test]
@@ -173,7 +171,11 @@ async fn what_cannot_be_read_makes_the_plan_incomplete_and_says_so() {
     assert_eq!((&plan["records"][0]["zone_id"], &plan["records"][0]["actual"]), (&Value::Null, &Value::Null));
     assert_eq!(plan["unread"][0]["what"], json!("what Route 53 has at edge.example.com"));
     let said = desk.run(&["plan"]).await;
-    assert!(said.out.contains("? not known") && said.out.contains("the plan is incomplete: 2 of 2 could not be told"), "{}", said.out);
+    assert!(
+        said.out.contains("? not known") && said.out.contains("the plan is incomplete: 2 of 2 could not be told"),
+        "{}",
+        said.out
+    );
 }
 
 fn save_drain(desk: &Desk, force: bool) {
@@ -271,7 +273,10 @@ async fn a_managed_health_check_is_attached_or_would_be_created() {
     desk.sim.put(ZONE, set(OWN, "A", V4).health_check(&id));
     desk.sim.remove(ZONE, NAME, "AAAA", Some(OWN));
     let plan = plans(&desk, 0, &["A publish eligible []"]).await;
-    assert_eq!(plan["records"][0]["health_check"], json!({"state": "found", "checks": "tcp://185.12.64.1:443", "id": id}));
+    assert_eq!(
+        plan["records"][0]["health_check"],
+        json!({"state": "found", "checks": "tcp://185.12.64.1:443", "id": id})
+    );
     desk.sim.inject(Operation::ListHealthChecks, Fault::AccessDenied, Count::Always);
     let plan = plans(&desk, 1, &["A publish eligible []"]).await;
     assert_eq!(plan["records"][0]["health_check"]["state"], json!("unknown"));
@@ -324,11 +329,8 @@ fn the_plan_as_text() {
     let only_a = |name: &str| RecordPolicy { types: BTreeSet::from([A]), ..named(name) };
     let probe = ManagedCheck { probe: CheckProbe::Tcp, port: 443, interval: 30, failure_threshold: 3 };
     let probed = RecordPolicy { health_check: Some(HealthCheck::Managed(probe)), ..only_a("probed.example.com") };
-    let simple = decide::RecordSet {
-        set_identifier: None,
-        routing: Routing::Simple,
-        ..world::weighted("x", "185.12.64.9")
-    };
+    let simple =
+        decide::RecordSet { set_identifier: None, routing: Routing::Simple, ..world::weighted("x", "185.12.64.9") };
     let sibling = || world::weighted(world::SIBLING, "185.12.64.9");
     let own = || (A, world::weighted(world::OWN, V4));
     let outlooks = [
@@ -371,8 +373,19 @@ impl Drop for Daemon {
 /// What both `plan` and `status` say of each record and type.
 fn in_common(records: &Value) -> Vec<Value> {
     let keys = [
-        "name", "type", "zone_id", "intent", "reason", "explanation", "held_back", "desired", "actual", "ttl",
-        "ttl_configured", "routing", "in_sync",
+        "name",
+        "type",
+        "zone_id",
+        "intent",
+        "reason",
+        "explanation",
+        "held_back",
+        "desired",
+        "actual",
+        "ttl",
+        "ttl_configured",
+        "routing",
+        "in_sync",
     ];
     let record = |record: &Value| keys.iter().map(|key| ((*key).to_owned(), record[*key].clone())).collect();
     records.as_array().expect("a list").iter().map(record).collect()
