@@ -33,6 +33,8 @@
 //!   behind is removed, by exact match and with witnesses ([`decide::survivors`]).
 //! - Only health checks that carry this node's mark in their caller reference are deleted, and none
 //!   that a record set refers to. Publishing does not depend on them.
+//! - `nodedns check` tries rights with batches that Route 53 must refuse as a whole
+//!   ([`publish::route53::rights`]).
 //! - Not knowing never deletes and never creates: every input is [`decide::observed::Observed`].
 //! - A listing is whole or an error. Nothing remote ends the process.
 //! - One loop owns all state; watchers and requests are tasks that only send.

@@ -6,6 +6,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::cli::args::CheckArgs;
 use crate::cli::config::sources;
@@ -15,15 +16,19 @@ use crate::config::{Config, salvage};
 use crate::decide::policy::Policy;
 use crate::publish::route53::Route53;
 
-use findings::{Findings, Section};
+use account::Account;
+use findings::{Finding, Findings, Section};
 use render::{Style, is_utf8};
 
+pub mod account;
 mod aws;
 mod configuration;
 mod dns;
 pub mod findings;
+pub mod kubernetes;
 mod names;
-mod node;
+pub mod node;
+pub mod rbac;
 pub mod render;
 
 /// What the checks of AWS, the hosted zones and the names start from.
@@ -46,7 +51,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let format = args.output.structured();
     let style = Style { width: terminal_width(), unicode: is_utf8(|name| std::env::var(name).ok()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (report, exit) = runtime.block_on(async {
+    let checked = runtime.block_on(async {
         let mut findings = Findings::new(if format.is_none() { Some((&mut *out, style)) } else { None });
         let is_mistaken = check(args, &mut findings).await;
         let exit = match findings.counts().failed {
@@ -55,9 +60,10 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
             _ => Exit::Differs,
         };
         findings.end().map(|report| (report, exit))
-    })?;
+    });
     // A name that nobody answers for is still being looked up, by the C library, in a thread of the runtime.
     runtime.shutdown_background();
+    let (report, exit) = checked?;
     if let Some(format) = format {
         emit_value(out, &report, format)?;
     }
@@ -67,27 +73,49 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 /// Runs every check. Says whether the configuration has mistakes.
 async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
     let (loaded, problems) = salvage(&sources(&args.config));
+    let daemon = Account::of_daemon();
     findings.begin(Section::Configuration);
     problems.iter().for_each(|problems| configuration::mistakes(problems, findings));
     // There always is something to make of it.
     let Some(loaded) = loaded else { return true };
     let config = &loaded.config;
     if problems.is_none() {
-        configuration::check(&loaded, findings);
+        configuration::files(&loaded, daemon.as_ref(), findings);
+        configuration::suspicions(config).into_iter().for_each(|finding| findings.add(finding));
     }
+
     findings.begin(Section::Node);
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from);
+    node::process(daemon.as_ref(), credentials.as_deref()).into_iter().for_each(|finding| findings.add(finding));
     let identity = node::identity(config, findings);
-    let mut is_mistaken = problems.is_some();
+    let mut mistaken = problems.is_some();
     let policy = match &identity {
-        _ if is_mistaken => Err("the configuration has mistakes".to_owned()),
+        _ if mistaken => Err("the configuration has mistakes".to_owned()),
         None => Err("the node's name is not known".to_owned()),
         Some(identity) => config.policy(identity.node(), identity.node_watch().is_some()).map_err(|problems| {
-            is_mistaken = true;
+            mistaken = true;
             configuration::mistakes(&problems, findings);
             "the configuration does not go with the node's name".to_owned()
         }),
     };
+    let known = policy.as_ref().ok();
+    match &policy {
+        Ok(policy) => {
+            findings.add(node::owner(&policy.owner));
+            node::addresses(policy, findings).await;
+        }
+        Err(why) => findings.add(Finding::skipped("record_address", "records", format!("not checked: {why}"))),
+    }
+    findings.add(node::state_directory(&config.state_directory, daemon.as_ref()));
+    node::daemon(&config.socket, known.map(|policy| &policy.owner), findings).await;
+
+    findings.begin(Section::Kubernetes);
+    match &identity {
+        Some(identity) => kubernetes::check(config, identity, known, findings).await,
+        None => findings.add(Finding::skipped("own_node", "own Node", "not asked for: its name is not known")),
+    }
+
     let scene = Scene { config, policy, resolver: args.resolver };
     aws::check(&scene, &Route53::new(config.route53.clone()), findings).await;
-    is_mistaken
+    mistaken
 }

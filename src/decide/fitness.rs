@@ -214,8 +214,8 @@ fn read(signal: Signal, rules: Rules<'_>, conditions: &Conditions, now: Moment) 
     }
 }
 
-/// Why the signal is up, by the Node object.
-fn of_the_node(signal: Signal, rules: Rules<'_>, node: &NodeObject) -> Option<Reason> {
+/// Why the signal is up at this moment, by the Node object and by nothing else.
+pub fn of_the_node(signal: Signal, rules: Rules<'_>, node: &NodeObject) -> Option<Reason> {
     match signal {
         Signal::Deleting => node.deleting.then_some(Reason::Deleting),
         Signal::NotReady => match &node.ready {

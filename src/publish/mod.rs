@@ -3,6 +3,9 @@
 //! A provider speaks in record sets and changes, never in an SDK's types. Reading is whole or an
 //! error, a batch is applied whole or not at all, and nothing is tried twice: the caller backs off
 //! and tries again, in its own time.
+//!
+//! Beside the trait stands what only `nodedns check` asks: [`route53::inspect`], [`route53::rights`], and
+//! over DNS itself [`delegation`].
 
 pub mod delegation;
 pub mod memory;

@@ -110,14 +110,20 @@ impl Finding {
     }
 }
 
-/// A finding for programs.
+/// A finding for programs: a [`Finding`] and where it belongs.
 #[derive(Debug, Serialize)]
 struct Check {
+    /// What was checked.
     id: &'static str,
+    /// `configuration`, `node`, `kubernetes`, `aws`, `hosted_zones` or `names`.
     section: Section,
+    /// What it is about.
     subject: String,
+    /// `ok`, `warning`, `failed` or `skipped`.
     outcome: Outcome,
+    /// What was found, in words, which may change.
     text: String,
+    /// What to do about it, in words, which may change; `null` where there is nothing to do.
     remedy: Option<String>,
 }
 

@@ -46,9 +46,6 @@ pub async fn check(
     for rtype in &record.types {
         pool_findings(record, &listing, *rtype, &own).into_iter().for_each(|finding| findings.add(finding));
     }
-    if let Some(finding) = ttl_finding(&name, record.ttl) {
-        findings.add(finding);
-    }
 }
 
 fn rights_finding(name: &str, zone_id: &str, record: &RecordPolicy, rights: &ChangeRights) -> Finding {
@@ -139,7 +136,7 @@ fn count_of(count: usize) -> u64 {
 }
 
 /// What a TTL means for those who ask; `None` where there is nothing to say.
-fn ttl_finding(subject: &str, ttl: u32) -> Option<Finding> {
+pub(super) fn ttl_finding(subject: &str, ttl: u32) -> Option<Finding> {
     let (text, remedy) = match ttl {
         0 => (
             "a TTL of 0 s: resolvers ask for every connection, and some keep the answer all the same".to_owned(),

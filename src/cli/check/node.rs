@@ -1,14 +1,45 @@
 //! This host: which node it is, what it would publish, and the daemon on it.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+
+use crate::cli::check::account::{Account, DAEMON};
 use crate::cli::check::findings::{Finding, Findings};
 use crate::config::Config;
+use crate::control::client::{self, Error};
+use crate::control::protocol::Status;
+use crate::decide::address::Snapshot;
+use crate::decide::owner::{OwnerId, SET_IDENTIFIER_MAX};
+use crate::decide::policy::{Policy, RecordPolicy};
+use crate::decide::record::RecordType;
+use crate::decide::select::{AddressRules, Assessment, Refusal, Selection, assess, select};
+use crate::watch::addresses::snapshot;
 use crate::watch::identity::Identity;
+
+/// How long the daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Finds out which node this is.
 pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity> {
     match Identity::find(config) {
         Ok(identity) => {
-            findings.add(Finding::ok("node_name", identity.node(), identity.source.clone()));
+            let finding = Finding::ok("node_name", identity.node(), format!("the node's name, {}", identity.source));
+            findings.add(match identity.doubts.as_slice() {
+                [] => finding,
+                doubts => {
+                    let text = format!("{}, but it may be another: {}", finding.text, doubts.join("; "));
+                    Finding::warning("node_name", identity.node(), text)
+                        .remedy("run this as root or as the daemon's user, or set 'node' to the name in Kubernetes")
+                }
+            });
             Some(identity)
         }
         Err(error) => {
@@ -18,4 +49,231 @@ pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity
             None
         }
     }
+}
+
+/// The set identifier that all of this node's record sets have.
+pub fn owner(owner: &OwnerId) -> Finding {
+    let owner = owner.to_string();
+    let text = format!("the set identifier, {} of {SET_IDENTIFIER_MAX} characters", owner.len());
+    Finding::ok("owner_id", owner, text)
+}
+
+/// Which addresses would be published under each name, and where probes go.
+pub async fn addresses(policy: &Policy, findings: &mut Findings<'_>) {
+    let read = findings.wait("reading the host's addresses", snapshot()).await;
+    match read.map_err(anyhow::Error::from).and_then(|read| read.map_err(anyhow::Error::from)) {
+        Ok(snapshot) => {
+            let found = policy.records.iter().flat_map(|record| of_record(record, &policy.addresses, &snapshot));
+            found.chain(probes(policy, &snapshot)).for_each(|finding| findings.add(finding));
+        }
+        Err(error) => {
+            let text = format!("the host's addresses cannot be read: {error:#}");
+            findings.add(Finding::failed("host_addresses", "addresses", text));
+            for record in &policy.records {
+                let text = "not known without the host's addresses";
+                findings.add(Finding::skipped("record_address", record.name.to_string(), text));
+            }
+        }
+    }
+}
+
+/// What would be published for one record, type by type.
+pub fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapshot) -> Vec<Finding> {
+    let selected = |rtype: RecordType| {
+        let fixed: Vec<IpAddr> =
+            record.static_addresses.iter().copied().filter(|address| RecordType::of(*address) == rtype).collect();
+        match fixed.is_empty() {
+            true => select(snapshot, rules, record.class, rtype),
+            false => Selection { addresses: fixed, filtered: false },
+        }
+    };
+    let selections: Vec<_> = record.types.iter().map(|rtype| (*rtype, selected(*rtype))).collect();
+    let nothing = selections.iter().all(|(_, selection)| selection.addresses.is_empty());
+    let finding = |(rtype, selection): &(RecordType, Selection)| {
+        let subject = format!("{} {rtype}", record.name);
+        let addresses: Vec<_> = selection.addresses.iter().map(IpAddr::to_string).collect();
+        match (addresses.as_slice(), record.all_addresses) {
+            ([], _) => {
+                let why = why_none(&assess(snapshot, rules, record.class), *rtype);
+                let make = match (nothing, selection.filtered) {
+                    (true, _) => Finding::failed,
+                    (false, true) => Finding::warning,
+                    (false, false) => Finding::skipped,
+                };
+                make("record_address", subject, format!("nothing to publish: {why}"))
+                    .remedy("'nodedns addresses' shows every address of the host, and why it is not published")
+            }
+            ([first, ..], false) => Finding::ok("record_address", subject, format!("{first} would be published")),
+            (all, true) => Finding::ok("record_address", subject, format!("{} would be published", all.join(", "))),
+        }
+    };
+    selections.iter().map(finding).collect()
+}
+
+/// Why no address of this type can be published: the refusal of the one that comes nearest.
+fn why_none(assessments: &[Assessment], rtype: RecordType) -> String {
+    let family = match rtype {
+        RecordType::A => "IPv4",
+        RecordType::Aaaa => "IPv6",
+    };
+    // Loopback and link-local addresses are on every host, and nobody expects to see them published.
+    let is_ordinary = |refusal: &Refusal| !matches!(refusal, Refusal::ExcludedByDefault(_) | Refusal::Scope(_));
+    let nearest = assessments.iter().filter(|one| RecordType::of(one.address.address) == rtype).find_map(|one| {
+        let refusal = one.verdict.as_ref().err().filter(|refusal| is_ordinary(refusal))?;
+        Some(format!("{} on {}: {refusal}", one.address.address, one.interface))
+    });
+    nearest.unwrap_or_else(|| format!("the host has no {family} address that others could reach"))
+}
+
+/// Probes of an address that is not one of this host's.
+pub fn probes(policy: &Policy, snapshot: &Snapshot) -> Vec<Finding> {
+    let own: BTreeSet<IpAddr> = snapshot.addresses.iter().map(|address| address.address).collect();
+    let checks: BTreeSet<_> = policy.records.iter().filter_map(|record| record.probe.as_ref()).collect();
+    let is_elsewhere = |address: IpAddr| !address.is_loopback() && !own.contains(&address);
+    let foreign = checks.into_iter().filter(|probe| is_elsewhere(probe.check.address().ip()));
+    foreign
+        .map(|probe| {
+            let text = "not an address of this host: the node comes and goes with another one";
+            Finding::warning("probe_address", format!("probe {}", probe.check), text)
+                .remedy("set it to what this node serves, for example tcp = \"127.0.0.1:443\"")
+        })
+        .collect()
+}
+
+/// Where the daemon keeps what must survive a restart.
+pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
+    let subject = directory.display().to_string();
+    let tell = |make: fn(&'static str, String, String) -> Finding, text: String| {
+        make("state_directory", subject.clone(), text)
+    };
+    let euid = geteuid().as_raw();
+    let metadata = match fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => metadata,
+        Ok(_) => {
+            return tell(Finding::failed, "not a directory, so that a drain would not outlive a restart".to_owned())
+                .remedy("set control.state_directory to a directory");
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return tell(Finding::skipped, "not there yet: it is made when there is something to keep".to_owned());
+        }
+        Err(error) => return tell(Finding::skipped, format!("cannot be looked at: {error}")),
+    };
+    let owner = metadata.uid();
+    match daemon {
+        Some(daemon) if daemon.uid != owner && euid != owner => {
+            let text = format!(
+                "belongs to uid {owner}, and not to the daemon's user {DAEMON}, who may not be able to write there"
+            );
+            return tell(Finding::warning, text).remedy(format!("'chown {DAEMON} {}'", directory.display()));
+        }
+        _ => {}
+    }
+    // Root may write anywhere but to a file system that is read-only, and then so may nobody.
+    match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) if euid == owner || euid == 0 => tell(Finding::ok, "can be written".to_owned()),
+        Ok(()) => tell(Finding::ok, format!("can be written, also by this user; it belongs to uid {owner}")),
+        Err(error) if euid == owner || euid == 0 => {
+            let text = format!("cannot be written ({error}), so that a drain would not outlive a restart");
+            tell(Finding::failed, text).remedy("let the daemon's user write there, or set control.state_directory")
+        }
+        Err(_) => tell(
+            Finding::skipped,
+            format!("belongs to uid {owner}: only that user and root can tell whether it can be written"),
+        ),
+    }
+}
+
+/// Who runs this, which decides what can be read; and what systemd has handed over.
+pub fn process(daemon: Option<&Account>, credentials: Option<&Path>) -> Vec<Finding> {
+    let euid = geteuid().as_raw();
+    let user = match daemon {
+        _ if euid == 0 => Finding::ok("user", "root", "may read everything, so that rights of files do not show"),
+        Some(daemon) if daemon.uid == euid => Finding::ok("user", DAEMON, "the daemon's own user"),
+        Some(_) => {
+            let text = format!("not the daemon's user {DAEMON}, who may be able to read other files than this one");
+            Finding::skipped("user", format!("uid {euid}"), text).remedy("run this as root for the whole picture")
+        }
+        None => Finding::ok("user", format!("uid {euid}"), format!("there is no user {DAEMON} on this host")),
+    };
+    let handed = credentials.map(|directory| {
+        let names = |entries: fs::ReadDir| {
+            let mut names: Vec<_> =
+                entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+            names.sort_unstable();
+            names
+        };
+        let subject = directory.display().to_string();
+        match fs::read_dir(directory).map(names) {
+            Ok(names) if names.is_empty() => {
+                Finding::warning("credentials_directory", subject, "systemd has handed over no credentials")
+                    .remedy("see LoadCredential= of the unit")
+            }
+            Ok(names) => {
+                let text = format!("credentials from systemd: {}", names.join(", "));
+                Finding::ok("credentials_directory", subject, text)
+            }
+            Err(error) => Finding::failed("credentials_directory", subject, format!("cannot be read: {error}"))
+                .remedy("$CREDENTIALS_DIRECTORY is set by systemd; unset it elsewhere"),
+        }
+    });
+    [user].into_iter().chain(handed).collect()
+}
+
+/// Asks the daemon on this host, if one runs.
+pub async fn daemon(socket: &Path, owner: Option<&OwnerId>, findings: &mut Findings<'_>) {
+    let answer = findings.wait("asking the daemon", client::status(socket, PATIENCE)).await;
+    let subject = socket.display().to_string();
+    let with_hint = |finding: Finding, error: &Error| match error.hint() {
+        Some(hint) => finding.remedy(hint),
+        None => finding,
+    };
+    match answer {
+        Err(no_answer) => findings.add(Finding::failed("daemon", subject, no_answer.to_string())),
+        // Before the service is started for the first time, that is how it should be.
+        Ok(Err(Error::NotRunning(_))) => findings.add(Finding::skipped("daemon", subject, "no daemon runs")),
+        Ok(Err(error @ Error::Denied(_))) => {
+            findings.add(with_hint(Finding::skipped("daemon", subject, error.to_string()), &error));
+        }
+        Ok(Err(error)) => findings.add(with_hint(Finding::failed("daemon", subject, error.to_string()), &error)),
+        Ok(Ok(status)) => of_daemon(&status, &subject, owner).into_iter().for_each(|finding| findings.add(finding)),
+    }
+}
+
+/// What a daemon's status says of it, in a line or a few.
+pub fn of_daemon(status: &Status, subject: &str, owner: Option<&OwnerId>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let own_version = env!("CARGO_PKG_VERSION");
+    found.push(if status.version == own_version {
+        Finding::ok("daemon", subject, format!("a daemon of this version, {own_version}, runs"))
+    } else {
+        let text = format!("the daemon is of version {}, this program of {own_version}", status.version);
+        Finding::warning("daemon", subject, text).remedy("'systemctl restart nodedns'")
+    });
+    if let Some(owner) = owner
+        && (owner.cluster(), owner.node()) != (status.cluster.as_str(), status.node.as_str())
+    {
+        let text =
+            format!("it publishes node {} of cluster {}, and not what is configured here", status.node, status.cluster);
+        found.push(Finding::warning("daemon_identity", subject, text).remedy("'systemctl restart nodedns'"));
+    }
+    if let Some(refused) = &status.reload_refused {
+        let text = format!("it has refused to reload its configuration: {}", refused.replace('\n', "; "));
+        found.push(Finding::warning("daemon_reload", subject, text).remedy("mend it, then 'systemctl reload nodedns'"));
+    }
+    let troubled = status.records.iter().filter(|record| !record.healthy).count();
+    let dry = if status.dry_run { ", in a dry run" } else { "" };
+    found.push(match (status.healthy, troubled) {
+        (true, _) => {
+            let text = format!("healthy{dry}, {} records and types", status.records.len());
+            Finding::ok("daemon_health", subject, text)
+        }
+        (false, 0) => {
+            Finding::failed("daemon_health", subject, format!("unhealthy{dry}")).remedy("'nodedns status' says why")
+        }
+        (false, troubled) => {
+            let text = format!("unhealthy{dry}, {troubled} of {} need attention", status.records.len());
+            Finding::failed("daemon_health", subject, text).remedy("'nodedns status' says why")
+        }
+    });
+    found
 }

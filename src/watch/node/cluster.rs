@@ -38,7 +38,7 @@ pub async fn watch_cluster(
 }
 
 /// All Nodes.
-struct AllNodes {
+pub(super) struct AllNodes {
     own: NodeName,
     /// What the list has said so far.
     listing: Cluster,

@@ -27,6 +27,7 @@ pub mod certificate;
 pub mod identity;
 pub mod kubeconfig;
 pub mod once;
+pub mod trial;
 
 mod client;
 mod cluster;

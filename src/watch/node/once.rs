@@ -49,6 +49,8 @@ pub struct ReadError {
     pub kind: ReadErrorKind,
     /// The kubeconfig in use, if it came so far.
     pub kubeconfig: Option<KubeconfigInfo>,
+    /// The server's words, where it says that this identity may not (403).
+    pub forbidden: Option<String>,
     message: String,
 }
 
@@ -90,10 +92,14 @@ impl fmt::Display for ReadErrorKind {
 }
 
 impl ReadError {
-    fn new(failure: &Failure, asked: Asked<'_>, source: &KubeconfigSource) -> Self {
+    pub(super) fn new(failure: &Failure, asked: Asked<'_>, source: &KubeconfigSource) -> Self {
         ReadError {
             kind: kind(&failure.cause, source),
             kubeconfig: failure.kubeconfig.as_deref().cloned(),
+            forbidden: match &*failure.cause {
+                Cause::Refused(status) if status.code == 403 => Some(status.message.clone()),
+                _ => None,
+            },
             message: failure.report(asked),
         }
     }

@@ -85,6 +85,9 @@ struct State {
     watches: VecDeque<Answer>,
     list: Answer,
     watch: Answer,
+    /// Lists and watches of all Nodes, where they are answered otherwise than those of one.
+    list_all: Option<Answer>,
+    watch_all: Option<Answer>,
     /// Certificates that are not this one are answered with 401.
     wanted_certificate: Option<Vec<u8>>,
     /// Watches end after this, whatever the client asked for.
@@ -139,6 +142,8 @@ impl ApiServer {
             watches: VecDeque::new(),
             list: Answer::Serve,
             watch: Answer::Serve,
+            list_all: None,
+            watch_all: None,
             wanted_certificate: None,
             watch_ends_after: None,
             tls,
@@ -267,6 +272,16 @@ impl ApiServer {
         self.shared.state().watch = answer;
     }
 
+    /// How lists of all Nodes are answered from now on, unlike those of one.
+    pub(crate) fn always_list_all(&self, answer: Answer) {
+        self.shared.state().list_all = Some(answer);
+    }
+
+    /// The same of watches.
+    pub(crate) fn always_watch_all(&self, answer: Answer) {
+        self.shared.state().watch_all = Some(answer);
+    }
+
     /// How the next list is answered.
     pub(crate) fn next_list(&self, answer: Answer) {
         self.shared.state().lists.push_back(answer);
@@ -362,7 +377,10 @@ async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option
         let mut state = shared.state();
         let script = if seen.is_watch() { &mut state.watches } else { &mut state.lists };
         let scripted = script.pop_front();
-        let answer = scripted.unwrap_or_else(|| if seen.is_watch() { state.watch.clone() } else { state.list.clone() });
+        let of_all = if seen.is_watch() { &state.watch_all } else { &state.list_all };
+        let of_all = of_all.clone().filter(|_| seen.parameter("fieldSelector").is_none());
+        let otherwise = if seen.is_watch() { &state.watch } else { &state.list };
+        let answer = scripted.or(of_all).unwrap_or_else(|| otherwise.clone());
         let known = state.wanted_certificate.as_ref().is_none_or(|wanted| seen.certificate.as_ref() == Some(wanted));
         state.seen.push(seen.clone());
         if known { answer } else { Answer::Error(401, "Unauthorized".into()) }
