@@ -43,9 +43,9 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Restore(args) => restore::run(&args, out, err),
         Command::Adopt(args) => adopt::run(&args, out, err),
         Command::Check(args) => check::run(&args, out),
-        Command::IamPolicy(args) => iam_policy::run(&args, out),
+        Command::IamPolicy(args) => iam_policy::run(&args, out, err),
         Command::Config(args) => Ok(config::run(&args, out, err)),
         Command::Completions(args) => completions::run(&args, out),
-        Command::Help(args) => help::run(&args, out),
+        Command::Help(args) => help::run(&args, out, err),
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use node::{
-    AddressesArgs, ChangeArgs, Class, ConfigArgs, ConfigCommand, DrainArgs, GcArgs, HealthChecksArgs,
+    AddressesArgs, ChangeArgs, Class, ConfigArgs, ConfigCommand, ConfigReadArgs, DrainArgs, GcArgs, HealthChecksArgs,
     HealthChecksCommand, HealthChecksListArgs, InitArgs, ResumeArgs, RunArgs, StatusArgs,
 };
 pub use pools::{AdoptArgs, Consent, ListArgs, PlanArgs, PruneArgs, RestoreArgs};
-pub use setup::{CheckArgs, CompletionsArgs, HelpArgs, IamPolicyArgs, Role};
+pub use setup::{CheckArgs, CompletionsArgs, HelpArgs, IamPolicyArgs, Role, Shell};
 
 use crate::config::Span;
 use crate::control::protocol::SECONDS_MAX;
@@ -213,7 +213,15 @@ pub enum Command {
     /// Print the IAM policy that the configuration needs
     ///
     /// JSON with the least rights: only the configured hosted zones, names, record types and actions.
-    #[command(after_long_help = after_help!("nodedns iam-policy", "nodedns iam-policy --role operator"))]
+    /// Works offline where every [[record]] has its 'zone_id'; other hosted zones are looked up.
+    ///
+    /// IAM knows no set identifiers: nodes that share a name can change each other's record sets. Where
+    /// names say {node}, '*' stands for any node; --node makes a policy for one. See 'nodedns help iam'.
+    #[command(after_long_help = after_help!(
+        "nodedns iam-policy > policy.json",
+        "nodedns iam-policy --node n1",
+        "nodedns iam-policy --role operator"
+    ))]
     IamPolicy(IamPolicyArgs),
 
     /// Check, show or write the configuration
@@ -225,13 +233,23 @@ pub enum Command {
     Config(ConfigArgs),
 
     /// Print the completion script of a shell
-    #[command(after_long_help = after_help!("nodedns completions bash > /etc/bash_completion.d/nodedns"))]
+    ///
+    /// The packages install it already. Otherwise put it where the shell looks for it.
+    #[command(after_long_help = after_help!(
+        "nodedns completions bash > /etc/bash_completion.d/nodedns",
+        "nodedns completions zsh > /usr/local/share/zsh/site-functions/_nodedns",
+        "nodedns completions fish > ~/.config/fish/completions/nodedns.fish"
+    ))]
     Completions(CompletionsArgs),
 
     /// Explain a topic or a command at length
     ///
-    /// Without a topic it lists them.
-    #[command(after_long_help = after_help!("nodedns help", "nodedns help signals", "nodedns help config check"))]
+    /// Without a topic it lists them. The text is wrapped for the terminal; a pager is up to you.
+    #[command(after_long_help = after_help!(
+        "nodedns help",
+        "nodedns help signals | less",
+        "nodedns help config check"
+    ))]
     Help(HelpArgs),
 }
 

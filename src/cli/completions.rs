@@ -1,15 +1,31 @@
-//! `nodedns completions`.
+//! `nodedns completions`: the completion scripts of shells.
 
 use std::io::Write;
 
-use crate::cli::args::CompletionsArgs;
-use crate::cli::exit::Exit;
+use clap::CommandFactory;
+use clap_complete::generate;
 
-/// Runs the command.
+use crate::cli::args::{Cli, CompletionsArgs, Shell};
+use crate::cli::exit::Exit;
+use crate::cli::render::emit;
+
+/// Prints the script, the same that the packages install.
 ///
 /// # Errors
-/// When it cannot be carried out.
+/// When the output cannot be written.
 pub fn run(args: &CompletionsArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let _ = (args, out);
-    anyhow::bail!("not built yet")
+    emit(out, &script(args.shell))?;
+    Ok(Exit::Ok)
+}
+
+/// The script, without white space at the ends of lines.
+pub fn script(shell: Shell) -> String {
+    let generator = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    generate(generator, &mut Cli::command(), "nodedns", &mut script);
+    String::from_utf8_lossy(&script).lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

@@ -2,11 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::cli::args::{ConfigArgs, ConfigCommand, ConfigFile, InitArgs, RunArgs};
 use crate::cli::exit::Exit;
-use crate::config::{Config, Flags, Loaded, Problems, RecordTemplate, Sources, load, reference};
+use crate::cli::failure::report;
+use crate::cli::render::{Structured, emit_value};
+use crate::config::{Config, Flags, Loaded, Problem, Problems, RecordTemplate, Shown, Sources, load, reference};
 use crate::decide::select::AddressClass;
 
 /// Where `nodedns run` reads its configuration from.
@@ -32,17 +36,92 @@ pub fn sources(file: &ConfigFile) -> Sources {
 /// Runs the command: what was asked for goes to `out`, everything else to `err`.
 pub fn run(args: &ConfigArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     match &args.command {
-        ConfigCommand::Check(file) => match load(&sources(file)) {
-            Ok(loaded) => print(&checked(&loaded), out, err),
-            Err(problems) => refuse(&problems, err),
+        ConfigCommand::Check(args) => match (load(&sources(&args.config)), args.output.structured()) {
+            (result, Some(format)) => {
+                let exit = if result.is_ok() { Exit::Ok } else { Exit::BadConfig };
+                exit.max(print_value(&Checked::new(&result), format, out, err))
+            }
+            (Ok(loaded), None) => print(&checked(&loaded), out, err),
+            (Err(problems), None) => refuse(&problems, err),
         },
-        ConfigCommand::Show(file) => match load(&sources(file)) {
-            Ok(loaded) => print(&loaded.show(), out, err),
-            Err(problems) => refuse(&problems, err),
+        ConfigCommand::Show(args) => match (load(&sources(&args.config)), args.output.structured()) {
+            (Ok(loaded), Some(format)) => print_value(&Effective::new(&loaded), format, out, err),
+            (Ok(loaded), None) => print(&loaded.show(), out, err),
+            (Err(problems), _) => refuse(&problems, err),
         },
         ConfigCommand::Schema => print(&reference::schema(), out, err),
         ConfigCommand::Init(InitArgs { path, .. }) if path == Path::new("-") => print(&reference::example(), out, err),
         ConfigCommand::Init(InitArgs { path, force }) => init(path, *force, out, err),
+    }
+}
+
+/// What `config check` prints: also where there is a mistake, and the exit code says so.
+#[derive(Serialize)]
+struct Checked {
+    /// Whether there is no mistake.
+    valid: bool,
+    /// The files that were read; none where there is a mistake.
+    files: Vec<PathBuf>,
+    /// Every mistake, in reading order.
+    problems: Vec<Mistake>,
+}
+
+/// A mistake in the configuration.
+#[derive(Serialize)]
+struct Mistake {
+    /// Where it was written: file, line and column, or a variable with its `$`.
+    source: String,
+    /// The key, e.g. `record[2].ttl` (indices from 0); empty for a file as a whole.
+    key: String,
+    /// What is wrong.
+    message: String,
+    /// What to do.
+    hint: Option<String>,
+}
+
+impl Checked {
+    fn new(result: &Result<Loaded, Problems>) -> Self {
+        let mistake = |problem: &Problem| Mistake {
+            source: problem.source.to_string(),
+            key: problem.path.clone(),
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+        };
+        match result {
+            Ok(loaded) => Checked { valid: true, files: loaded.files.clone(), problems: Vec::new() },
+            Err(problems) => {
+                Checked { valid: false, files: Vec::new(), problems: problems.iter().map(mistake).collect() }
+            }
+        }
+    }
+}
+
+/// What `config show` prints.
+#[derive(Serialize)]
+struct Effective {
+    /// Every key that has a value.
+    values: Vec<KeyView>,
+}
+
+/// A key of the configuration.
+#[derive(Serialize)]
+struct KeyView {
+    /// The key, e.g. `record[0].ttl` (indices from 0).
+    key: String,
+    /// Its value.
+    value: serde_json::Value,
+    /// Where it was written: `default`, a file with line and column, or a variable with its `$`.
+    origins: Vec<String>,
+}
+
+impl Effective {
+    fn new(loaded: &Loaded) -> Self {
+        let view = |shown: Shown| KeyView {
+            key: shown.key,
+            value: shown.value,
+            origins: shown.origins.iter().map(ToString::to_string).collect(),
+        };
+        Effective { values: loaded.values().into_iter().map(view).collect() }
     }
 }
 
@@ -53,6 +132,13 @@ pub fn refuse(problems: &Problems, err: &mut dyn Write) -> Exit {
     // Where even the error output is gone, the exit code has to do.
     let _ = writeln!(err, "{problems}\nerror: {count} {mistakes} in the configuration");
     Exit::BadConfig
+}
+
+fn print_value(value: &impl Serialize, format: Structured, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    match emit_value(out, value, format) {
+        Ok(()) => Exit::Ok,
+        Err(error) => report(&error.into(), err),
+    }
 }
 
 fn print(text: &str, out: &mut dyn Write, err: &mut dyn Write) -> Exit {

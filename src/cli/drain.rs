@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::cli::args::{ChangeArgs, DrainArgs, Output, ResumeArgs};
+use crate::cli::args::{ChangeArgs, DrainArgs, ResumeArgs};
 use crate::cli::exit::Exit;
 use crate::cli::outcome::{Goal, Outcome, Progress, outcome};
-use crate::cli::render::{emit, emit_json};
+use crate::cli::render::{Structured, emit, emit_value};
 use crate::cli::status::{drained, socket};
 use crate::control::client::{self, Error};
 use crate::control::protocol::{DrainAnswer, DrainRequest, DrainState, DrainStatus, RecordStatus, Status, UNFINISHED};
@@ -81,9 +81,9 @@ async fn change(
         Err(Error::Refused(refusal)) if refusal.code == UNFINISHED => vec![refusal.message],
         Err(error) => return Err(error.into()),
     };
-    let json = args.output == Output::Json;
+    let format = args.output.structured();
     let status = client::status(socket, PATIENCE).await?;
-    let mut teller = Teller { goal, out, err, told: Vec::new(), json };
+    let mut teller = Teller { goal, out, err, told: Vec::new(), format };
     teller.headline(&status, &warnings)?;
     teller.records(&status)?;
     let (status, ended) = match args.wait {
@@ -109,33 +109,44 @@ struct Teller<'a> {
     err: &'a mut dyn Write,
     /// What has been told of each record, in order.
     told: Vec<Outcome>,
-    json: bool,
+    /// For programs, which are told once, at the end.
+    format: Option<Structured>,
 }
 
 /// What `--output json` prints.
 #[derive(Serialize)]
 struct Summary<'a> {
+    /// The node.
     node: &'a str,
+    /// How the node is drained now.
     drain: &'a DrainStatus,
+    /// What the operator has to know, e.g. that the drain could not be saved.
     warnings: &'a [String],
     /// Whether every record is where it should be and known to be on every name server.
     done: bool,
+    /// Every record and type, in the order of the configuration, A before AAAA.
     records: Vec<RecordSummary<'a>>,
 }
 
+/// What becomes of a record.
 #[derive(Serialize)]
 struct RecordSummary<'a> {
+    /// The name, without the trailing dot.
     name: &'a str,
+    /// `A` or `AAAA`.
     #[serde(rename = "type")]
     rtype: &'a str,
+    /// `withdrawing`, `withdrawn`, `held`, `publishing`, `published`, `waiting` or `unaffected`.
     outcome: &'static str,
+    /// The same as a sentence.
     explanation: &'a str,
+    /// For how many seconds resolvers may keep an answer.
     ttl: u32,
 }
 
 impl Teller<'_> {
     fn headline(&mut self, status: &Status, warnings: &[String]) -> anyhow::Result<()> {
-        if self.json {
+        if self.format.is_some() {
             return Ok(());
         }
         emit(self.out, &format!("{} is {}\n", status.node, drained(&status.drain)))?;
@@ -149,7 +160,7 @@ impl Teller<'_> {
     fn records(&mut self, status: &Status) -> anyhow::Result<()> {
         let outcomes: Vec<_> = status.records.iter().map(|record| outcome(record, self.goal)).collect();
         for (index, (record, outcome)) in status.records.iter().zip(&outcomes).enumerate() {
-            if !self.json && self.told.get(index) != Some(outcome) {
+            if self.format.is_none() && self.told.get(index) != Some(outcome) {
                 emit(self.out, &format!("  {} {}: {}\n", record.name, record.rtype, outcome.text))?;
             }
         }
@@ -182,7 +193,7 @@ impl Teller<'_> {
         let moving = self.told.iter().any(|outcome| outcome.progress == Progress::Moving);
         let unsaved = !warnings.is_empty() && !status.dry_run;
         let good = !stuck && !unsaved && ended == Ended::Settled;
-        if self.json {
+        if let Some(format) = self.format {
             let record = |(record, outcome): (&'_ RecordStatus, &'_ Outcome)| (record.clone(), outcome.clone());
             let told: Vec<_> = status.records.iter().zip(&self.told).map(record).collect();
             let records = told.iter().map(|(record, outcome)| RecordSummary {
@@ -199,7 +210,7 @@ impl Teller<'_> {
                 done: !stuck && !moving && ended == Ended::Settled,
                 records: records.collect(),
             };
-            emit_json(self.out, &summary, false)?;
+            emit_value(self.out, &summary, format)?;
             return Ok(if good { Exit::Ok } else { Exit::Differs });
         }
         let now = clock::wall();

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::args::{GcArgs, HealthChecksArgs, HealthChecksCommand, Output};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
+use crate::cli::progress::{Progress, thousands};
 use crate::cli::render::{emit, emit_value, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::health_check::{FoundCheck, OWNER_TAG, ZONE_TAG};
@@ -85,8 +86,10 @@ pub enum Outcome {
     Failed,
 }
 
+/// What `--output json` prints.
 #[derive(Serialize)]
 struct Shown<'a> {
+    /// The cluster's health checks; with `gc` only those that were unattached at the first look.
     health_checks: &'a [Entry],
 }
 
@@ -118,12 +121,14 @@ pub fn run(args: &HealthChecksArgs, out: &mut dyn Write, err: &mut dyn Write) ->
 /// Everything about the cluster's health checks as it is now: read whole, or an error, because what
 /// was not read would look like something that nothing refers to.
 async fn look(config: &Config, provider: &impl Provider) -> anyhow::Result<Vec<Entry>> {
+    let progress = Progress::new("reading the health checks");
     let listing = provider.health_checks().await.context("cannot list the health checks")?;
     let of_cluster = |check: &FoundCheck| check.reference.place.is_of_cluster(&config.cluster);
     let ours: Vec<FoundCheck> = listing.ours.into_iter().filter(of_cluster).collect();
     let ids: Vec<String> = ours.iter().map(|check| check.id.clone()).collect();
+    progress.say(format!("reading the tags of {} health checks", thousands(ids.len())));
     let tags = provider.health_check_tags(&ids).await.context("cannot read the tags of the health checks")?;
-    let mut names = Names { provider, listings: BTreeMap::new() };
+    let mut names = Names { provider, progress: &progress, listings: BTreeMap::new() };
     let mut entries = Vec::new();
     for check in &ours {
         // Tags can be written by anyone, the reference only when it is created: what they say has to agree.
@@ -157,6 +162,7 @@ async fn look(config: &Config, provider: &impl Provider) -> anyhow::Result<Vec<E
 /// What the configured names hold, and so which hosted zones are theirs.
 struct Names<'a, P> {
     provider: &'a P,
+    progress: &'a Progress,
     listings: BTreeMap<(ZoneRef, DnsName), Listing>,
 }
 
@@ -176,6 +182,7 @@ impl<P: Provider> Names<'_, P> {
                 std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::btree_map::Entry::Vacant(place) => {
                     let (zone, name) = place.key();
+                    self.progress.say(format!("reading {name}"));
                     let read = self.provider.list(zone, name).await.with_context(|| format!("cannot read {name}"))?;
                     place.insert(read)
                 }
@@ -194,6 +201,7 @@ impl<P: Provider> Names<'_, P> {
         let zone_ids: BTreeSet<&str> = self.listings.values().map(|listing| listing.zone_id.as_str()).collect();
         let mut used = BTreeSet::new();
         for zone_id in zone_ids {
+            self.progress.say(format!("reading hosted zone {zone_id}"));
             let read = self.provider.health_checks_in_use(zone_id).await;
             used.extend(read.with_context(|| format!("cannot read the hosted zone {zone_id}"))?);
         }

@@ -139,6 +139,20 @@ pub fn emit_value(out: &mut dyn Write, value: &impl Serialize, format: Structure
     }
 }
 
+/// Writes one of many values: as JSON on a line of its own, or as a YAML document behind its `---`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn emit_one_of_many(out: &mut dyn Write, value: &impl Serialize, format: Structured) -> Result<(), OutputError> {
+    match format {
+        Structured::Json => emit_json(out, value, true),
+        Structured::Yaml => {
+            emit(out, "---\n")?;
+            emit_value(out, value, format)
+        }
+    }
+}
+
 /// Writes the text at once.
 ///
 /// # Errors

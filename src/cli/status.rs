@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::args::{ConfigFile, Output, StatusArgs};
+use crate::cli::args::{ConfigFile, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::render::{distance, emit, emit_json, paragraph, table, terminal_width};
+use crate::cli::render::{Structured, distance, emit, emit_one_of_many, emit_value, paragraph, table, terminal_width};
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
@@ -29,16 +29,20 @@ const REDRAW: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Shows the status once, or with `--watch` again whenever it changes, until the daemon stops: JSON
-/// then as a line for each, a table on a terminal in place, elsewhere as a block for each.
+/// then as a line for each, YAML as a document for each, a table on a terminal in place, elsewhere as
+/// a block for each.
 ///
 /// # Errors
 /// When the daemon cannot be asked ([`client::Error`]), the configuration that was named cannot be
 /// read, or the output cannot be written.
 pub fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let socket = socket(args.socket.as_deref(), &args.config)?;
-    let json = args.output == Output::Json;
+    let format = args.output.structured();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if args.watch { runtime.block_on(follow(&socket, json, out)) } else { runtime.block_on(show(&socket, json, out)) }
+    match args.watch {
+        true => runtime.block_on(follow(&socket, format, out)),
+        false => runtime.block_on(show(&socket, format, out)),
+    }
 }
 
 /// Where the daemon listens. Who may ask it may not be able to read its configuration, and it may
@@ -54,23 +58,22 @@ pub(super) fn socket(named: Option<&Path>, config: &ConfigFile) -> Result<PathBu
     }
 }
 
-async fn show(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
+async fn show(socket: &Path, format: Option<Structured>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let status = client::status(socket, PATIENCE).await?;
-    if json {
-        emit_json(out, &status, false)?;
-    } else {
-        emit(out, &render(&status, clock::wall(), terminal_width()))?;
+    match format {
+        Some(format) => emit_value(out, &status, format)?,
+        None => emit(out, &render(&status, clock::wall(), terminal_width()))?,
     }
     Ok(if status.healthy { Exit::Ok } else { Exit::Differs })
 }
 
-async fn follow(socket: &Path, json: bool, out: &mut dyn Write) -> anyhow::Result<Exit> {
+async fn follow(socket: &Path, format: Option<Structured>, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let mut watch = client::watch(socket, PATIENCE).await?;
-    let in_place = !json && io::stdout().is_terminal();
+    let in_place = format.is_none() && io::stdout().is_terminal();
     let mut status = watch.next().await?;
     loop {
-        if json {
-            emit_json(out, &status, true)?;
+        if let Some(format) = format {
+            emit_one_of_many(out, &status, format)?;
         } else {
             let text = render(&status, clock::wall(), terminal_width());
             emit(out, &if in_place { format!("{CLEAR}{text}") } else { format!("{text}\n") })?;

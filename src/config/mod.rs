@@ -37,8 +37,10 @@ use std::time::Duration;
 
 pub use duration::Span;
 pub use load::{DEFAULT_PATH, Flags, Loaded, Sources, load, salvage};
+pub use nearest::nearest;
 pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
+pub use show::Shown;
 
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy, Timing};

@@ -1,7 +1,7 @@
 //! The known word that a misspelt one was probably meant to be.
 
 /// The nearest of `known` by edit distance, when it is near enough to have been meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase().replace('-', "_");
     known
         .iter()

@@ -102,8 +102,24 @@ pub fn manual() -> String {
         page.push_str(&format!(".TP\n.B {}\n{}\n", escape(name), prose(text)));
     }
     heading(&mut page, "SEE ALSO");
-    page.push_str(".BR nodedns (1),\n.BR nodedns\\-run (1),\n.BR nodedns\\-config (1)\n");
-    page
+    page.push_str(".BR nodedns (1),\n.BR nodedns (8),\n.BR nodedns\\-run (1),\n.BR nodedns\\-config (1)\n");
+    without_double_space(&page)
+}
+
+/// Below a heading there is space already, and above one a line ends by itself.
+fn without_double_space(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    for line in page.lines() {
+        if line == ".PP" && text.lines().next_back().is_some_and(|last| last.starts_with(".SH ")) {
+            continue;
+        }
+        if line.starts_with(".SH ") && text.ends_with("\n.br\n") {
+            text.truncate(text.len() - ".br\n".len());
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 const INTRODUCTION: [&str; 4] = [

@@ -1,19 +1,22 @@
 //! Files that are made from definitions and checked in, so that packagers only copy and reviewers
 //! see the difference. A stale one is rewritten, and the test fails once, naming all of them.
 
+mod keys;
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use clap_complete::{Shell, generate};
-use clap_mangen::Man;
-use nodedns::cli::args::Cli;
-use nodedns::cli::exit::Exit;
+use nodedns::cli::args::{Cli, Shell};
+use nodedns::cli::completions;
 use nodedns::config::raw::{RawConfig, RawRecord};
 use nodedns::config::reference;
 use serde_json::Value;
+
+use crate::support::skip;
 
 #[test]
 fn generated_files_are_current() {
@@ -86,7 +89,8 @@ fn every_command_that_is_named_exists() {
     }
     let mut count = 0;
     for path in texts {
-        let text = fs::read_to_string(&path).expect("text");
+        // A hyphen in roff.
+        let text = fs::read_to_string(&path).expect("text").replace("\\-", "-");
         for word in commands(&text) {
             assert!(known.contains(word), "{}: 'nodedns {word}' is not a command", path.display());
             count += 1;
@@ -102,7 +106,9 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
         let is_shown = BEFORE.iter().any(|mark| text[..at].ends_with(mark));
         let rest = &text[at + name.len()..];
         let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len())];
-        (is_shown && word.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(word)
+        // A sentence may begin with the program's name.
+        let is_command = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word != "has";
+        (is_shown && is_command).then_some(word)
     })
 }
 
@@ -119,91 +125,11 @@ fn files() -> BTreeMap<PathBuf, String> {
         (PathBuf::from("man/nodedns.toml.5"), reference::manual()),
     ]);
     for (shell, name) in [(Shell::Bash, "nodedns.bash"), (Shell::Zsh, "_nodedns"), (Shell::Fish, "nodedns.fish")] {
-        let mut script = Vec::new();
-        generate(shell, &mut Cli::command(), "nodedns", &mut script);
-        files.insert(Path::new("packaging/completions").join(name), tidy(script));
+        files.insert(Path::new("packaging/completions").join(name), completions::script(shell));
     }
-    let mut command = Cli::command();
-    command.build();
-    pages(&command, &mut files);
+    files.insert(PathBuf::from("src/cli/help/output-keys.txt"), keys::text());
+    files.extend(pages::all());
     files
-}
-
-fn pages(command: &clap::Command, files: &mut BTreeMap<PathBuf, String>) {
-    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
-    files.insert(PathBuf::from(format!("man/{name}.1")), page(command, &name));
-    command.get_subcommands().for_each(|command| pages(command, files));
-}
-
-fn page(command: &clap::Command, name: &str) -> String {
-    let man = Man::new(command.clone())
-        .title(name.to_uppercase())
-        .source(format!("nodedns {}", env!("CARGO_PKG_VERSION")))
-        .manual("User Commands");
-    let mut roff = b".\\\" Made from the source by the test suite; do not edit.\n".to_vec();
-    man.render_title(&mut roff).expect("title");
-    man.render_name_section(&mut roff).expect("name");
-    man.render_synopsis_section(&mut roff).expect("synopsis");
-    man.render_description_section(&mut roff).expect("description");
-    if command.get_arguments().any(|argument| !argument.is_hide_set()) {
-        man.render_options_section(&mut roff).expect("options");
-    }
-    if command.has_subcommands() {
-        man.render_subcommands_section(&mut roff).expect("subcommands");
-    }
-    let mut text = roff_lines(&tidy(roff));
-    let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
-    let examples: Vec<&str> =
-        after.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty()).collect();
-    if !examples.is_empty() {
-        text.push_str(".SH EXAMPLES\n.nf\n");
-        for example in examples {
-            text.push_str(&format!(
-                "{}\n",
-                example.trim().replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\*(Aq")
-            ));
-        }
-        text.push_str(".fi\n");
-    }
-    text.push_str(".SH \"EXIT STATUS\"\n");
-    for exit in Exit::ALL {
-        text.push_str(&format!(".TP 4\n{}\n{}\n", exit.code(), exit.meaning()));
-    }
-    text.push_str(".SH FILES\n.TP\n.I /etc/nodedns/nodedns.toml\nThe configuration, see \\fBnodedns.toml\\fR(5).\n");
-    text.push_str(".TP\n.I /run/nodedns/nodedns.sock\nThe daemon\\*(Aqs control socket.\n");
-    text.push_str(".SH \"SEE ALSO\"\n");
-    let parent = name.rsplit_once('-').map(|(parent, _)| format!("{parent}(1)"));
-    let children =
-        command.get_subcommands().map(|child| format!("{}(1)", child.get_display_name().unwrap_or(child.get_name())));
-    let pages: Vec<_> = parent.into_iter().chain(children).chain(["nodedns.toml(5)".to_owned()]).collect();
-    text.push_str(&format!("{}\n", pages.join(", ").replace('-', "\\-")));
-    text
-}
-
-/// The sections are rendered one by one and each defines the apostrophe anew; blank lines are not
-/// roff's way to make space.
-fn roff_lines(text: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut defined = false;
-    for line in text.lines() {
-        let definition = line.contains(".ds Aq");
-        match line {
-            _ if definition && defined => {}
-            "" if lines.last() == Some(&".br") => {}
-            ".br" if lines.last() == Some(&".br") => {}
-            "" => lines.push(".sp"),
-            _ => lines.push(line),
-        }
-        defined |= definition && line.starts_with(".el");
-    }
-    // The empty date is left out, so that the source would stand in its place.
-    lines.join("\n").replacen(" 1  \"", " 1 \"\" \"", 1) + "\n"
-}
-
-/// Without white space at the ends of lines, and with one newline at the end.
-fn tidy(bytes: Vec<u8>) -> String {
-    let text = String::from_utf8(bytes).expect("UTF-8");
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn schema() -> Value {
@@ -279,6 +205,32 @@ fn the_manual_and_the_example_name_every_key() {
             assert!(in_example, "{path} is not in the example");
         }
     });
+}
+
+/// What reads the pages finds nothing to complain of. They have no date, as they would be stale with
+/// every commit; long lines are lines of the source.
+#[test]
+fn the_pages_are_clean() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut count = 0;
+    for (path, text) in files() {
+        let Ok(page) = path.strip_prefix("man") else { continue };
+        let page = directory.path().join(page);
+        fs::write(&page, text).expect("written");
+        for (program, args) in
+            [("mandoc", &["-T", "lint", "-W", "warning"][..]), ("groff", &["-ww", "-man", "-Tutf8", "-z"])]
+        {
+            let Ok(output) = std::process::Command::new(program).args(args).arg(&page).output() else {
+                return skip(&format!("there is no {program} here"));
+            };
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            let complaints: Vec<&str> = said.lines().filter(|line| !line.contains("missing date")).collect();
+            assert!(complaints.is_empty(), "{program}: {complaints:#?}");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count}");
 }
 
 /// The names of pages and of commands are the same set, so that `man nodedns-config-check` works.

@@ -214,15 +214,23 @@ pub enum ConfigCommand {
     /// Reads the files, drop-ins and environment variables as the daemon does and reports every
     /// mistake with its place and remedy. Works offline: nothing is asked of Kubernetes or AWS.
     /// Exits with 78 when there is a mistake.
-    #[command(after_long_help = after_help!("nodedns config check", "nodedns config check --config ./nodedns.toml"))]
-    Check(ConfigFile),
+    #[command(after_long_help = after_help!(
+        "nodedns config check",
+        "nodedns config check --config ./nodedns.toml",
+        "nodedns config check --output json | jq '.problems[]'"
+    ))]
+    Check(ConfigReadArgs),
 
     /// Show the effective configuration, and where each value comes from
     ///
     /// Prints every key as TOML with its value's origin: the built-in default, file and line, or
     /// an environment variable.
-    #[command(after_long_help = after_help!("nodedns config show", "nodedns config show | grep -v '# default'"))]
-    Show(ConfigFile),
+    #[command(after_long_help = after_help!(
+        "nodedns config show",
+        "nodedns config show | grep -v '# default'",
+        "nodedns config show --output json | jq '.values[] | select(.key == \"resync\")'"
+    ))]
+    Show(ConfigReadArgs),
 
     /// Print the configuration file's JSON schema
     ///
@@ -236,6 +244,18 @@ pub enum ConfigCommand {
     /// and one [[record]].
     #[command(after_long_help = after_help!("nodedns config init", "nodedns config init -"))]
     Init(InitArgs),
+}
+
+/// The arguments of `nodedns config check` and `nodedns config show`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ConfigReadArgs {
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub config: ConfigFile,
 }
 
 /// The arguments of `nodedns config init`.

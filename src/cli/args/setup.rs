@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
-use clap_complete::Shell;
 
 use super::{ConfigFile, Output};
 
@@ -45,7 +44,7 @@ pub enum Role {
     /// The daemon on a node, and the commands that only look
     #[default]
     Daemon,
-    /// A person or a timer that also runs prune, restore, adopt and list --all-zones
+    /// Whoever also runs prune, restore, adopt, check and list --all-zones
     Operator,
 }
 
@@ -55,6 +54,17 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: Shell,
+}
+
+/// A shell that completions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bourne-Again SHell, with its bash-completion
+    Bash,
+    /// Z shell
+    Zsh,
+    /// Friendly interactive shell
+    Fish,
 }
 
 /// The arguments of `nodedns help`.

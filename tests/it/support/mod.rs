@@ -5,6 +5,7 @@ pub(crate) mod bus;
 pub(crate) mod check_service;
 pub(crate) mod desk;
 pub(crate) mod hostile;
+pub(crate) mod iam;
 pub(crate) mod name_server;
 pub(crate) mod netns;
 pub(crate) mod pki;
