@@ -80,6 +80,8 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+    use crate::watch::node::kubeconfig::{Environment, KubeconfigSource};
+    use crate::watch::node::once;
 
     fn said(error: &anyhow::Error) -> (String, Exit) {
         let mut text = Vec::new();
@@ -121,6 +123,38 @@ mod tests {
         ] {
             let (text, exit) = said(&error.into());
             assert!(text.starts_with("error: ") && text.contains("control.socket"), "{text}");
+            assert_eq!(exit, code, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nodes_that_cannot_be_read_end_the_command_by_the_cause() {
+        let root = tempfile::TempDir::new().expect("a directory");
+        let environment = Environment {
+            root: root.path().into(),
+            credentials_directory: None,
+            kubeconfig: None,
+            hostname: "h".into(),
+        };
+        let file = |name: &str, user: &str| {
+            let text = format!(
+                "current-context: c\nclusters:\n- {{name: c, cluster: {{server: \"http://127.0.0.1:1\"}}}}\n\
+                 users:\n- {{name: u, user: {{{user}}}}}\ncontexts:\n- {{name: c, context: {{cluster: c, user: u}}}}\n"
+            );
+            let path = root.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            KubeconfigSource::Path(path)
+        };
+        let fails = "exec: {apiVersion: client.authentication.k8s.io/v1, command: \"false\", interactiveMode: Never}";
+        for (source, code) in [
+            (KubeconfigSource::Auto, Exit::Failed),
+            (KubeconfigSource::Path(root.path().join("nothing")), Exit::BadConfig),
+            (file("reachable", "token: x"), Exit::Unavailable),
+            (file("denied", fails), Exit::NotPermitted),
+        ] {
+            let error = once::nodes(&source, &environment, once::LIMIT).await.expect_err("no list");
+            let (text, exit) = said(&anyhow::Error::new(error).context("cannot read the nodes"));
+            assert!(text.starts_with("error: cannot read the nodes\n  caused by: "), "{text}");
             assert_eq!(exit, code, "{text}");
         }
     }

@@ -6,13 +6,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::config::layer::Layer;
 use crate::config::merged::Merged;
 use crate::config::path::RECORDS;
 use crate::config::problem::{Origin, Problem, Problems};
 use crate::config::raw::RawConfig;
 use crate::config::validate::validate;
+use crate::config::{self, Config};
 
 /// The main file when none is named. Its drop-ins lie in the directory of the same name with `.d`.
 pub const DEFAULT_PATH: &str = "/etc/nodedns/nodedns.toml";
@@ -73,6 +73,13 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     pub(super) raw: RawConfig,
     pub(super) merged: Merged,
+}
+
+impl Loaded {
+    /// Whether anything says the cluster's name; where [`Sources::allow_nothing`] it need not.
+    pub fn names_cluster(&self) -> bool {
+        self.merged.locate(&config::path::Path::default().key("cluster")).origin != Origin::Default
+    }
 }
 
 /// Reads every layer and checks all of it.

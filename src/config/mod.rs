@@ -42,6 +42,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
 pub use show::Shown;
 
+use crate::decide::name::DnsName;
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy, Timing};
 use crate::decide::record::ZoneRef;
@@ -152,6 +153,27 @@ pub struct RecordTemplate {
 }
 
 impl RecordTemplate {
+    /// Whether each node has a name of its own.
+    pub fn is_of_each_node(&self) -> bool {
+        self.name.contains(NODE)
+    }
+
+    /// The node that the template makes this very name for; `None` when it makes it for none, and when it
+    /// makes one name for all of them.
+    pub fn node_of(&self, cluster: &str, name: &DnsName) -> Option<String> {
+        let template = self.name.to_ascii_lowercase().replace("{cluster}", &cluster.to_ascii_lowercase());
+        let template = template.strip_suffix('.').unwrap_or(&template);
+        let (before, _) = template.split_once(NODE)?;
+        let count = template.matches(NODE).count();
+        let name_text = name.to_string();
+        // What all of the places together have room for, each as much as the others.
+        let room = (name_text.len() + count * NODE.len()).checked_sub(template.len())?;
+        let node = name_text.get(before.len()..before.len() + room / count)?;
+        OwnerId::new(cluster, node).ok()?;
+        let made = DnsName::parse(&template.replace(NODE, node)).ok()?;
+        (made == *name).then(|| node.to_owned())
+    }
+
     fn expand(&self, cluster: &str, node: &str) -> Result<RecordPolicy, Problem> {
         let problem = |message: String| Problem {
             source: self.source.clone(),
@@ -171,8 +193,11 @@ impl RecordTemplate {
     }
 }
 
+/// What stands for the node's name in the name of a record.
+const NODE: &str = "{node}";
+
 fn expand(template: &str, cluster: &str, node: &str) -> String {
-    template.replace("{cluster}", cluster).replace("{node}", node)
+    template.replace("{cluster}", cluster).replace(NODE, node)
 }
 
 /// What to do about a name that is there twice.

@@ -16,6 +16,7 @@ pub mod forecast;
 pub mod guard;
 pub mod hash;
 pub mod health_check;
+pub mod inventory;
 pub mod name;
 pub mod node;
 pub mod observed;
