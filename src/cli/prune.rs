@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out};
 use crate::cli::pools::{Wanted, collect};
 use crate::cli::progress::{Progress, thousands};
-use crate::cli::render::{emit, emit_value, table, terminal_width};
+use crate::cli::render::{emit, emit_value, paragraph, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::node::Nodes;
 use crate::decide::prune::{Dead, Decision, Place, Terms, Why, decide, gone};
@@ -273,7 +273,8 @@ pub fn render(shown: &Shown, width: Option<usize>) -> String {
         text.push_str(&format!("{blank}what stays:\n{}", table(&["NAME", "TYPE", "SET", "WHY"], &rows, width)));
     }
     if kept.iter().any(|kept| kept.reason == "keep_min") {
-        text.push_str("hint: with keep_min = 0 in the record, or --keep-min 0, the last one of a name goes, too\n");
+        let hint = "hint: with keep_min = 0 in the record, or --keep-min 0, the last one of a name goes, too";
+        paragraph(&mut text, hint, 0, width);
     }
     if shown.report.pools.is_empty() {
         text.push_str("dead nodes have left nothing that may be deleted\n");

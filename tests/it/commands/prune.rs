@@ -1,6 +1,7 @@
 //! `nodedns prune`, the program itself, guard by guard.
 
 mod decision;
+mod pipeline;
 mod shown;
 
 use std::process::{Command, Stdio};
@@ -355,6 +356,20 @@ async fn whoever_dies_after_the_diff_was_shown_stays() {
         (left(&desk, NAMES[0]), left(&desk, NAMES[1])),
         (vec!["late".into(), "n1".into()], vec!["late".into(), "n1".into()])
     );
+}
+
+#[tokio::test]
+async fn whoever_was_back_once_is_not_gone_for_that_long() {
+    let (desk, server) = desk(&[ready("n1"), ready("n2")]).await;
+    NAMES.iter().for_each(|name| publish(&desk, name, &["n1", "back"]));
+    let items = [ready("n1"), ready("n2"), ready("back")];
+    let list = json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": items});
+    // There before the first batch, and not before the others.
+    server.next_list(Answer::Serve);
+    server.next_list(Answer::Body(list.to_string()));
+    let said = desk.run(&["prune", "--yes", "--grace", "0s"]).await;
+    assert_eq!((said.code, writes(&desk), server.seen().len()), (Some(0), 0, 4), "{said:?}");
+    assert!(said.out.contains("back stays: its node is gone, but was there by the first look"), "{}", said.out);
 }
 
 /// Three names with a dead node each.
