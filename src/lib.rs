@@ -19,7 +19,7 @@
 //! | [`config`] | what the operator wants, from files to policy | secrets; anything read from the network |
 //! | [`cli`] | the commands, one file each | the daemon's internals |
 //! | [`daemon`] | wires all of it to one loop | decisions |
-//! | [`state`] | what must survive a restart: the operator's drain | anything that can be found out again |
+//! | [`state`] | what must survive a restart: the operator's drain; `nodedns plan` reads it where no daemon says | anything that can be found out again |
 //! | [`systemd`], [`telemetry`] | the service manager and the log | |
 //!
 //! `tests/it/layers.rs` enforces who may use whom.

@@ -143,8 +143,12 @@ pub enum Command {
     /// Show what would change in Route 53 now, and why
     ///
     /// Reads the addresses, the Node, the probes and the drain of this node and what Route 53 holds,
-    /// and shows the changes that the daemon would come to if everything stays as it is. Changes
-    /// nothing and needs no daemon. Exits with 2 when there is something to change.
+    /// and shows the changes that the daemon would come to if everything stays as it is: every wait is
+    /// taken to be over. Changes nothing and needs no daemon; a running one is asked for the drain. Each
+    /// probe is made until it has a verdict.
+    ///
+    /// What could not be read is shown as '?' with the reason. Exits with 1 then, as changes may be
+    /// missing; else with 2 when there is something to change.
     #[command(after_long_help = after_help!("nodedns plan", "nodedns plan --output json | jq '.records[].changes'"))]
     Plan(PlanArgs),
 
@@ -185,9 +189,16 @@ pub enum Command {
     ///
     /// Turns what other tools have left at the configured names into what nodedns can share: this
     /// node's address becomes its own record set, everybody else's stays in DNS until its node does
-    /// the same. One atomic batch for each pool, so that resolvers see no gap. Shows everything first
-    /// and asks. Writes an undo file for 'nodedns restore'. To be run on each node, after the other
-    /// tool has been stopped.
+    /// the same. Where another policy is to be turned into this record's, each of the others' addresses
+    /// becomes a record set of its own, which works for weighted and multivalue; what else there is to
+    /// know of a place or role nobody does, so that the others then stay only in hand-made record sets
+    /// of the same policy.
+    ///
+    /// One atomic batch for each pool, so that resolvers see no gap. No record set of nodedns is touched.
+    /// Aliases and what a traffic policy or IP-based routing has made are refused, and so is a node that
+    /// the daemon would withdraw at once. Shows everything first and asks. Writes an undo file for
+    /// 'nodedns restore'. To be run on each node, after the other tool has been stopped. Exits with 1
+    /// when a pool was refused.
     #[command(after_long_help = after_help!("nodedns adopt", "nodedns adopt edge.example.com --dry-run"))]
     Adopt(AdoptArgs),
 

@@ -25,3 +25,4 @@ pub mod restore;
 pub mod run;
 pub mod status;
 pub mod undo;
+pub mod world;

@@ -263,6 +263,24 @@ impl From<&RoutingRule> for Routing {
     }
 }
 
+/// What is wanted, for the wire.
+pub fn intent(intent: &reason::Intent) -> Intent {
+    match intent {
+        reason::Intent::Publish(_) => Intent::Publish,
+        reason::Intent::Withdraw(_) => Intent::Withdraw,
+        reason::Intent::Hold(_) => Intent::Hold,
+        reason::Intent::Preserve(_) => Intent::Preserve,
+    }
+}
+
+/// Why, as a sentence; also why the record set would leave, where a guard holds it back.
+pub fn explanation(intent: &reason::Intent, held_back: Option<&reason::Reason>) -> String {
+    match held_back {
+        Some(cause) => format!("{}; it would leave as {cause}", intent.reason()),
+        None => intent.reason().to_string(),
+    }
+}
+
 fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
     let reason = report.intent.reason();
     RecordStatus {
@@ -274,17 +292,9 @@ fn record(report: &RecordReport, time: WallTime) -> RecordStatus {
         routing: Routing::from(&report.routing),
         ttl: report.ttl,
         ttl_configured: report.ttl_configured,
-        intent: match report.intent {
-            reason::Intent::Publish(_) => Intent::Publish,
-            reason::Intent::Withdraw(_) => Intent::Withdraw,
-            reason::Intent::Hold(_) => Intent::Hold,
-            reason::Intent::Preserve(_) => Intent::Preserve,
-        },
+        intent: intent(&report.intent),
         reason: reason.as_str().to_owned(),
-        explanation: match &report.held_back {
-            Some(cause) => format!("{reason}; it would leave as {cause}"),
-            None => reason.to_string(),
-        },
+        explanation: explanation(&report.intent, report.held_back.as_ref()),
         held_back: report.held_back.as_ref().map(|cause| cause.as_str().to_owned()),
         since: time.at(report.since),
         desired: match report.intent {

@@ -143,6 +143,21 @@ impl Signals {
     }
 }
 
+/// What the signals add up to once everything has stayed as it is for as long as `after` and
+/// `recover_after` ask, and what flapped has calmed down: neither undecided nor recovering.
+pub fn settled(rules: Rules<'_>, conditions: &Conditions, now: Moment) -> Fitness {
+    let counting =
+        || Signal::ALL.into_iter().filter(|signal| policy_of(rules, *signal).action == SignalAction::Withdraw);
+    let readings = || counting().map(|signal| (signal, read(signal, rules, conditions, now)));
+    if let Some(reason) = readings().find_map(|(_, reading)| reading.known().cloned().flatten()) {
+        return Fitness::Unfit(reason);
+    }
+    match readings().find(|(_, reading)| !reading.is_known()) {
+        Some((signal, _)) => Fitness::Unknown(ignorance(signal)),
+        None => Fitness::Fit,
+    }
+}
+
 fn policy_of(rules: Rules<'_>, signal: Signal) -> SignalPolicy {
     rules.record.signals.get(&signal).copied().unwrap_or_else(|| signal.default_policy())
 }

@@ -5,12 +5,14 @@
 //! ([`observed::Observed`]).
 
 pub mod address;
+pub mod adopt;
 pub mod annotation;
 pub mod batch;
 pub mod damping;
 pub mod drain;
 pub mod engine;
 pub mod fitness;
+pub mod forecast;
 pub mod guard;
 pub mod hash;
 pub mod health_check;

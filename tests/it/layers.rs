@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "control::translate",
             "config",
             "decide",
+            "state",
         ],
     ),
     ("watch", &["config", "decide"]),

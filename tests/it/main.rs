@@ -4,6 +4,7 @@ mod support;
 
 // The core: pure, in virtual time.
 mod engine_sim;
+mod forecast;
 mod model;
 mod plan_checks;
 mod plan_props;

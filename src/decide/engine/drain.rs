@@ -1,12 +1,10 @@
-//! The operator's drain: when it ends, what it overrides, and what it looks at anew.
+//! The operator's drain: when it ends, and what it looks at anew.
 
 use crate::decide::drain::Drain;
 use crate::decide::engine::name::NameState;
 use crate::decide::engine::{Engine, Notice};
-use crate::decide::fitness::{Conditions, Fitness};
 use crate::decide::observed::Observed;
-use crate::decide::policy::{RecordPolicy, Signal, SignalAction};
-use crate::decide::reason::{Intent, Reason};
+use crate::decide::reason::Intent;
 use crate::decide::time::Moment;
 
 impl Engine {
@@ -35,24 +33,4 @@ impl Engine {
             self.drain_changed(Observed::Known(None), now);
         }
     }
-}
-
-/// Whether a drain withdraws this record.
-pub(super) fn is_followed_by(record: &RecordPolicy) -> bool {
-    let policy = record.signals.get(&Signal::Drained).copied().unwrap_or_else(|| Signal::Drained.default_policy());
-    policy.action == SignalAction::Withdraw
-}
-
-/// The record without its `keep_min`, where it is drained by force. A shutdown of the drained node,
-/// which explains more, does not take that back.
-pub(super) fn forced(
-    record: &RecordPolicy,
-    fitness: &Fitness,
-    conditions: &Conditions,
-    now: Moment,
-) -> Option<RecordPolicy> {
-    let by_force = |drain: &Drain| drain.force && drain.is_in_force(now);
-    let is_forced = conditions.drain.known().and_then(Option::as_ref).is_some_and(by_force);
-    let is_drained = matches!(fitness, Fitness::Unfit(Reason::Drained | Reason::Stopping)) && is_followed_by(record);
-    (is_forced && is_drained).then(|| RecordPolicy { keep_min: 0, ..record.clone() })
 }

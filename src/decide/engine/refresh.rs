@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::decide::drain;
 use crate::decide::engine::name::TypeState;
-use crate::decide::engine::{Engine, Notice, Target, annotations, as_ref, drain, target_of};
+use crate::decide::engine::{Engine, Notice, Target, annotations, as_ref, target_of};
 use crate::decide::fitness::Rules;
 use crate::decide::plan::{self, TypePlan, World};
 use crate::decide::policy::RecordPolicy;

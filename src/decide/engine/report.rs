@@ -1,6 +1,7 @@
 //! What the engine says of itself.
 
-use crate::decide::engine::{Engine, drain, target_of};
+use crate::decide::drain;
+use crate::decide::engine::{Engine, target_of};
 use crate::decide::observed::Observed;
 use crate::decide::plan::{TypePlan, own_set};
 use crate::decide::policy::RecordPolicy;

@@ -1,6 +1,7 @@
 //! The commands that a person runs, the program itself, against the simulators.
 
 mod adopt;
+mod adopt_props;
 mod check;
 mod check_aws;
 mod formats;
