@@ -205,7 +205,7 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__completions)
-            opts="-h --help bash elvish fish powershell zsh"
+            opts="-h --help bash zsh fish"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -233,12 +233,20 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__config__subcmd__check)
-            opts="-c -h --config --help"
+            opts="-o -c -h --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -283,12 +291,20 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__config__subcmd__show)
-            opts="-c -h --config --help"
+            opts="-o -c -h --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -533,7 +549,7 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__prune)
-            opts="-y -o -c -h --node --grace --keep-min --max-delete --yes --dry-run --undo-file --output --config --help"
+            opts="-y -o -c -h --node --grace --keep-min --max-delete --allow-majority-down --yes --dry-run --undo-file --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -583,12 +599,16 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__restore)
-            opts="-y -o -c -h --yes --dry-run --output --config --help"
+            opts="-y -o -c -h --yes --dry-run --undo-file --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --undo-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0

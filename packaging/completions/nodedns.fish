@@ -124,9 +124,11 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s o -l output -d
 json\t'For scripts'
 yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l allow-majority-down -d 'Go on although more than half of the nodes are gone or not Ready'
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s y -l yes -d 'Do it without asking'
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l dry-run -d 'Only show what would be done'
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -l undo-file -d 'Where to write the undo file of this [default: a new one in control.state_directory/undo, or here]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
 yaml\t'The same as YAML'"
@@ -151,7 +153,7 @@ yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -l role -d 'For whom' -r -f -a "daemon\t'The daemon on a node, and the commands that only look'
-operator\t'A person or a timer that also runs prune, restore, adopt and list --all-zones'"
+operator\t'Whoever also runs prune, restore, adopt, check and list --all-zones'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -l node -d 'Only for this node, where names say {node} [default: for any node]' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -160,8 +162,14 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_s
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "show" -d 'Show the effective configuration, and where each value comes from'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "schema" -d 'Print the configuration file\'s JSON schema'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "init" -d 'Write a commented example of the configuration file'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
+json\t'For scripts'
+yaml\t'The same as YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -67,8 +67,8 @@ pub fn run(args: &IamPolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> an
 pub fn size_note(size: usize) -> String {
     let count = thousands(size);
     match size {
-        0..=INLINE_MAX => String::new(),
-        ..=MANAGED_MAX => format!(
+        size if size <= INLINE_MAX => String::new(),
+        size if size <= MANAGED_MAX => format!(
             "note: {count} characters without white space; the inline policies of a user may have {}, a managed policy {}\n",
             thousands(INLINE_MAX),
             thousands(MANAGED_MAX)

@@ -98,7 +98,7 @@ impl fmt::Display for Nothing {
             Nothing::NotConfigured => "the record's 'types' do not name this type",
             Nothing::NoAddress => "this node has no address of this type to publish",
             Nothing::Empty => "there is no record set yet",
-            Nothing::Shared => "nodedns can share what is there",
+            Nothing::Shared => "what is there can be shared as it is",
         })
     }
 }

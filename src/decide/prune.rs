@@ -320,7 +320,7 @@ impl fmt::Display for Why {
                 "its node is dead, but keep_min = {count} asks for as many others at the name whose nodes may be alive"
             ),
             Why::OtherCluster => f.write_str("it belongs to another cluster"),
-            Why::Foreign => f.write_str("nodedns has not written it"),
+            Why::Foreign => f.write_str("not written by nodedns"),
             Why::TrafficPolicy => f.write_str("a traffic policy has made it"),
         }
     }

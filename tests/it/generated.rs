@@ -107,7 +107,7 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
         let rest = &text[at + name.len()..];
         let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(rest.len())];
         // A sentence may begin with the program's name.
-        let is_command = word.starts_with(|c: char| c.is_ascii_alphabetic()) && word != "has";
+        let is_command = word.starts_with(|c: char| c.is_ascii_alphabetic());
         (is_shown && is_command).then_some(word)
     })
 }

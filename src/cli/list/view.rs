@@ -112,7 +112,7 @@ pub struct PoolView {
 pub struct SetView {
     /// Its set identifier; `null` for a simple record set.
     pub set_identifier: Option<String>,
-    /// Whose it is; `null` when nodedns has not written it.
+    /// Whose it is; `null` when not written by nodedns.
     pub owner: Option<Owner>,
     /// `own`, `sibling`, `foreign_cluster` or `foreign`.
     pub relation: &'static str,

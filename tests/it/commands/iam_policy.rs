@@ -238,10 +238,10 @@ async fn the_policy_allows_what_is_done_and_no_more() {
         assert!(allows(&policy, ask), "{ask:?}");
     }
     let statements = policy["Statement"].as_array().expect("a list").clone();
-    for index in 0..statements.len() {
+    for (index, statement) in statements.iter().enumerate() {
         let mut less = policy.clone();
         less["Statement"].as_array_mut().expect("a list").remove(index);
-        assert!(!asked.iter().all(|ask| allows(&less, ask)), "nobody needs {}", statements[index]["Sid"]);
+        assert!(!asked.iter().all(|ask| allows(&less, ask)), "nobody needs {}", statement["Sid"]);
     }
     let used: BTreeSet<&str> = asked.iter().map(|ask| ask.action.as_str()).collect();
     let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().expect("a list"));

@@ -157,6 +157,8 @@ struct Cell {
 struct Told {
     watching: Watching,
     world: World,
+    /// What was told last of whether the node is cordoned.
+    cordoned: Option<bool>,
 }
 
 impl Told {
@@ -177,6 +179,9 @@ impl Told {
                 Observed::Unknown => Observed::Unknown,
                 Observed::Known(state) => Observed::Known(*state != NodeState::Absent),
             };
+            if let Observed::Known(NodeState::Present(node)) = &event.state {
+                self.cordoned = Some(node.unschedulable);
+            }
             let at = self.world.now;
             self.world.after(Duration::ZERO, Happening::Node(event.state));
             self.world.run_for(Duration::from_millis(1));
@@ -231,6 +236,7 @@ impl Cell {
         let mut told = Told {
             watching: Watching::start(files.path("kubelet.kubeconfig"), timing()),
             world: World::new(policy, vec![(ZONE, EDGE, listing)], 1),
+            cordoned: None,
         };
         told.addresses([V4, V6]);
         told.until(&server, self.kind, Observed::Known(true)).await;
@@ -293,7 +299,14 @@ impl Cell {
     /// Waits for the news, if there are to be any. When they came, by the world's clock.
     async fn back(self, told: &mut Told, server: &ApiServer) -> Moment {
         if self.turns || self.kind.meaning() != Meaning::Nothing {
-            return told.until(server, self.kind, Observed::Known(true)).await;
+            // What was true before may be told once more, where the watch has begun anew meanwhile.
+            let cordoned = self.cordoned != self.turns;
+            loop {
+                let at = told.until(server, self.kind, Observed::Known(true)).await;
+                if told.cordoned == Some(cordoned) {
+                    return at;
+                }
+            }
         }
         told.world.now
     }

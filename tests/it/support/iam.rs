@@ -55,7 +55,7 @@ impl Ask {
     pub(crate) fn change(zone: &str, changes: &[(&str, &str, &str)]) -> Self {
         let mut ask = Ask::new("ChangeResourceRecordSets", &format!("hostedzone/{zone}"));
         for (action, name, rtype) in changes {
-            let mut key = |key, value: String| ask.keys.entry(key).or_insert_with(BTreeSet::new).insert(value);
+            let mut key = |key, value: String| ask.keys.entry(key).or_default().insert(value);
             key(NAMES, normalized(name));
             key(TYPES, rtype.to_uppercase());
             key(CHANGES, action.to_uppercase());
