@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::AdoptArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out};
+use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
 use crate::cli::progress::Progress;
 use crate::cli::render::{emit, emit_value};
 use crate::cli::world::{Outlook, Unread, World};
@@ -127,6 +127,7 @@ async fn adopt_all(
     let steps: Vec<Step> = targets.iter().map(|(step, _)| step.clone()).collect();
     let operation = Operation {
         command: "adopt",
+        typed: typed(),
         question: question(&steps),
         consent: args.consent,
         output: args.output,

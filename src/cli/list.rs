@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use crate::cli::args::ListArgs;
-use crate::cli::config::sources;
+use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
 use crate::cli::list::find::{Found, Scope};
 use crate::cli::progress::Progress;
@@ -42,7 +42,7 @@ pub fn run(args: &ListArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow:
             }
         };
     }
-    let loaded = load(&Sources { allow_nothing: args.all_zones, ..sources(&args.config) })?;
+    let loaded = load(&Sources { allow_nothing: args.all_zones, ..sources_with(&args.config, &args.kubeconfig) })?;
     let (config, has_cluster) = (&loaded.config, loaded.names_cluster());
     // A desk need not be called what a node may be.
     let node = Identity::find(config).ok().map(|identity| identity.node().to_owned());

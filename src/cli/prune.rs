@@ -8,9 +8,9 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 
 use crate::cli::args::PruneArgs;
-use crate::cli::config::sources;
+use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out};
+use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
 use crate::cli::pools::{Wanted, collect};
 use crate::cli::progress::{Progress, thousands};
 use crate::cli::render::{emit, emit_value, paragraph, table, terminal_width};
@@ -75,11 +75,11 @@ pub struct KeptView {
 /// ([`Refusal`](crate::decide::prune::Refusal)), or when the undo file cannot be written. Nothing was
 /// changed then.
 pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
-    let config = load(&sources(&args.config))?.config;
+    let config = load(&sources_with(&args.config, &args.kubeconfig))?.config;
     let access = Access::find(&config).ok_or_else(|| {
         anyhow!(
             "who is dead is told by the cluster's nodes, and there is no kubeconfig, or kubernetes.enabled is false\n\
-             hint: name a kubeconfig that may list nodes in kubernetes.kubeconfig"
+             hint: name the kubeconfig of one who may list nodes with --kubeconfig, or in kubernetes.kubeconfig"
         )
     })?;
     let provider = Route53::new(config.route53.clone());
@@ -134,6 +134,7 @@ async fn prune(
     let (count, owners) = (decision.deletions(&places), decision.dead.len());
     let operation = Operation {
         command: "prune",
+        typed: typed(),
         question: format!("delete {} of {}", counted(count, "record set"), counted(owners, "dead node")),
         consent: args.consent,
         output: args.output,

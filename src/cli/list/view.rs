@@ -67,7 +67,7 @@ impl NodesError {
             Blind::NoKubeconfig => (
                 "no_kubeconfig",
                 "no kubeconfig was found".to_owned(),
-                Some("set $KUBECONFIG, or kubernetes.kubeconfig, to where it is".to_owned()),
+                Some("name it with --kubeconfig, in $KUBECONFIG or in kubernetes.kubeconfig".to_owned()),
             ),
             Blind::Unread(error) => (error.kind.as_str(), error.summary().to_owned(), error.hint().map(str::to_owned)),
         };
