@@ -91,9 +91,9 @@ impl Refusal {
             Refusal::Place { .. } => Some(
                 "--drop-others takes them out of DNS until their own nodes publish them; or give them this record's policy by hand",
             ),
-            Refusal::Standby(_) => {
-                Some("--drop-others takes it out of DNS until its own node publishes it; or delete it by hand, then adopt again")
-            }
+            Refusal::Standby(_) => Some(
+                "--drop-others takes it out of DNS until its own node publishes it; or delete it by hand, then adopt again",
+            ),
             Refusal::PrimaryUnchecked => {
                 Some("name an existing health check in the record's 'health_check', adopt, then change it back")
             }
