@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::AdoptArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
+use crate::cli::operate::{Answer, Fresh, Interrupts, Operation, Report, Step, ask, carry_out, end, preface, typed};
 use crate::cli::pools::Names;
 use crate::cli::progress::Progress;
 use crate::cli::render::{emit, emit_value};
@@ -112,10 +112,10 @@ async fn adopt_all(
         }
     }
     if args.output.structured().is_none() {
-        emit(out, &not_adopted.iter().map(render).collect::<String>())?;
+        preface(args.consent, out, &not_adopted.iter().map(render).collect::<String>())?;
     }
     for unread in &world.unread {
-        emit(err, &format!("warning: could not read {}: {}\n", unread.what, unread.error))?;
+        let _ = emit(err, &format!("warning: could not read {}: {}\n", unread.what, unread.error));
     }
     let steps: Vec<Step> = targets.iter().map(|(step, _)| step.clone()).collect();
     let operation = Operation {
@@ -131,19 +131,21 @@ async fn adopt_all(
         Answer::Nothing | Answer::Shown => Report::shown(&steps),
         Answer::Go => {
             let again = async |step: &Step, _: u32| again(config, provider, &targets, step, manner).await;
-            carry_out(&operation, &steps, provider, again, out, err).await?
+            carry_out(&operation, &steps, provider, again, Interrupts::new()?, out, err).await?
         }
     };
+    let mut written = Ok(());
     if let Some(format) = args.output.structured() {
         let (node, cluster) = (world.policy.owner.node(), world.policy.owner.cluster());
         let shown = Shown { node, cluster, report: &report, not_adopted: &not_adopted, unread: &world.unread };
-        emit_value(out, &shown, format)?;
+        written = emit_value(out, &shown, format);
     }
     let is_refused = not_adopted.iter().any(|pool| pool.refused);
-    Ok(match report.exit() {
+    let exit = match report.exit() {
         Exit::Ok | Exit::Differs if is_refused => Exit::Failed,
         exit => exit,
-    })
+    };
+    end(written, exit)
 }
 
 /// Another node's record set must not be written by mistake.

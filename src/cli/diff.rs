@@ -21,13 +21,16 @@ pub struct PoolDiff {
     pub rtype: RecordType,
     /// What becomes of each record set.
     pub edits: Vec<Edit>,
+    /// What is deleted and created again unchanged, so that nothing is done if it has gone meanwhile.
+    pub witnesses: Vec<SetIdentifier>,
 }
 
 impl PoolDiff {
     /// What the batch makes of the pool that it was decided for.
     pub fn of(batch: &Batch, pool: &Pool) -> Self {
         let (zone_id, name) = (batch.zone_id.clone(), batch.name.clone());
-        PoolDiff { zone_id, name, rtype: batch.rtype, edits: batch.edits(pool) }
+        let witnesses = batch.witnesses(pool).into_iter().flatten().collect();
+        PoolDiff { zone_id, name, rtype: batch.rtype, edits: batch.edits(pool), witnesses }
     }
 
     /// The same for programs.
@@ -37,6 +40,7 @@ impl PoolDiff {
             rtype: self.rtype.as_str(),
             zone_id: self.zone_id.clone(),
             changes: self.edits.iter().map(EditView::from).collect(),
+            witnesses: self.witnesses.iter().map(|SetIdentifier(text)| text.clone()).collect(),
         }
     }
 }
@@ -53,6 +57,9 @@ pub struct PoolDiffView {
     pub zone_id: String,
     /// What becomes of each record set that does not stay as it is.
     pub changes: Vec<EditView>,
+    /// The set identifiers of what is deleted and created again unchanged, in the same batch: Route 53 refuses
+    /// it if one of them has gone meanwhile.
+    pub witnesses: Vec<String>,
 }
 
 /// One edit for programs.
@@ -144,6 +151,11 @@ pub fn render(pool: &PoolDiff, width: Option<usize>) -> String {
         text.push_str("  ");
         text.push(mark);
         text.push_str(lines.get(3..).unwrap_or_default());
+    }
+    if !pool.witnesses.is_empty() {
+        let witnesses: Vec<_> = pool.witnesses.iter().map(|SetIdentifier(text)| printable(text)).collect();
+        let line = format!("(deleted and created again unchanged, as witnesses: {})", witnesses.join(", "));
+        paragraph(&mut text, &line, 2, width);
     }
     text
 }

@@ -13,14 +13,14 @@ use serde::Serialize;
 use crate::cli::args::{Consent, Output};
 use crate::cli::diff::{PoolDiff, PoolDiffView, render};
 use crate::cli::exit::Exit;
-use crate::cli::render::{emit, terminal_width};
+use crate::cli::render::{OutputError, emit, terminal_width};
 use crate::cli::undo::{UndoFile, write_somewhere};
 use crate::config::Config;
 use crate::decide::batch::Batch;
 use crate::decide::record::Pool;
 use crate::watch::clock;
 
-pub use apply::{Fresh, carry_out};
+pub use apply::{Fresh, Interrupts, carry_out};
 pub use patience::patiently;
 
 /// What a command is about to do.
@@ -135,6 +135,15 @@ impl Report {
         Report { dry_run: true, interrupted: false, undo_file: None, pools, denied: false }
     }
 
+    /// The report of what a signal has ended before anything was changed.
+    pub fn interrupted(steps: &[Step]) -> Self {
+        let mut report = Report { dry_run: false, interrupted: true, ..Report::shown(steps) };
+        for pool in &mut report.pools {
+            (pool.outcome, pool.message) = (Outcome::NotTried, Some("interrupted".to_owned()));
+        }
+        report
+    }
+
     /// How the command ends: good when everything is done or no longer called for.
     pub fn exit(&self) -> Exit {
         let is_good = |pool: &PoolReport| matches!(pool.outcome, Outcome::Done | Outcome::Left);
@@ -145,6 +154,30 @@ impl Report {
             Report { pools, dry_run: false, .. } if !pools.iter().all(is_good) => Exit::Failed,
             _ => Exit::Ok,
         }
+    }
+}
+
+/// Shows what comes before the diff. A reader that has seen enough of it sees nothing of the diff either,
+/// and has not agreed to it.
+///
+/// # Errors
+/// When it cannot be shown, and something would be done; then nothing may be.
+pub fn preface(consent: Consent, out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
+    match emit(out, text) {
+        Err(error) if consent.yes => Err(anyhow!("{error}, so nothing was changed")),
+        Err(error) if error.is_broken_pipe() => Ok(()),
+        shown => Ok(shown?),
+    }
+}
+
+/// How the command ends. That nobody has read its output to the end changes nothing about that.
+///
+/// # Errors
+/// When the output could not be written for another reason.
+pub fn end(written: Result<(), OutputError>, exit: Exit) -> anyhow::Result<Exit> {
+    match written {
+        Err(error) if !error.is_broken_pipe() => Err(error.into()),
+        _ => Ok(exit),
     }
 }
 
@@ -164,16 +197,16 @@ pub fn ask(
     let Consent { yes, dry_run } = operation.consent;
     let stdin = io::stdin();
     let asks = !yes && !dry_run && stdin.is_terminal();
-    let diffs: Vec<String> = steps.iter().map(|step| render(&step.diff(), terminal_width())).collect();
     let shown = match operation.output.structured() {
-        None => emit(out, &diffs.join("\n")),
+        None => emit(out, &diffs(steps)),
         // For whoever is asked; programs get it with what became of it.
-        Some(_) if asks => emit(err, &diffs.join("\n")),
+        Some(_) if asks => emit(err, &diffs(steps)),
         Some(_) => Ok(()),
     };
     match shown {
         // A reader that has seen enough of a diff has not agreed to it.
         Err(error) if yes => return Err(anyhow!("{error}, so nothing was changed")),
+        Err(error) if error.is_broken_pipe() => return Ok(Answer::Shown),
         shown => shown?,
     }
     if yes {
@@ -189,8 +222,14 @@ pub fn ask(
         }
     }
     let hint = if asks || dry_run { String::new() } else { format!("hint: {}\n", quoted(&operation.typed)) };
-    emit(err, &format!("nothing was changed\n{hint}"))?;
+    // What is not read there is in the exit code.
+    let _ = emit(err, &format!("nothing was changed\n{hint}"));
     Ok(Answer::Shown)
+}
+
+/// What would be done, for people.
+pub fn diffs(steps: &[Step]) -> String {
+    steps.iter().map(|step| render(&step.diff(), terminal_width())).collect::<Vec<_>>().join("\n")
 }
 
 /// The command line of this process with `--yes`, as a POSIX shell takes it.
@@ -233,7 +272,8 @@ fn write_undo(operation: &Operation<'_>, steps: &[Step], err: &mut dyn Write) ->
         None => write_somewhere(&file, &operation.config.state_directory).map_err(anyhow::Error::from),
     };
     let path = path.map_err(|error| anyhow!("{error:#}\n{hint}"))?;
-    emit(err, &format!("undo file: {}\n", path.display()))?;
+    // The report names it, too.
+    let _ = emit(err, &format!("undo file: {}\n", path.display()));
     Ok(path)
 }
 

@@ -1,83 +1,48 @@
 //! `nodedns prune`: what dead nodes have left.
 
+mod view;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use serde::Serialize;
 
 use crate::cli::args::PruneArgs;
 use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
+use crate::cli::operate::{
+    Answer, Fresh, Interrupts, Operation, Report, Step, ask, carry_out, diffs, end, preface, typed,
+};
 use crate::cli::pools::{Chosen, Names};
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value, paragraph, table, terminal_width};
-use crate::config::{Config, Span, load};
+use crate::cli::render::{emit, emit_value, terminal_width};
+use crate::cli::world::Unread;
+use crate::config::{Config, load};
+use crate::decide::name::DnsName;
 use crate::decide::node::Nodes;
-use crate::decide::prune::{Dead, Decision, Place, Terms, Why, decide, gone};
+use crate::decide::owner::OwnerId;
+use crate::decide::policy::{Signal, SignalAction, SignalPolicy};
+use crate::decide::provider::ProviderError;
+use crate::decide::prune::{Dead, Decision, Place, Refusal, Terms, Why, decide, gone, owners, patience};
 use crate::decide::record::{RecordSet, RecordType, ZoneRef};
+use crate::decide::time::Lasting;
 use crate::publish::Provider;
 use crate::publish::route53::Route53;
 use crate::watch::clock;
 use crate::watch::identity::{Access, Identity};
 use crate::watch::node::once::LIMIT;
 
-/// What `--output json` shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
-    /// What became of it.
-    #[serde(flatten)]
-    pub report: Report,
-    /// The nodes whose record sets are, or would be, deleted.
-    pub nodes: Vec<DeadView>,
-    /// Every other record set at the names, and why it stays.
-    pub kept: Vec<KeptView>,
-}
-
-/// A dead node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeadView {
-    /// Its name.
-    pub node: String,
-    /// `gone` or `not_ready`.
-    pub condition: &'static str,
-    /// For how many seconds it has not been Ready; `null` when it is gone.
-    pub for_seconds: Option<u64>,
-    /// The reason of its Ready condition, where it has one.
-    pub reason: Option<String>,
-}
-
-/// A record set that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptView {
-    /// The name, without the trailing dot.
-    pub name: String,
-    /// `A` or `AAAA`.
-    #[serde(rename = "type")]
-    pub rtype: &'static str,
-    /// The hosted zone's id.
-    pub zone_id: String,
-    /// Its set identifier; `null` for a simple one.
-    pub set_identifier: Option<String>,
-    /// Why, in snake case: `live`, `cordoned`, `not_ready_within_grace`, `not_ready_since_unknown`,
-    /// `gone_within_grace`, `not_asked`, `changed`, `keep_min`, `not_a_node`, `keep_nodes`, `other_cluster`,
-    /// `foreign` or `traffic_policy`.
-    pub reason: &'static str,
-    /// Why, for people.
-    pub explanation: String,
-}
+pub use view::{DeadView, KeptView, RefusedView, Shown, render};
 
 /// Deletes what dead nodes have left, under every guard of [`decide`].
 ///
 /// # Errors
-/// When the nodes or the pools cannot be read whole, when the whole does not look as it should
+/// When the nodes cannot be read whole, or no name at all can be read, when the whole does not look as it should
 /// ([`Refusal`](crate::decide::prune::Refusal)), or when the undo file cannot be written. Nothing was
 /// changed then.
 pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = load(&sources_with(&args.config, &args.kubeconfig))?.config;
-    // Where this host's own name cannot be found out, it proves nothing either.
     let own = Identity::find(&config).ok().map(|identity| identity.node().to_owned());
     let names = Names::new(&config, own.as_deref())?;
     let chosen = names.chosen(&args.names)?;
@@ -89,7 +54,7 @@ pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     })?;
     let provider = Route53::new(config.route53.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let scene = Scene { config: &config, own: own.as_deref(), names: &names, chosen: &chosen, access: &access };
+    let scene = Scene { config: &config, names: &names, chosen: &chosen, access: &access };
     runtime.block_on(prune(args, scene, &provider, out, err))
 }
 
@@ -97,8 +62,6 @@ pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
 #[derive(Debug, Clone, Copy)]
 struct Scene<'a> {
     config: &'a Config,
-    /// The node of this host, where it is known.
-    own: Option<&'a str>,
     names: &'a Names<'a>,
     chosen: &'a Chosen,
     access: &'a Access,
@@ -111,34 +74,41 @@ async fn prune(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
-    let Scene { config, own, names, chosen, access } = scene;
+    let Scene { config, names, chosen, access } = scene;
     let progress = Progress::new("reading the nodes");
     let nodes = read(access).await?;
     progress.say("reading the pools");
     let found = names.read(chosen, provider, &progress).await;
-    drop(progress);
-    let mut places: Vec<Place> = Vec::new();
-    if let Some((what, error)) = found.failures.into_iter().next() {
+    let unread: Vec<Unread> = found.failures.iter().map(|(what, error)| unread(what, error)).collect();
+    if let Some((what, error)) = found.failures.into_iter().next().filter(|_| found.read == 0) {
         return Err(anyhow::Error::new(error).context(format!("cannot read {what}")));
     }
+    let mut places: Vec<Place> = Vec::new();
     for name in found.names.into_iter().filter(|name| name.is_asked_for(Some(&nodes))) {
-        let keep_min = names.keep_min(&name.listing.zone_id, &name.name);
+        let zone_id = &name.listing.zone_id;
         for rtype in RecordType::ALL {
             places.push(Place {
-                zone_id: name.listing.zone_id.clone(),
+                zone_id: zone_id.clone(),
                 name: name.name.clone(),
                 rtype,
-                keep_min: args.keep_min.unwrap_or(keep_min),
+                keep_min: args.keep_min.unwrap_or_else(|| names.keep_min(zone_id, &name.name)),
+                not_ready: not_ready(names, zone_id, &name.name),
                 pool: name.listing.pool(rtype).cloned().unwrap_or_default(),
                 shown: None,
             });
         }
     }
-    let only: BTreeSet<String> = args.nodes.iter().cloned().collect();
+    if let Some(node) = unread.is_empty().then(|| stranger(&args.nodes, &places, &config.cluster)).flatten() {
+        drop(progress);
+        let hint = "hint: 'nodedns list' shows whose record sets there are";
+        emit(err, &format!("error: no record set of node '{node}' is at these names\n{hint}\n"))?;
+        return Ok(Exit::Usage);
+    }
+    let (only, mut elsewhere) = (args.nodes.iter().cloned().collect(), BTreeSet::new());
     let mut gone_before = gone(&places, &config.cluster, &nodes);
     let terms = Terms {
         cluster: &config.cluster,
-        own,
+        elsewhere: &BTreeSet::new(),
         nodes: &nodes,
         gone_before: None,
         grace: args.grace,
@@ -148,24 +118,60 @@ async fn prune(
         despite_majority: args.allow_majority_down,
         refusals: 0,
     };
-    let decision = decide(&places, terms).map_err(|refusal| anyhow!("nothing was deleted: {refusal}"))?;
+    let doubt = matches!(decide(&places, terms), Err(Refusal::WrongCluster { .. } | Refusal::OwnersGone { .. }));
+    if doubt && !args.names.is_empty() {
+        // A few names say little of the cluster: the others may say more.
+        progress.say("reading the other names");
+        let rest = names.read(&Chosen::default(), provider, &progress).await;
+        let pools = rest.names.iter().flat_map(|name| name.listing.pools.values());
+        elsewhere.extend(pools.flat_map(|pool| owners(pool, &config.cluster)));
+    }
+    drop(progress);
+    let terms = Terms { elsewhere: &elsewhere, ..terms };
+    let (decision, refusal) = match decide(&places, terms) {
+        Ok(decision) => (decision, None),
+        Err(Refusal::TooMany { would, may, decision }) => {
+            ((*decision).clone(), Some(Refusal::TooMany { would, may, decision }))
+        }
+        Err(refusal) => (Decision::default(), Some(refusal)),
+    };
     let steps: Vec<Step> = decision.removals.iter().filter_map(|(index, batch)| step(&places, *index, batch)).collect();
-    let (count, owners) = (decision.deletions(&places), decision.dead.len());
+    let (count, dead) = (decision.deletions(&places), decision.dead.len());
     let operation = Operation {
         command: "prune",
         typed: typed(),
-        question: format!("delete {} of {}", counted(count, "record set"), counted(owners, "dead node")),
+        question: format!("delete {} of {}", counted(count, "record set"), counted(dead, "dead node")),
         consent: args.consent,
         output: args.output,
         undo_file: args.undo_file.as_deref(),
         config,
     };
-    let mut shown = Shown { report: Report::shown(&steps), ..view(&decision, &places) };
+    let refused = refusal.as_ref().map(RefusedView::new);
+    let mut shown = Shown { unread, refused, ..view::view(&decision, &places, Report::shown(&steps)) };
+    for unread in &shown.unread {
+        let _ = emit(err, &format!("warning: cannot read {}: {}; nothing is done there\n", unread.what, unread.error));
+    }
+    if let Some(refusal) = refusal {
+        let shown = match args.output.structured() {
+            Some(format) => emit_value(out, &shown, format),
+            None if steps.is_empty() => Ok(()),
+            None => emit(out, &(render(&shown, terminal_width()) + &diffs(&steps))),
+        };
+        end(shown, Exit::Failed)?;
+        return Err(anyhow!("nothing was deleted: {refusal}"));
+    }
     if args.output.structured().is_none() {
-        emit(out, &render(&shown, terminal_width()))?;
+        preface(args.consent, out, &render(&shown, terminal_width()))?;
     }
     if ask(&operation, &steps, out, err)? == Answer::Go {
-        wait(&decision, args.grace, err).await?;
+        let mut interrupts = Interrupts::new()?;
+        let lasts = apart(&decision, &places, args.grace);
+        if !lasts.is_zero() && wait(lasts, &mut interrupts, err).await {
+            let _ = emit(err, "interrupted: nothing was changed\n");
+            shown.report = Report::interrupted(&steps);
+            let shown = args.output.structured().map_or(Ok(()), |format| emit_value(out, &shown, format));
+            return end(shown, Exit::Failed);
+        }
         // From here on only what was shown counts, wherever it is.
         for place in &mut places {
             let here = steps.iter().filter(|step| is_at(step, place));
@@ -186,12 +192,32 @@ async fn prune(
             let step = batch.and_then(|(at, batch)| self::step(&places, *at, batch));
             Ok(step.map_or_else(|| Fresh::Leave(reasons(&decision, index)), Fresh::Apply))
         };
-        shown.report = carry_out(&operation, &steps, provider, again, out, err).await?;
+        shown.report = carry_out(&operation, &steps, provider, again, interrupts, out, err).await?;
     }
-    if let Some(format) = args.output.structured() {
-        emit_value(out, &shown, format)?;
+    let written = args.output.structured().map_or(Ok(()), |format| emit_value(out, &shown, format));
+    match shown.report.exit() {
+        Exit::Ok | Exit::Differs if !shown.unread.is_empty() => end(written, Exit::Failed),
+        exit => end(written, exit),
     }
-    Ok(shown.report.exit())
+}
+
+fn unread(what: &str, error: &ProviderError) -> Unread {
+    Unread { what: what.to_owned(), error: error.to_string(), hint: None }
+}
+
+/// What it means at this name that a node is not Ready: where several records make it, whatever keeps more.
+fn not_ready(names: &Names<'_>, zone_id: &str, name: &DnsName) -> SignalPolicy {
+    let default = Signal::NotReady.default_policy();
+    let policies =
+        names.records_at(zone_id, name).map(|r| r.signals.get(&Signal::NotReady).copied().unwrap_or(default));
+    let patience = |policy: &SignalPolicy| (policy.action == SignalAction::Ignore, policy.after);
+    policies.max_by_key(patience).unwrap_or(default)
+}
+
+/// The first of these nodes that owns nothing there.
+fn stranger<'a>(nodes: &'a [String], places: &[Place], cluster: &str) -> Option<&'a String> {
+    let known: BTreeSet<String> = places.iter().flat_map(|place| owners(&place.pool, cluster)).collect();
+    nodes.iter().find(|node| !known.contains(*node))
 }
 
 /// The Nodes: all of them, or an error.
@@ -221,86 +247,39 @@ fn reasons(decision: &Decision, index: usize) -> String {
     said.join("; ")
 }
 
-/// Since when a node is gone nobody says, so whoever is gone is looked for once more, a grace later.
-async fn wait(decision: &Decision, grace: Duration, err: &mut dyn Write) -> anyhow::Result<()> {
-    if grace.is_zero() || !decision.dead.values().any(|dead| *dead == Dead::Gone) {
-        return Ok(());
-    }
-    emit(err, &format!("looking again in {}, then deleting what dead nodes have left by then\n", Span(grace)))?;
+/// How long after the first look the second one is: since when a node is gone nobody says.
+fn apart(decision: &Decision, places: &[Place], grace: Duration) -> Duration {
+    let is_gone = |node: &String| decision.dead.get(node) == Some(&Dead::Gone);
+    let places = decision.removals.iter().filter_map(|(index, batch)| {
+        let place = places.get(*index)?;
+        let edits = batch.edits(&place.pool);
+        let mut nodes = edits.iter().filter_map(|edit| OwnerId::parse(edit.set_identifier()?));
+        nodes.any(|id| is_gone(&id.node().to_owned())).then_some(place)
+    });
+    places.map(|place| patience(place, grace)).max().unwrap_or_default()
+}
+
+/// Waits before the second look, and whether a signal has ended that.
+async fn wait(lasts: Duration, interrupts: &mut Interrupts, err: &mut dyn Write) -> bool {
+    // What is not read there changes nothing.
+    let _ =
+        emit(err, &format!("looking again in {}, then deleting what dead nodes have left by then\n", Lasting(lasts)));
     let begin = clock::now();
     let progress = Progress::new("looking again");
     loop {
-        let left = grace.saturating_sub(clock::now() - begin);
+        let left = lasts.saturating_sub(clock::now() - begin);
         if left.is_zero() {
-            return Ok(());
+            return false;
         }
-        progress.say(format!("looking again in {}", Span(Duration::from_secs(left.as_secs() + 1))));
-        tokio::time::sleep(left.min(Duration::from_secs(1))).await;
+        progress.say(format!("looking again in {}", Lasting(Duration::from_secs(left.as_secs() + 1))));
+        tokio::select! {
+            () = interrupts.noticed() => return true,
+            () = tokio::time::sleep(left.min(Duration::from_secs(1))) => {}
+        }
     }
 }
 
 /// `1 record set`, `2 record sets`.
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-/// What was decided, for programs.
-fn view(decision: &Decision, places: &[Place]) -> Shown {
-    let dead = |(node, dead): (&String, &Dead)| match dead {
-        Dead::Gone => DeadView { node: node.clone(), condition: "gone", for_seconds: None, reason: None },
-        Dead::NotReady(lasts, reason) => DeadView {
-            node: node.clone(),
-            condition: "not_ready",
-            for_seconds: Some(lasts.as_secs()),
-            reason: reason.clone(),
-        },
-    };
-    let kept = decision.kept.iter().filter_map(|kept| {
-        let place = places.get(kept.place)?;
-        Some(KeptView {
-            name: place.name.to_string(),
-            rtype: place.rtype.as_str(),
-            zone_id: place.zone_id.clone(),
-            set_identifier: kept.set_identifier.as_ref().map(|id| id.0.clone()),
-            reason: kept.why.as_str(),
-            explanation: kept.why.to_string(),
-        })
-    });
-    let kept = kept.collect();
-    Shown { report: Report::shown(&[]), nodes: decision.dead.iter().map(dead).collect(), kept }
-}
-
-/// Who is dead, and what stays although one might expect otherwise. What would go is shown as a diff below it.
-pub fn render(shown: &Shown, width: Option<usize>) -> String {
-    let mut text = String::new();
-    for dead in &shown.nodes {
-        let reason = dead.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        text.push_str(&match dead.for_seconds {
-            None => format!("{} is gone: the cluster has no Node of this name\n", dead.node),
-            Some(seconds) => {
-                format!("{} has not been Ready for {}{reason}\n", dead.node, Span(Duration::from_secs(seconds)))
-            }
-        });
-    }
-    let expected = ["live", "not_a_node", "other_cluster", "foreign", "not_asked"];
-    let kept: Vec<&KeptView> = shown.kept.iter().filter(|kept| !expected.contains(&kept.reason)).collect();
-    if !kept.is_empty() {
-        let row = |kept: &&KeptView| {
-            let identifier = kept.set_identifier.clone().unwrap_or_else(|| "-".to_owned());
-            vec![kept.name.clone(), kept.rtype.to_owned(), identifier, kept.explanation.clone()]
-        };
-        let rows: Vec<_> = kept.iter().map(row).collect();
-        let blank = if text.is_empty() { "" } else { "\n" };
-        text.push_str(&format!("{blank}what stays:\n{}", table(&["NAME", "TYPE", "SET", "WHY"], &rows, width)));
-    }
-    if kept.iter().any(|kept| kept.reason == "keep_min") {
-        let hint = "hint: with keep_min = 0 in the record, or --keep-min 0, the last one of a name goes, too";
-        paragraph(&mut text, hint, 0, width);
-    }
-    if shown.report.pools.is_empty() {
-        text.push_str("dead nodes have left nothing that may be deleted\n");
-    } else if !text.is_empty() {
-        text.push('\n');
-    }
-    text
 }

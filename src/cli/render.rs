@@ -8,6 +8,7 @@ use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use crate::cli::args::Output;
+use crate::decide::time::Lasting;
 
 /// How many columns there are to write to; `None` when nobody looks, and then nothing is wrapped,
 /// so that every row stays a line for `grep`.
@@ -70,18 +71,7 @@ pub fn paragraph(text: &mut String, paragraph: &str, indent: usize, width: Optio
 
 /// How long before or after `now` this is, in two units at most: `40s`, `5m`, `3h 5m`, `1d 1h`.
 pub fn distance(at: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(at).as_secs().unsigned_abs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let two = |large: u64, unit: char, small: u64, smaller: char| match small {
-        0 => format!("{large}{unit}"),
-        _ => format!("{large}{unit} {small}{smaller}"),
-    };
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{minutes}m"),
-        3600..86_400 => two(hours, 'h', minutes % 60, 'm'),
-        _ => two(days, 'd', hours % 24, 'h'),
-    }
+    Lasting(now.duration_since(at).unsigned_abs()).to_string()
 }
 
 /// A format for programs.

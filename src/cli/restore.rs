@@ -8,16 +8,21 @@ use serde::Serialize;
 use crate::cli::args::RestoreArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, patiently, typed};
-use crate::cli::render::{emit, emit_value};
+use crate::cli::operate::{
+    Answer, Fresh, Interrupts, Operation, Report, Step, ask, carry_out, end, patiently, preface, typed,
+};
+use crate::cli::pools::Names;
+use crate::cli::render::emit_value;
 use crate::cli::undo::{Undo, UndoFile};
 use crate::config::{Config, load};
 use crate::decide::batch::{Batch, is_same_text};
 use crate::decide::owner::SetIdentifier;
 use crate::decide::provider::ProviderError;
-use crate::decide::record::{Action, Change, Pool, RecordSet, ZoneRef};
+use crate::decide::record::{Action, Change, Listing, Pool, RecordSet, ZoneRef};
+use crate::decide::restoration::{Refusal, Terms, guarded};
 use crate::publish::Provider;
 use crate::publish::route53::Route53;
+use crate::watch::identity::Identity;
 
 /// What `--output json` shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +48,8 @@ pub struct LeftAlone {
     pub set_identifier: Option<String>,
     /// Why.
     pub explanation: String,
+    /// What to do about it, where something is known to help.
+    pub hint: Option<String>,
 }
 
 /// What brings a pool back to what it was.
@@ -121,6 +128,17 @@ async fn restore(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
+    let own = Identity::find(config).ok().map(|identity| identity.node().to_owned());
+    // A configuration that does not fit this host keeps nobody from undoing what was done.
+    let names = Names::new(config, own.as_deref()).unwrap_or_else(|_| Names::none(config));
+    let decide = |undo: &Undo, listing: &Listing, names: &Names<'_>, refusals: u32| {
+        let pool = listing.pool(undo.rtype).cloned().unwrap_or_default();
+        let Return { changes, changed } = returns(undo, &pool);
+        let configured = names.records_at(&undo.zone_id, &undo.name).map(|record| record.keep_min).max();
+        let terms = Terms { cluster: &config.cluster, keep_min: configured.unwrap_or(KEEP_MIN), refusals };
+        let step = guarded(changes, listing, undo.rtype, terms);
+        (changed, step.map(|changes| Step { batch: batch(undo, changes), pool }))
+    };
     let (mut steps, mut left_alone): (Vec<Step>, Vec<LeftAlone>) = (Vec::new(), Vec::new());
     for undo in undos {
         let alone = |key: Option<SetIdentifier>, explanation: String| LeftAlone {
@@ -129,14 +147,18 @@ async fn restore(
             zone_id: undo.zone_id.clone(),
             set_identifier: key.map(|SetIdentifier(text)| text),
             explanation,
+            hint: None,
         };
         match patiently(async || read(provider, undo).await).await {
             Err(error) => left_alone.push(alone(None, format!("the name cannot be read: {error}"))),
-            Ok(pool) => {
-                let Return { changes, changed } = returns(undo, &pool);
+            Ok(listing) => {
+                let (changed, step) = decide(undo, &listing, &names, 0);
                 left_alone.extend(changed.into_iter().map(|key| alone(key, CHANGED.to_owned())));
-                if !changes.is_empty() {
-                    steps.push(Step { batch: batch(undo, changes), pool });
+                match step {
+                    Err(refusal) => left_alone
+                        .push(LeftAlone { hint: Some(refusal.hint().to_owned()), ..alone(None, refusal.to_string()) }),
+                    Ok(step) if !step.batch.changes.is_empty() => steps.push(step),
+                    Ok(_) => {}
                 }
             }
         }
@@ -155,33 +177,39 @@ async fn restore(
     };
     let mut shown = Shown { report: Report::shown(&steps), left_alone };
     if args.output.structured().is_none() {
-        emit(out, &render(&shown))?;
+        preface(args.consent, out, &render(&shown))?;
     }
     if ask(&operation, &steps, out, err)? == Answer::Go {
-        let again = async |step: &Step, _: u32| -> anyhow::Result<Fresh> {
+        let again = async |step: &Step, refusals: u32| -> anyhow::Result<Fresh> {
             let is_it = |undo: &&Undo| {
                 (&undo.zone_id, &undo.name, undo.rtype) == (&step.batch.zone_id, &step.batch.name, step.batch.rtype)
             };
             let undo = undos.iter().find(is_it).ok_or_else(|| anyhow!("a pool that is not in the undo file"))?;
-            let pool = read(provider, undo).await?;
-            Ok(Fresh::Apply(Step { batch: batch(undo, returns(undo, &pool).changes), pool }))
+            Ok(match decide(undo, &read(provider, undo).await?, &names, refusals) {
+                (_, Ok(step)) => Fresh::Apply(step),
+                (_, Err(refusal)) => Fresh::Refuse(told(&refusal)),
+            })
         };
-        shown.report = carry_out(&operation, &steps, provider, again, out, err).await?;
+        shown.report = carry_out(&operation, &steps, provider, again, Interrupts::new()?, out, err).await?;
     }
-    if let Some(format) = args.output.structured() {
-        emit_value(out, &shown, format)?;
-    }
+    let written = args.output.structured().map_or(Ok(()), |format| emit_value(out, &shown, format));
     match shown.report.exit() {
-        Exit::Ok if !shown.left_alone.is_empty() => Ok(Exit::Failed),
-        exit => Ok(exit),
+        Exit::Ok if !shown.left_alone.is_empty() => end(written, Exit::Failed),
+        exit => end(written, exit),
     }
+}
+
+/// How many record sets must stay where no record says so.
+const KEEP_MIN: u32 = 1;
+
+fn told(refusal: &Refusal) -> String {
+    format!("{refusal}\nhint: {}", refusal.hint())
 }
 
 const CHANGED: &str = "somebody has changed it since";
 
-async fn read(provider: &impl Provider, undo: &Undo) -> Result<Pool, ProviderError> {
-    let listing = provider.list(&ZoneRef::Id(undo.zone_id.clone()), &undo.name).await?;
-    Ok(listing.pool(undo.rtype).cloned().unwrap_or_default())
+async fn read(provider: &impl Provider, undo: &Undo) -> Result<Listing, ProviderError> {
+    provider.list(&ZoneRef::Id(undo.zone_id.clone()), &undo.name).await
 }
 
 fn batch(undo: &Undo, changes: Vec<Change>) -> Batch {
@@ -194,6 +222,9 @@ pub fn render(shown: &Shown) -> String {
     for alone in &shown.left_alone {
         let set = alone.set_identifier.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
         text.push_str(&format!("{} {}{set} is left alone: {}\n", alone.name, alone.rtype, alone.explanation));
+        if let Some(hint) = &alone.hint {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
     }
     if shown.report.pools.is_empty() && shown.left_alone.is_empty() {
         text.push_str("everything is as it was: nothing to restore\n");

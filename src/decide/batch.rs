@@ -113,6 +113,16 @@ impl Batch {
         };
         after.into_iter().filter_map(edit).collect()
     }
+
+    /// The keys of the witnesses: what is deleted and created again as it is in `pool`.
+    pub fn witnesses(&self, pool: &Pool) -> Vec<Option<SetIdentifier>> {
+        let is_created = |set: &RecordSet| {
+            self.changes.iter().any(|change| change.action == Action::Create && is_same_text(&change.set, set))
+        };
+        let deleted = self.changes.iter().filter(|change| change.action == Action::Delete).map(|change| &change.set);
+        let is_there = |set: &&RecordSet| pool.get(&set.set_identifier).is_some_and(|found| is_same_text(found, set));
+        deleted.filter(|set| is_created(set)).filter(is_there).map(|set| set.set_identifier.clone()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +162,9 @@ mod tests {
             (Action::Upsert, new.clone()),
             (Action::Create, other.clone()),
         ];
-        let edits = batch(changes).edits(&pool(&[gone.clone(), stays, old.clone()]));
+        let (batch, pool) = (batch(changes), pool(&[gone.clone(), stays, old.clone()]));
+        let (edits, witnesses) = (batch.edits(&pool), batch.witnesses(&pool));
+        assert_eq!(witnesses, [Some(SetIdentifier("b".to_owned()))]);
         assert_eq!(
             edits,
             [Edit::Delete(gone), Edit::Replace { before: old, after: new }, Edit::Create(other)],

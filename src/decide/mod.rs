@@ -33,6 +33,7 @@ pub mod reason;
 pub mod record;
 pub mod registry;
 pub mod report;
+pub mod restoration;
 pub mod routing;
 pub mod select;
 pub mod selector;

@@ -46,8 +46,8 @@ pub type Nodes = BTreeMap<String, NodeSummary>;
 pub struct NodeSummary {
     /// The `Ready` condition.
     pub ready: Readiness,
-    /// For how long the `Ready` condition has been as it is, by its `lastTransitionTime` and this host's
-    /// clock; `None` when it does not say, or says that it will be.
+    /// For how long the `Ready` condition has been as it is, by its `lastTransitionTime` and the API
+    /// server's clock, or this host's where the server does not tell its time; `None` when it does not say, or says that it will be.
     pub ready_for: Option<Duration>,
     /// `spec.unschedulable`: cordoned.
     pub unschedulable: bool,

@@ -3,8 +3,9 @@
 //! As with [`survivors`](crate::decide::survivors), but from one list of the Nodes, and by the word of a
 //! person who has seen what would go. Whatever is not known to be dead stays.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use crate::decide::batch::{Batch, is_same_text};
@@ -12,6 +13,7 @@ use crate::decide::glob::Globs;
 use crate::decide::name::DnsName;
 use crate::decide::node::{Nodes, Readiness};
 use crate::decide::owner::{OwnerId, SetIdentifier};
+use crate::decide::policy::{SignalAction, SignalPolicy};
 use crate::decide::record::{Pool, RecordSet, RecordType, Target};
 use crate::decide::survivors::{Part, is_majority, witnessed};
 
@@ -26,6 +28,8 @@ pub struct Place {
     pub rtype: RecordType,
     /// How many record sets that may be alive must stay.
     pub keep_min: u32,
+    /// What a node that is not Ready, or gone, means to the record, as for survivors.
+    pub not_ready: SignalPolicy,
     /// What it holds.
     pub pool: Pool,
     /// Only these may go, and only as they are here, byte for byte: those that were shown. `None`: any.
@@ -37,14 +41,15 @@ pub struct Place {
 pub struct Terms<'a> {
     /// The own cluster.
     pub cluster: &'a str,
-    /// The node of this host, where it is known.
-    pub own: Option<&'a str>,
+    /// The nodes of the own cluster that own record sets at other configured names, as far as they were
+    /// read. They only say whether this is the right cluster.
+    pub elsewhere: &'a BTreeSet<String>,
     /// Every Node of the cluster as it is now.
     pub nodes: &'a Nodes,
     /// Those that were gone by a look a grace earlier. `None` before the second look: then those that are
     /// gone now count as dead, to be shown.
     pub gone_before: Option<&'a BTreeSet<String>>,
-    /// How long a Node must not have been Ready.
+    /// How long a Node must not have been Ready; longer where a record waits longer.
     pub grace: Duration,
     /// Only the record sets of these nodes; of all, if there is none.
     pub only: &'a BTreeSet<String>,
@@ -96,8 +101,10 @@ pub enum Why {
     Live,
     /// Its node is Ready and cordoned: what to do about that is for its own daemon.
     Cordoned,
-    /// Its node has not been Ready for this long, which is less than the grace.
+    /// Its node has not been Ready for this long, which is less than the grace, or than the record waits.
     NotReadyFor(Duration),
+    /// Its node is not Ready or gone, and the record ignores that.
+    Ignored,
     /// Its node is not Ready, and since when is not known.
     SinceUnknown,
     /// Its node is gone, but was not a grace ago.
@@ -107,7 +114,7 @@ pub enum Why {
     /// Its node is dead, but the record set has changed since it was shown.
     Changed,
     /// Its node is dead, but with it fewer than so many would stay whose nodes may be alive.
-    KeepMin(u32),
+    KeepMin(u32, Dead),
     /// Its node is one of those to be kept, and not among the cluster's Nodes.
     NotANode,
     /// Its node is one of those to be kept, and a dead Node.
@@ -135,6 +142,14 @@ pub enum Refusal {
         /// How many Nodes the cluster has.
         nodes: usize,
     },
+    /// More than half of the nodes that own record sets are not among the cluster's, however many Nodes it has
+    /// besides.
+    OwnersGone {
+        /// Those that are not.
+        gone: BTreeSet<String>,
+        /// How many own record sets.
+        owners: usize,
+    },
     /// More than half of the nodes are not Ready or gone.
     Majority {
         /// How many are not Ready or gone.
@@ -150,6 +165,8 @@ pub enum Refusal {
         would: usize,
         /// How many may.
         may: usize,
+        /// What would be done, to be shown.
+        decision: Box<Decision>,
     },
 }
 
@@ -168,27 +185,38 @@ pub fn decide(places: &[Place], terms: Terms<'_>) -> Result<Decision, Refusal> {
     if terms.nodes.is_empty() {
         return Err(Refusal::NoNodes);
     }
-    let sets = || places.iter().flat_map(|place| place.pool.values());
     // A host that is no Node says nothing of the cluster.
     let is_node = |node: &String| !is_kept_host(node, terms);
-    let owners: BTreeSet<String> = sets().filter_map(|set| owner(set, terms.cluster)).filter(is_node).collect();
-    if owners.is_empty() {
+    let sets = places.iter().flat_map(|place| place.pool.values());
+    let here: BTreeSet<String> = sets.filter_map(|set| owner(set, terms.cluster)).filter(is_node).collect();
+    if here.is_empty() {
         return Ok(Decision { kept: everything(places, terms), ..Decision::default() });
     }
-    let own = terms.own.into_iter();
-    if !owners.iter().map(String::as_str).chain(own).any(|node| terms.nodes.contains_key(node)) {
+    let owners: BTreeSet<String> = here.into_iter().chain(terms.elsewhere.iter().cloned().filter(is_node)).collect();
+    let gone: BTreeSet<String> = owners.iter().filter(|node| !terms.nodes.contains_key(*node)).cloned().collect();
+    if gone.len() == owners.len() {
         return Err(Refusal::WrongCluster { owners, nodes: terms.nodes.len() });
     }
-    let gone = owners.iter().filter(|node| !terms.nodes.contains_key(*node)).count();
     let not_ready = terms.nodes.values().filter(|node| node.ready != Readiness::Ready).count();
-    let (down, known) = (not_ready + gone, terms.nodes.len() + gone);
-    let any_dead = owners.iter().any(|node| matches!(standing(node, terms), Standing::Dead(_)));
-    if any_dead && is_majority(down, known) && !terms.despite_majority {
-        return Err(Refusal::Majority { down, gone, known });
+    let (down, known) = (not_ready + gone.len(), terms.nodes.len() + gone.len());
+    let any_dead = places.iter().any(|place| {
+        let mut owners = place.pool.values().filter_map(|set| owner(set, terms.cluster));
+        owners.any(|node| matches!(standing(place, &node, terms), Standing::Dead(_)))
+    });
+    if any_dead && !terms.despite_majority {
+        if is_majority(down, known) {
+            return Err(Refusal::Majority { down, gone: gone.len(), known });
+        }
+        // Another cluster's own Nodes would outvote what its list lacks.
+        if is_majority(gone.len(), owners.len()) {
+            return Err(Refusal::OwnersGone { gone, owners: owners.len() });
+        }
     }
     let decision = everywhere(places, terms);
     match decision.deletions(places) {
-        would if would > terms.max_delete => Err(Refusal::TooMany { would, may: terms.max_delete }),
+        would if would > terms.max_delete => {
+            Err(Refusal::TooMany { would, may: terms.max_delete, decision: Box::new(decision) })
+        }
         _ => Ok(decision),
     }
 }
@@ -201,14 +229,17 @@ fn everywhere(places: &[Place], terms: Terms<'_>) -> Decision {
             // What the nodes say of themselves is better than what nothing is known of.
             Ok(Why::Live) => Part::Witness(0),
             Ok(Why::Cordoned) => Part::Witness(1),
-            Ok(Why::NotANode | Why::OtherCluster | Why::Foreign) => Part::Witness(2),
+            Ok(Why::NotANode) => Part::Witness(2),
+            Ok(Why::OtherCluster) => Part::Witness(3),
+            Ok(Why::Foreign) => Part::Witness(4),
             Ok(
                 Why::NotReadyFor(_)
+                | Why::Ignored
                 | Why::SinceUnknown
                 | Why::GoneLately
                 | Why::NotAsked
                 | Why::Changed
-                | Why::KeepMin(_)
+                | Why::KeepMin(..)
                 | Why::KeepNode
                 | Why::TrafficPolicy,
             ) => Part::None,
@@ -219,8 +250,8 @@ fn everywhere(places: &[Place], terms: Terms<'_>) -> Decision {
         for (identifier, set) in &place.pool {
             match (judge(place, set, terms), &changes) {
                 (Ok(why), _) => decision.kept.push(Kept { place: index, set_identifier: identifier.clone(), why }),
-                (Err(_), Err(_)) => {
-                    let why = Why::KeepMin(place.keep_min);
+                (Err((_, dead)), Err(_)) => {
+                    let why = Why::KeepMin(place.keep_min, dead);
                     decision.kept.push(Kept { place: index, set_identifier: identifier.clone(), why });
                 }
                 (Err((node, dead)), Ok(_)) => {
@@ -252,7 +283,7 @@ fn judge(place: &Place, set: &RecordSet, terms: Terms<'_>) -> Result<Why, (Strin
     if id.cluster() != terms.cluster {
         return Ok(Why::OtherCluster);
     }
-    match standing(id.node(), terms) {
+    match standing(place, id.node(), terms) {
         Standing::Ready(why) | Standing::Down(why) => Ok(why),
         Standing::Dead(_) if !terms.only.is_empty() && !terms.only.contains(id.node()) => Ok(Why::NotAsked),
         Standing::Dead(_) if place.shown.as_ref().is_some_and(|shown| !shown.iter().any(|s| is_same_text(s, set))) => {
@@ -262,21 +293,33 @@ fn judge(place: &Place, set: &RecordSet, terms: Terms<'_>) -> Result<Why, (Strin
     }
 }
 
-/// How a node of the own cluster is.
-fn standing(node: &str, terms: Terms<'_>) -> Standing {
-    match terms.nodes.get(node) {
-        None if is_kept_host(node, terms) => Standing::Down(Why::NotANode),
-        None if terms.gone_before.is_none_or(|gone| gone.contains(node)) => Standing::Dead(Dead::Gone),
-        None => Standing::Down(Why::GoneLately),
-        Some(found) => match (&found.ready, found.ready_for) {
-            (Readiness::Ready, _) if found.unschedulable => Standing::Ready(Why::Cordoned),
-            (Readiness::Ready, _) => Standing::Ready(Why::Live),
-            (Readiness::NotReady(_), None) => Standing::Down(Why::SinceUnknown),
-            (Readiness::NotReady(_), Some(lasts)) if lasts < terms.grace => Standing::Down(Why::NotReadyFor(lasts)),
-            (Readiness::NotReady(_), Some(_)) if terms.keep_nodes.matches(node) => Standing::Down(Why::KeepNode),
-            (Readiness::NotReady(reason), Some(lasts)) => Standing::Dead(Dead::NotReady(lasts, reason.clone())),
-        },
+/// How a node of the own cluster is, and what that means at this place.
+fn standing(place: &Place, node: &str, terms: Terms<'_>) -> Standing {
+    let ignores = place.not_ready.action == SignalAction::Ignore;
+    let Some(found) = terms.nodes.get(node) else {
+        return match terms.gone_before {
+            _ if is_kept_host(node, terms) => Standing::Down(Why::NotANode),
+            _ if ignores => Standing::Down(Why::Ignored),
+            Some(gone) if !gone.contains(node) => Standing::Down(Why::GoneLately),
+            Some(_) | None => Standing::Dead(Dead::Gone),
+        };
+    };
+    match (&found.ready, found.ready_for) {
+        (Readiness::Ready, _) if found.unschedulable => Standing::Ready(Why::Cordoned),
+        (Readiness::Ready, _) => Standing::Ready(Why::Live),
+        (Readiness::NotReady(_), _) if ignores => Standing::Down(Why::Ignored),
+        (Readiness::NotReady(_), None) => Standing::Down(Why::SinceUnknown),
+        (Readiness::NotReady(_), Some(lasts)) if lasts < patience(place, terms.grace) => {
+            Standing::Down(Why::NotReadyFor(lasts))
+        }
+        (Readiness::NotReady(_), Some(_)) if terms.keep_nodes.matches(node) => Standing::Down(Why::KeepNode),
+        (Readiness::NotReady(reason), Some(lasts)) => Standing::Dead(Dead::NotReady(lasts, reason.clone())),
     }
+}
+
+/// How long a node must have been dead at a place.
+pub fn patience(place: &Place, grace: Duration) -> Duration {
+    grace.max(place.not_ready.after)
 }
 
 /// Whether it is one of those to be kept, and not among the Nodes.
@@ -300,92 +343,11 @@ impl Decision {
 
 /// The nodes of the cluster that own record sets at these places and are not among its Nodes.
 pub fn gone(places: &[Place], cluster: &str, nodes: &Nodes) -> BTreeSet<String> {
-    let owners = places.iter().flat_map(|place| place.pool.values()).filter_map(|set| owner(set, cluster));
+    let owners = places.iter().flat_map(|place| owners(&place.pool, cluster));
     owners.filter(|node| !nodes.contains_key(node)).collect()
 }
 
-impl Why {
-    /// The reason in snake case, stable for scripts.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Why::Live => "live",
-            Why::Cordoned => "cordoned",
-            Why::NotReadyFor(_) => "not_ready_within_grace",
-            Why::SinceUnknown => "not_ready_since_unknown",
-            Why::GoneLately => "gone_within_grace",
-            Why::NotAsked => "not_asked",
-            Why::Changed => "changed",
-            Why::KeepMin(_) => "keep_min",
-            Why::NotANode => "not_a_node",
-            Why::KeepNode => "keep_nodes",
-            Why::OtherCluster => "other_cluster",
-            Why::Foreign => "foreign",
-            Why::TrafficPolicy => "traffic_policy",
-        }
-    }
+/// The nodes of the cluster that own record sets in the pool.
+pub fn owners(pool: &Pool, cluster: &str) -> impl Iterator<Item = String> {
+    pool.values().filter_map(move |set| owner(set, cluster))
 }
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Why::Live => f.write_str("its node is Ready"),
-            Why::Cordoned => f.write_str("its node is Ready, and cordoned"),
-            Why::NotReadyFor(lasts) => {
-                write!(f, "its node has not been Ready for {}s only", lasts.as_secs())
-            }
-            Why::SinceUnknown => f.write_str("its node is not Ready, but since when the cluster does not say"),
-            Why::GoneLately => f.write_str("its node is gone, but was there by the first look"),
-            Why::NotAsked => f.write_str("its node is dead, but not one of those asked for"),
-            Why::Changed => f.write_str("its node is dead, but it has changed since it was shown"),
-            Why::KeepMin(count) => write!(
-                f,
-                "its node is dead, but keep_min = {count} asks for as many others at the name whose nodes may be alive"
-            ),
-            Why::NotANode => f.write_str(NOT_A_NODE),
-            Why::KeepNode => f.write_str("its node is dead, but prune.keep_nodes names it"),
-            Why::OtherCluster => f.write_str("it belongs to another cluster"),
-            Why::Foreign => f.write_str("not written by nodedns"),
-            Why::TrafficPolicy => f.write_str("a traffic policy has made it"),
-        }
-    }
-}
-
-impl Refusal {
-    /// The refusal in snake case, stable for scripts.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Refusal::NoNodes => "no_nodes",
-            Refusal::WrongCluster { .. } => "wrong_cluster",
-            Refusal::Majority { .. } => "majority_down",
-            Refusal::TooMany { .. } => "too_many",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::NoNodes => f.write_str("the cluster says that it has no nodes, which cannot be"),
-            Refusal::WrongCluster { owners, nodes } => {
-                let owners = owners.iter().map(String::as_str).take(5).collect::<Vec<_>>().join(", ");
-                write!(
-                    f,
-                    "this looks like another cluster: none of the nodes that own record sets ({owners}) is among its \
-                     {nodes} nodes\nhint: check kubernetes.kubeconfig and 'cluster'"
-                )
-            }
-            Refusal::Majority { down, gone, known } => write!(
-                f,
-                "{down} of {known} nodes are not Ready or gone ({gone} gone): it may be the control plane that is \
-                 wrong\nhint: if they really are, --allow-majority-down goes on all the same"
-            ),
-            Refusal::TooMany { would, may } => write!(
-                f,
-                "{would} record sets would be deleted, and --max-delete allows {may}\nhint: look at them with \
-                 'nodedns list', then raise --max-delete or name nodes with --node"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}

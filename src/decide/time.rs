@@ -1,5 +1,6 @@
 //! Time as an argument.
 
+use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -36,5 +37,24 @@ impl Sub for Moment {
     /// The time from `earlier` to `self`; zero when `earlier` is in fact later.
     fn sub(self, earlier: Moment) -> Duration {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// How long something has lasted, for people, in two units at most: `40s`, `5m`, `3h 5m`, `1d 1h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lasting(pub Duration);
+
+impl fmt::Display for Lasting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+        let (large, small) = match seconds {
+            0..60 => return write!(f, "{seconds}s"),
+            60..3600 => return write!(f, "{minutes}m"),
+            3600..86_400 => ((hours, 'h'), (minutes % 60, 'm')),
+            _ => ((days, 'd'), (hours % 24, 'h')),
+        };
+        write!(f, "{}{}", large.0, large.1)?;
+        if small.0 > 0 { write!(f, " {}{}", small.0, small.1) } else { Ok(()) }
     }
 }

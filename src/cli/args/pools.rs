@@ -61,7 +61,7 @@ pub struct PruneArgs {
     #[arg(long, value_name = "TIME", value_parser = super::patience, default_value = "5m")]
     pub grace: Duration,
 
-    /// How many record sets must stay at a name [default: keep_min of the record]
+    /// How many record sets whose nodes may be alive must stay at a name and type [default: keep_min of the record]
     #[arg(long, value_name = "COUNT")]
     pub keep_min: Option<u32>,
 
@@ -71,8 +71,9 @@ pub struct PruneArgs {
 
     /// Go on although more than half of the nodes are gone or not Ready
     ///
-    /// Otherwise nothing is deleted then: it is more likely that the control plane is wrong, or the
-    /// kubeconfig another cluster's. Nodes count as gone when record sets of theirs are left.
+    /// Otherwise nothing is deleted then, nor when more than half of the nodes that own record sets are gone:
+    /// it is more likely that the control plane is wrong, or the kubeconfig another cluster's. Nodes count as
+    /// gone when record sets of theirs are left.
     #[arg(long)]
     pub allow_majority_down: bool,
 

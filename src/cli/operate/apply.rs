@@ -20,6 +20,8 @@ pub enum Fresh {
     Apply(Step),
     /// Nothing any more, and why.
     Leave(String),
+    /// Nothing, as a guard forbids it by now, and why.
+    Refuse(String),
 }
 
 /// How often a batch that was refused is decided anew: perhaps it leans on a record set that Route 53 does
@@ -57,7 +59,8 @@ impl Verdict {
 /// Writes the undo file, then applies the batch of each pool, and says what becomes of it.
 ///
 /// Right before each batch `again` is asked what is to be done to the pool now, with how often Route 53
-/// has refused what it said. What it says is done only if every edit is one of those that were shown. When
+/// has refused what it said. What it says is done only if every edit is one of those that were shown.
+/// `interrupts` are answered between two batches. When
 /// it fails with a [`ProviderError`], that is this pool's failure; any other error ends everything, as
 /// nobody knows then what is to be done.
 ///
@@ -68,12 +71,11 @@ pub async fn carry_out(
     steps: &[Step],
     provider: &impl Provider,
     mut again: impl AsyncFnMut(&Step, u32) -> anyhow::Result<Fresh>,
+    mut interrupts: Interrupts,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<Report> {
     let mut report = Report { dry_run: false, ..Report::shown(steps) };
-    // From here on signals are answered between two batches.
-    let mut interrupts = Interrupts::new()?;
     report.undo_file = Some(write_undo(operation, steps, err)?);
     let mut told = Told { out: operation.output.structured().is_none().then_some(out), failed: None };
     let mut stop: Option<Stop> = None;
@@ -93,8 +95,9 @@ pub async fn carry_out(
     report.interrupted = matches!(stop, Some(Stop::Interrupted));
     told.end(&report);
     match told.failed {
-        None => Ok(report),
-        Some(error) => Err(error.into()),
+        // What has become of it counts, whoever has read it.
+        Some(error) if !error.is_broken_pipe() => Err(error.into()),
+        _ => Ok(report),
     }
 }
 
@@ -118,6 +121,7 @@ async fn one(
         };
         let error = match fresh {
             Ok(Fresh::Leave(why)) => return Verdict::of(Outcome::Left, why),
+            Ok(Fresh::Refuse(why)) => return Verdict::of(Outcome::Failed, why),
             Ok(Fresh::Apply(fresh)) => {
                 let edits = fresh.diff().edits;
                 if edits.is_empty() {
@@ -268,20 +272,25 @@ impl Told<'_> {
     }
 }
 
-/// SIGINT and SIGTERM.
-struct Interrupts {
+/// SIGINT and SIGTERM. From when there is one of these, they end nothing by themselves: they are answered
+/// between two batches.
+pub struct Interrupts {
     signals: [Signal; 2],
     noticed: bool,
 }
 
 impl Interrupts {
-    fn new() -> io::Result<Self> {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the operating system does not let it.
+    pub fn new() -> io::Result<Self> {
         let signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
         Ok(Interrupts { signals, noticed: false })
     }
 
     /// Returns once there has been one.
-    async fn noticed(&mut self) {
+    pub async fn noticed(&mut self) {
         let [interrupt, terminate] = &mut self.signals;
         if !self.noticed {
             tokio::select! {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{Request, Response};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
 use tokio::sync::mpsc;
@@ -28,6 +30,8 @@ pub(super) enum Exchange {
         success: bool,
         /// The `Retry-After` header, where it is a number of seconds.
         retry_after: Option<Duration>,
+        /// The server's own time, by the `Date` header.
+        date: Option<Timestamp>,
     },
 }
 
@@ -80,7 +84,9 @@ fn connect(loaded: Loaded, connect_timeout: Duration) -> kube::Result<(Client, m
     let on_response = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        let _ = events.send(Exchange::Answered { success: response.status().is_success(), retry_after });
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        let date = date.and_then(|text| rfc2822::parse(text.trim()).ok()).map(|date| date.timestamp());
+        let _ = events.send(Exchange::Answered { success: response.status().is_success(), retry_after, date });
         response
     });
     let client = ClientBuilder::try_from(config)?.with_layer(&on_response).with_layer(&on_request).build();

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Api;
 use kube::api::ListParams;
 use kube::client::AuthError;
 use kube::core::ObjectList;
 use tokio::time::{Instant, timeout_at};
 
-use super::client::{self, Opened};
+use super::client::{self, Exchange, Opened};
 use super::cluster::PAGE;
 use super::failure::{Asked, Cause, Failure, find};
 use super::kubeconfig::{Environment, KubeconfigError, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource};
@@ -158,7 +159,7 @@ pub async fn own_node(settings: &NodeWatchSettings) -> Result<(NodeState, Kubeco
     let asked = Asked::Own { node, again: false };
     let params = ListParams::default().fields(&format!("metadata.name={node}")).limit(PAGE);
     let read = read(kubeconfig, environment, params, timing.answer).await;
-    let (nodes, info) = read.map_err(|failure| ReadError::new(&failure, asked, kubeconfig))?;
+    let Read { nodes, info, .. } = read.map_err(|failure| ReadError::new(&failure, asked, kubeconfig))?;
     // A server that ignores the field selector tells of others, too.
     let own = nodes.into_iter().find(|found| found.name() == Some(node.as_str()));
     Ok((own.map_or(NodeState::Absent, |own| NodeState::Present(own.into())), KubeconfigInfo::clone(&info)))
@@ -178,11 +179,13 @@ pub async fn nodes(
     let asked = Asked::All { again: false };
     let error = |failure: &Failure| ReadError::new(failure, asked, kubeconfig);
     let params = ListParams::default().limit(PAGE);
-    let (nodes, info) = read(kubeconfig, environment, params, limit).await.map_err(|failure| error(&failure))?;
+    let read = read(kubeconfig, environment, params, limit).await.map_err(|failure| error(&failure))?;
+    let Read { nodes, info, date } = read;
     if nodes.is_empty() {
         return Err(error(&Failure::new(Cause::NoNodes, Some(info))));
     }
-    let now = clock::wall();
+    // When a Node became what it is was written by the server's clock, which need not be this host's.
+    let now = date.unwrap_or_else(clock::wall);
     let named = |node: Node| Some((node.name()?.to_owned(), node.summary(now)));
     Ok(NodeList {
         nodes: nodes.into_iter().filter_map(named).collect(),
@@ -198,11 +201,11 @@ async fn read(
     environment: &Environment,
     params: ListParams,
     limit: Duration,
-) -> Result<(Vec<Node>, Arc<KubeconfigInfo>), Failure> {
+) -> Result<Read, Failure> {
     let end = Instant::now() + limit;
     let (source, environment) = (kubeconfig.clone(), environment.clone());
     let opening = in_thread(move || client::open(&source, &environment, limit));
-    let Opened { client, info, .. } = match timeout_at(end, opening).await {
+    let Opened { client, info, mut exchanges, .. } = match timeout_at(end, opening).await {
         Err(_) => return Err(Failure::new(Cause::ClientPending(limit), None)),
         Ok(Err(_)) => return Err(Failure::new(Cause::ClientDied, None)),
         Ok(Ok(opened)) => opened?,
@@ -214,7 +217,22 @@ async fn read(
         Err(_) if list.answered => Err(Cause::Unfinished(limit)),
         Err(_) => Err(Cause::Silent(limit)),
     };
-    Ok((whole.map_err(failure)?, info))
+    let nodes = whole.map_err(failure)?;
+    let mut date = None;
+    while let Ok(exchange) = exchanges.try_recv() {
+        if let Exchange::Answered { success: true, date: told, .. } = exchange {
+            date = told;
+        }
+    }
+    Ok(Read { nodes, info, date })
+}
+
+/// What a list held.
+struct Read {
+    nodes: Vec<Node>,
+    info: Arc<KubeconfigInfo>,
+    /// When its last page was answered, by the server's clock, where it says so.
+    date: Option<Timestamp>,
 }
 
 /// A list that comes in pages.

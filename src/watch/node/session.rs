@@ -159,7 +159,7 @@ impl<V: View> Session<V> {
                 // Not extended by events: the server must end the watch by then, however busy.
                 self.timing.watch + self.timing.end_grace
             }
-            Exchange::Answered { success, retry_after } => {
+            Exchange::Answered { success, retry_after, date: _ } => {
                 self.retry_after = retry_after.filter(|_| !success);
                 self.timing.answer
             }

@@ -254,9 +254,13 @@ async fn another_cluster_s_nodes_prove_nothing() {
     publish(&desk, NAMES[0], &["n2", "n3"]);
     let args = ["--grace", "0s", "--keep-min", "0", "--allow-majority-down"];
     refused(&desk, &args, 1, "this looks like another cluster").await;
-    // The own node's counts as an owner.
+    // That there is a Node of the own node's name proves nothing, unless it owns something.
     server.set_node(ready("n1"));
-    let said = desk.run(&[&["prune", "--yes"], &args[..]].concat()).await;
+    refused(&desk, &args, 1, "this looks like another cluster").await;
+    publish(&desk, NAMES[1], &["n1"]);
+    refused(&desk, &args[..4], 1, "2 of the 3 nodes that own record sets are not among the cluster's (n2, n3)").await;
+    // What it owns at another name counts, although only this one is asked for.
+    let said = desk.run(&[&["prune", "--yes", NAMES[0]], &args[..]].concat()).await;
     assert_eq!((said.code, left(&desk, NAMES[0]).len()), (Some(0), 0), "{said:?}");
 }
 
@@ -300,7 +304,14 @@ async fn as_many_live_ones_as_keep_min_asks_for_stay() {
         let line = said.out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{}", said.out));
         assert!(line.contains("keep_min") || line.contains("lately"), "{line}");
     }
-    assert!(said.out.contains("\nhint: with keep_min = 0 in the record, or --keep-min 0"), "{}", said.out);
+    let hint = "hint: 'nodedns prune a.example.com b.example.com d1.example.com --keep-min 0'";
+    assert!(said.out.contains(hint), "{}", said.out);
+    let (_, shown) = desk.json(&["prune", "--dry-run", "b.example.com"]).await;
+    let kept = shown["kept"].as_array().expect("a list").iter().find(|kept| kept["reason"] == "keep_min");
+    let kept = kept.expect("one that keep_min keeps");
+    assert_eq!(kept["condition"], "not_ready");
+    assert!((HOURS..HOURS + 60).contains(&kept["for_seconds"].as_i64().expect("seconds")), "{kept}");
+    assert!(kept["explanation"].as_str().is_some_and(|text| text.starts_with("its node has not been Ready for 2h")));
     let said = desk.run(&["prune", "{node}.example.com", "--yes", "--keep-min", "0"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(left(&desk, "d1.example.com"), [""; 0]);
@@ -327,6 +338,59 @@ async fn hosts_without_kubernetes_are_kept_by_the_configuration() {
 }
 
 #[tokio::test]
+async fn what_the_record_says_of_not_ready_nodes_holds_for_list_and_prune_alike() {
+    let (desk, _server) = desk(&[ready("n1"), ready("n2"), ready("n3"), down("d1", HOURS)]).await;
+    let waits = "name = \"b.example.com\"\nsignals.not_ready = { after = \"3h\" }";
+    desk.replace("name = \"b.example.com\"", waits);
+    let ignores = "name = \"c.example.com\"\nsignals.not_ready = { action = \"ignore\" }";
+    desk.replace("name = \"c.example.com\"", ignores);
+    NAMES.iter().for_each(|name| publish(&desk, name, &["n1", "d1"]));
+    publish(&desk, NAMES[2], &["n1", "d1", "gone"]);
+    let (_, listed) = desk.json(&["list"]).await;
+    let attention: std::collections::BTreeMap<_, _> = listed["pools"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|pool| {
+            let sets = pool["sets"].as_array().expect("a list");
+            let of_d1 = sets.iter().find(|set| set["set_identifier"] == "nodedns/v1/home/d1").expect("there");
+            (pool["name"].as_str().unwrap_or_default(), of_d1["attention"].clone())
+        })
+        .collect();
+    assert_eq!(NAMES.map(|name| attention[name].clone()), [json!("not_ready"), Value::Null, Value::Null]);
+    let (code, shown) = desk.json(&["prune", "--yes", "--grace", "0s"]).await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(NAMES.map(|name| left(&desk, name).contains(&"d1".to_owned())), [false, true, true]);
+    let why = |name: &str, identifier: &str| {
+        let kept = shown["kept"].as_array().expect("a list");
+        let found = kept.iter().find(|kept| kept["set_identifier"] == identifier && kept["name"] == name);
+        found.map(|kept| kept["reason"].clone()).unwrap_or_default()
+    };
+    assert_eq!(why(NAMES[1], "nodedns/v1/home/d1"), "not_ready_within_grace");
+    assert_eq!(why(NAMES[2], "nodedns/v1/home/d1"), "not_ready_ignored");
+    // As survivors do: its daemon, if it runs, does not leave for that either.
+    assert_eq!(why(NAMES[2], "nodedns/v1/home/gone"), "not_ready_ignored");
+}
+
+#[tokio::test]
+async fn since_when_a_node_is_not_ready_goes_by_the_api_server_s_clock() {
+    let since = |name: &str, at: &str| {
+        let mut node = down(name, 0);
+        node["status"]["conditions"][1]["lastTransitionTime"] = json!(at);
+        node
+    };
+    // By this host's clock, both have been down for years.
+    let lately = since("lately", "2020-12-31T23:59:30Z");
+    let (desk, server) = desk(&[ready("n1"), ready("n2"), lately, since("d1", "2020-12-31T20:00:00Z")]).await;
+    server.show_date(Some("Fri, 01 Jan 2021 00:00:00 GMT"));
+    publish(&desk, NAMES[0], &["n1", "lately", "d1"]);
+    let said = desk.run(&["prune", "--yes"]).await;
+    assert_eq!((said.code, left(&desk, NAMES[0])), (Some(0), vec!["lately".to_owned(), "n1".to_owned()]), "{said:?}");
+    assert!(said.out.contains("d1 has not been Ready for 4h"), "{said:?}");
+    assert!(said.out.contains("its node has not been Ready for 30s only"), "{said:?}");
+}
+
+#[tokio::test]
 async fn only_the_names_that_were_asked_for_are_touched() {
     let (desk, _server) = desk(&[ready("n1"), ready("n2"), down("d1", HOURS)]).await;
     NAMES.iter().for_each(|name| publish(&desk, name, &["n1", "d1"]));
@@ -346,6 +410,7 @@ async fn whoever_is_back_by_the_second_look_stays() {
     for rewritten in [false, true] {
         let (desk, server) = desk(&[ready("n1"), ready("n2"), ready("n3")]).await;
         publish(&desk, NAMES[0], &["n1", "back", "gone"]);
+        publish(&desk, NAMES[1], &["n2"]);
         let running = Running::start(desk.command(&["prune", "--yes", "--grace", "2s", "--output", "json"]));
         until("the first look", || listings(&desk) >= 3).await;
         match rewritten {
@@ -388,6 +453,108 @@ async fn whoever_was_back_once_is_not_gone_for_that_long() {
     let said = desk.run(&["prune", "--yes", "--grace", "0s"]).await;
     assert_eq!((said.code, writes(&desk), server.seen().len()), (Some(0), 0, 4), "{said:?}");
     assert!(said.out.contains("back stays: its node is gone, but was there by the first look"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn a_node_that_owns_nothing_was_misspelt() {
+    let (desk, _server, before) = three().await;
+    let said = desk.run(&["prune", "--yes", "--node", "d1", "--node", "d2"]).await;
+    assert_eq!((said.code, desk.sim.record_sets(ZONE)), (Some(64), before), "{said:?}");
+    assert!(
+        said.err.starts_with("error: no record set of node 'd2' is at these names\nhint: 'nodedns list'"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_to_programs_and_too_many_are_shown() {
+    let (desk, _server, before) = three().await;
+    let (code, shown) = desk.json(&["prune", "--yes", "--max-delete", "2"]).await;
+    assert_eq!((code, &shown["refused"]["code"]), (Some(1), &json!("too_many")), "{shown}");
+    assert_eq!(shown["refused"]["message"], "3 record sets would be deleted, and --max-delete allows 2");
+    assert!(shown["refused"]["hint"].as_str().is_some_and(|hint| hint.contains("--node")), "{shown}");
+    assert_eq!(shown["pools"].as_array().map(Vec::len), Some(3), "{shown}");
+    assert_eq!((&shown["pools"][0]["outcome"], &shown["undo_file"]), (&json!("shown"), &Value::Null));
+    assert_eq!(shown["pools"][0]["witnesses"], json!(["nodedns/v1/home/n1"]));
+    let said = desk.run(&["prune", "--yes", "--max-delete", "2"]).await;
+    assert_eq!(said.out.matches("  - nodedns/v1/home/d1: ").count(), 3, "{said:?}");
+    let witnesses = "  (deleted and created again unchanged, as witnesses: nodedns/v1/home/n1)\n";
+    assert_eq!(said.out.matches(witnesses).count(), 3, "{said:?}");
+    assert_eq!((writes(&desk), desk.sim.record_sets(ZONE)), (0, before));
+    let (_, shown) = desk.json(&["prune", "--dry-run"]).await;
+    assert_eq!(shown["refused"], Value::Null);
+}
+
+#[tokio::test]
+async fn one_name_that_cannot_be_read_holds_up_no_other() {
+    let (desk, _server, _) = three().await;
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::AccessDenied, Count::Next(1));
+    let (code, shown) = desk.json(&["prune", "--yes"]).await;
+    assert_eq!(code, Some(1), "{shown}");
+    assert_eq!(pruned(&desk).iter().filter(|pruned| **pruned).count(), 2);
+    assert_eq!(shown["unread"].as_array().map(Vec::len), Some(1), "{shown}");
+    // Nothing at all that can be read is an error of its own.
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::AccessDenied, Count::Next(3));
+    let said = desk.run(&["prune", "--yes"]).await;
+    assert_eq!((said.code, said.out.as_str()), (Some(77), ""), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_signal_while_it_waits_changes_nothing() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (desk, server) = desk(&[ready("n1"), ready("n2")]).await;
+        publish(&desk, NAMES[0], &["n1", "gone"]);
+        let running = Running::start(desk.command(&["prune", "--yes", "--grace", "2h30m", "--output", "json"]));
+        until("the first look", || listings(&desk) >= 3).await;
+        // It listens for signals from before it says so.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        running.kill(signal);
+        let said = running.said().await;
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.err.contains("looking again in 2h 30m, then"), "{said:?}");
+        assert!(said.err.ends_with("interrupted: nothing was changed\n"), "{said:?}");
+        let shown: Value = serde_json::from_str(&said.out).expect("JSON");
+        assert_eq!((&shown["interrupted"], &shown["dry_run"]), (&json!(true), &json!(false)));
+        assert_eq!(shown["pools"][0]["outcome"], "not_tried");
+        assert_eq!((writes(&desk), server.seen().len(), desk.path("state").exists()), (0, 1, false));
+    }
+}
+
+/// Runs it with an output that nobody reads.
+async fn unread(desk: &Desk, args: &[&str]) -> Said {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = desk.command(args);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(command);
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("a thread");
+    let output = output.expect("it ends");
+    let err = String::from_utf8(output.stderr).expect("text");
+    Said { code: output.status.code(), out: String::new(), err }
+}
+
+#[tokio::test]
+async fn what_it_came_to_counts_although_nobody_reads_it() {
+    let (desk, _server, before) = three().await;
+    // It has not been shown, so it is not done.
+    let said = unread(&desk, &["prune", "--yes"]).await;
+    assert_eq!((said.code, writes(&desk)), (Some(1), 0), "{said:?}");
+    assert!(said.err.contains("so nothing was changed"), "{said:?}");
+    assert_eq!(unread(&desk, &["prune", "--dry-run"]).await.code, Some(2));
+    // For programs it is shown at the end.
+    let fault = Fault::AccessDenied;
+    desk.sim.inject(Operation::ChangeResourceRecordSets, fault, Count::Nth(2));
+    let said = unread(&desk, &["prune", "--yes", "--output", "json"]).await;
+    assert_eq!((said.code, pruned(&desk)), (Some(77), [true, false, false]), "{said:?}");
+    desk.sim.clear_faults();
+    let file = undo_file(&desk);
+    let said = unread(&desk, &["restore", &file, "--yes"]).await;
+    assert_eq!((said.code, pruned(&desk)), (Some(1), [true, false, false]), "{said:?}");
+    let said = unread(&desk, &["restore", &file, "--yes", "--output", "json"]).await;
+    assert_eq!((said.code, desk.sim.record_sets(ZONE)), (Some(0), before), "{said:?}");
+    // Nothing to do, and nobody was told so.
+    let said = unread(&desk, &["restore", &file, "--yes"]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
 }
 
 /// Three names with a dead node each.

@@ -116,7 +116,7 @@ fn ours(identifier: Option<&str>, routing: Routing, values: &[&str]) -> record::
 }
 
 fn diff_of(edits: Vec<Edit>) -> PoolDiff {
-    PoolDiff { zone_id: ZONE.to_owned(), name: world::name(NAME), rtype: RecordType::A, edits }
+    PoolDiff { zone_id: ZONE.to_owned(), name: world::name(NAME), rtype: RecordType::A, edits, witnesses: Vec::new() }
 }
 
 fn written(desk: &Desk, name: &str, command: &str, cluster: &str, edits: Vec<Edit>) -> String {
@@ -134,6 +134,68 @@ fn adoption() -> Vec<Edit> {
         Edit::Create(weighted("nodedns/v1/home/n1", "198.51.100.1")),
         Edit::Create(weighted("kept", "198.51.100.2")),
     ]
+}
+
+#[tokio::test]
+async fn an_undo_empties_no_pool_and_leans_on_what_stays() {
+    let (desk, _server) = desk(&[]).await;
+    let ours = ours(Some("nodedns/v1/home/n1"), Routing::Weighted(10), &["198.51.100.1"]);
+    let file = written(&desk, "adopt.json", "adopt", "home", vec![Edit::Create(ours)]);
+    publish(&desk, NAME, &["n1"]);
+    let (code, shown) = desk.json(&["restore", &file, "--yes"]).await;
+    assert_eq!((code, left(&desk, NAME), writes(&desk)), (Some(1), vec!["n1".to_owned()], 0), "{shown}");
+    let alone = &shown["left_alone"][0];
+    assert_eq!(alone["explanation"], "only 0 would be left of the record sets there, and keep_min = 1 must stay");
+    assert!(alone["hint"].as_str().is_some_and(|hint| hint.contains("keep_min = 0")), "{alone}");
+    desk.sim.put(ZONE, set(NAME, "by hand", "203.0.113.1"));
+    publish(&desk, NAME, &["n1", "n2"]);
+    let (code, shown) = desk.json(&["restore", &file, "--yes"]).await;
+    assert_eq!((code, left(&desk, NAME)), (Some(0), vec!["by hand".to_owned(), "n2".to_owned()]), "{shown}");
+    assert_eq!(shown["pools"][0]["witnesses"], json!(["nodedns/v1/home/n2"]));
+    let requests = desk.sim.requests();
+    let change = requests.iter().find(|request| !request.changes.is_empty()).expect("a change");
+    let said: Vec<_> =
+        change.changes.iter().map(|(action, set)| (action.to_string(), set.set_identifier.clone())).collect();
+    let of = |action: &str, node: &str| (action.to_owned(), Some(format!("nodedns/v1/home/{node}")));
+    assert_eq!(said, [of("DELETE", "n1"), of("DELETE", "n2"), of("CREATE", "n2")]);
+}
+
+#[tokio::test]
+async fn the_keep_min_of_the_record_holds_for_an_undo() {
+    let (desk, _server) = desk(&[]).await;
+    desk.replace("name = \"a.example.com\"", "name = \"a.example.com\"\nkeep_min = 2");
+    let created = ours(Some("nodedns/v1/home/n1"), Routing::Weighted(10), &["198.51.100.1"]);
+    let file = written(&desk, "adopt.json", "adopt", "home", vec![Edit::Create(created)]);
+    publish(&desk, NAME, &["n1", "n2"]);
+    let said = desk.run(&["restore", &file, "--yes"]).await;
+    assert_eq!((said.code, writes(&desk)), (Some(1), 0), "{said:?}");
+    assert!(said.out.contains("only 1 would be left of the record sets there, and keep_min = 2"), "{said:?}");
+    desk.replace("keep_min = 2", "keep_min = 0");
+    let said = desk.run(&["restore", &file, "--yes"]).await;
+    assert_eq!((said.code, left(&desk, NAME)), (Some(0), vec!["n2".to_owned()]), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_route_53_would_refuse_is_said_before_anybody_is_asked() {
+    let (desk, _server) = desk(&[]).await;
+    // Another node has adopted since.
+    let file = written(&desk, "adopt.json", "adopt", "home", adoption());
+    publish(&desk, NAME, &["n1"]);
+    desk.sim.put(ZONE, set(NAME, "kept", "198.51.100.2"));
+    desk.sim.put(ZONE, set(NAME, "nodedns/v1/home/n2", "198.51.100.3"));
+    let said = desk.run(&["restore", &file, "--yes"]).await;
+    assert_eq!((said.code, writes(&desk)), (Some(1), 0), "{said:?}");
+    assert!(said.out.contains("would come back beside 1 others\nhint: stop the daemons"), "{said:?}");
+    // All have another TTL by now.
+    let gone = ours(Some("nodedns/v1/home/gone"), Routing::Weighted(10), &["198.51.100.9"]);
+    let gone = record::RecordSet {
+        target: Target::Values { ttl: 300, values: BTreeSet::from([Value::new("198.51.100.9")]) },
+        ..gone
+    };
+    let file = written(&desk, "prune.json", "prune", "home", vec![Edit::Delete(gone)]);
+    let said = desk.run(&["restore", &file, "--yes"]).await;
+    assert_eq!((said.code, writes(&desk)), (Some(1), 0), "{said:?}");
+    assert!(said.out.contains("with a TTL of 300, and the others have 60 by now\nhint: "), "{said:?}");
 }
 
 #[tokio::test]
@@ -303,6 +365,8 @@ fn a_diff_says_what_comes_goes_and_differs() {
         Edit::Replace { before: here, after: there },
         Edit::Replace { before: only_ttl(60), after: only_ttl(61) },
     ]);
+    let witnesses = ["nodedns/v1/home/n2", "by hand\u{1b}"].map(|id| SetIdentifier(id.to_owned())).to_vec();
+    let pool = PoolDiff { witnesses, ..pool };
     insta::assert_snapshot!("diff_wide", diff::render(&pool, None));
     insta::assert_snapshot!("diff_80", diff::render(&pool, Some(80)));
     insta::assert_snapshot!("diff_json", serde_json::to_string_pretty(&pool.view()).expect("JSON"));

@@ -7,7 +7,8 @@ use nodedns::decide::batch::{Edit, is_same_text, is_within};
 use nodedns::decide::glob::Globs;
 use nodedns::decide::node::{NodeSummary, Nodes, Readiness};
 use nodedns::decide::owner::{OwnerId, SetIdentifier};
-use nodedns::decide::prune::{Place, Refusal, Terms, Why, decide, gone};
+use nodedns::decide::policy::{Signal, SignalAction, SignalPolicy};
+use nodedns::decide::prune::{Place, Refusal, Terms, Why, decide, gone, patience};
 use nodedns::decide::record::{Action, Pool, RecordSet, RecordType, Target, Value};
 use nodedns::decide::routing::Routing;
 use proptest::prelude::*;
@@ -16,6 +17,7 @@ use crate::support::world;
 
 const NODES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 static NONE: Globs = Globs(Vec::new());
+static NOBODY: BTreeSet<String> = BTreeSet::new();
 const GRACE: Duration = Duration::from_secs(300);
 
 fn a_node() -> impl Strategy<Value = NodeSummary> {
@@ -59,13 +61,14 @@ fn a_pool() -> impl Strategy<Value = Pool> {
 
 fn place(number: usize, pool: Pool, keep_min: u32) -> Place {
     let name = world::name(&format!("n{number}.example.com"));
-    Place { zone_id: "Z1".to_owned(), name, rtype: RecordType::Aaaa, keep_min, pool, shown: None }
+    let not_ready = Signal::NotReady.default_policy();
+    Place { zone_id: "Z1".to_owned(), name, rtype: RecordType::Aaaa, keep_min, not_ready, pool, shown: None }
 }
 
 fn terms<'a>(nodes: &'a Nodes, only: &'a BTreeSet<String>) -> Terms<'a> {
     Terms {
         cluster: "home",
-        own: None,
+        elsewhere: &NOBODY,
         nodes,
         gone_before: None,
         grace: GRACE,
@@ -83,10 +86,20 @@ fn node_of(set: &RecordSet) -> Option<String> {
     (id.cluster() == "home").then(|| id.node().to_owned())
 }
 
-fn is_dead(node: &str, nodes: &Nodes) -> bool {
-    nodes
-        .get(node)
-        .is_none_or(|found| found.ready != Readiness::Ready && found.ready_for.is_some_and(|lasts| lasts >= GRACE))
+fn is_dead(node: &str, nodes: &Nodes, not_ready: SignalPolicy) -> bool {
+    let patience = GRACE.max(not_ready.after);
+    let is_down =
+        |found: &NodeSummary| found.ready != Readiness::Ready && found.ready_for.is_some_and(|lasts| lasts >= patience);
+    not_ready.action == SignalAction::Withdraw && nodes.get(node).is_none_or(is_down)
+}
+
+fn some_policy() -> impl Strategy<Value = SignalPolicy> {
+    let action = prop_oneof![4 => Just(SignalAction::Withdraw), 1 => Just(SignalAction::Ignore)];
+    (action, prop::sample::select(vec![0, 0, 299, 301])).prop_map(|(action, after)| SignalPolicy {
+        action,
+        after: Duration::from_secs(after),
+        ..Signal::NotReady.default_policy()
+    })
 }
 
 /// May be alive: of a Ready node, or nothing is known of it.
@@ -112,14 +125,15 @@ proptest! {
         only in prop::collection::btree_set(prop::sample::select(NODES.map(str::to_owned).to_vec()), 0..3),
         max_delete in 0_usize..6,
         despite_majority in any::<bool>(),
-        own in prop::sample::select(vec![None, Some("a"), Some("host")]),
+        elsewhere in prop::collection::btree_set(prop::sample::select(vec!["a".to_owned(), "host".to_owned()]), 0..2),
+        not_ready in some_policy(),
         refusals in 0_u32..4,
         keep_nodes in prop::sample::select(vec![vec![], vec![], vec!["b"], vec!["[ab]", "c*", "?d"]]),
     ) {
         let keep_nodes = Globs(keep_nodes.into_iter().map(str::to_owned).collect());
         let places: Vec<Place> =
-            before.iter().enumerate().map(|(n, (pool, _, keep_min))| place(n, pool.clone(), *keep_min)).collect();
-        let first = Terms { max_delete, despite_majority, own, keep_nodes: &keep_nodes, ..terms(&nodes, &only) };
+            before.iter().enumerate().map(|(n, (pool, _, keep_min))| Place { not_ready, ..place(n, pool.clone(), *keep_min) }).collect();
+        let first = Terms { max_delete, despite_majority, elsewhere: &elsewhere, keep_nodes: &keep_nodes, ..terms(&nodes, &only) };
         let Ok(decision) = decide(&places, first) else { return Ok(()) };
         prop_assert!(!nodes.is_empty());
         prop_assert!(decision.deletions(&places) <= max_delete);
@@ -135,7 +149,7 @@ proptest! {
             for edit in edits {
                 let Edit::Delete(set) = edit else { panic!("only deletions: {edit:?}") };
                 let node = node_of(set).expect("of the own cluster");
-                prop_assert!(is_dead(&node, &nodes) && (only.is_empty() || only.contains(&node)));
+                prop_assert!(is_dead(&node, &nodes, not_ready) && (only.is_empty() || only.contains(&node)));
                 prop_assert!(!keep_nodes.matches(&node));
             }
         }
@@ -153,7 +167,7 @@ proptest! {
                 let pool = pool.as_ref().filter(|_| n > 0).unwrap_or(before);
                 let edits = shown.get(&n).map(Vec::as_slice).unwrap_or_default();
                 let shown = edits.iter().filter_map(|edit| edit.before().cloned()).collect();
-                Place { shown: Some(shown), ..place(n, pool.clone(), *keep_min) }
+                Place { shown: Some(shown), not_ready, ..place(n, pool.clone(), *keep_min) }
             })
             .collect();
         let again = Terms { nodes: &later, gone_before: Some(&gone_before), refusals, ..first };
@@ -183,7 +197,7 @@ proptest! {
             prop_assert!(witnesses.iter().all(|witness| is_alive(&witness.set)));
             for edit in &edits {
                 let node = node_of(edit.before().expect("a deletion")).expect("of the own cluster");
-                prop_assert!(is_dead(&node, &later) && !keep_nodes.matches(&node));
+                prop_assert!(is_dead(&node, &later, not_ready) && !keep_nodes.matches(&node));
                 prop_assert!(later.contains_key(&node) || gone_before.contains(&node), "gone by both looks");
             }
         }
@@ -220,9 +234,33 @@ fn each_refusal_has_its_bound() {
     // One of two is gone: half is not more than half.
     assert_eq!(refusal(&of(&["a", "b"]), &nodes(&["a"])), None);
     assert_eq!(refusal(&of(&["a", "b", "c"]), &nodes(&["a"])), Some("majority_down"));
-    assert_eq!(refusal(&of(&["a", "b", "c"]), &nodes(&["a", "x"])), None);
-    assert_eq!(refusal_at(&of(&["a", "b", "c"]), &nodes(&["a", "x"]), 1), Some("too_many"));
+    assert_eq!(refusal(&of(&["a", "b", "c", "d"]), &nodes(&["a", "b", "x"])), None);
+    assert_eq!(refusal_at(&of(&["a", "b", "c", "d"]), &nodes(&["a", "b", "x"]), 1), Some("too_many"));
     assert_eq!(refusal_at(&of(&["a", "b"]), &nodes(&["a", "x"]), 1), None);
+}
+
+#[test]
+fn the_owners_of_another_cluster_are_told_by_what_it_lacks() {
+    let none = BTreeSet::new();
+    // One name in common, and many Nodes of its own: they outvote nothing.
+    let cluster = nodes(&["a", "p", "q", "r", "s", "t", "u"]);
+    let refusal = |owners: &[&str], elsewhere: &[&str], despite_majority: bool| {
+        let elsewhere = elsewhere.iter().map(|node| (*node).to_owned()).collect();
+        let terms = Terms { despite_majority, elsewhere: &elsewhere, ..terms(&cluster, &none) };
+        decide(&[of(owners)], terms).err()
+    };
+    let gone = |nodes: &[&str]| nodes.iter().map(|node| (*node).to_owned()).collect();
+    assert_eq!(refusal(&["a", "b", "c"], &[], false), Some(Refusal::OwnersGone { gone: gone(&["b", "c"]), owners: 3 }));
+    assert_eq!(refusal(&["a", "b", "c"], &[], true), None);
+    assert_eq!(refusal(&["a", "b"], &[], false), None, "half is not more than half");
+    assert_eq!(refusal(&["a", "b", "c"], &["p"], false), None, "who owns something elsewhere counts");
+    assert_eq!(refusal(&["a", "b"], &["x"], false), Some(Refusal::OwnersGone { gone: gone(&["b", "x"]), owners: 3 }));
+    // None at all is not for a word to override; one elsewhere is enough.
+    for despite_majority in [false, true] {
+        let found = refusal(&["b", "c"], &[], despite_majority);
+        assert!(matches!(found, Some(Refusal::WrongCluster { .. })), "{found:?}");
+    }
+    assert_eq!(refusal(&["b"], &["p"], false), None);
 }
 
 #[test]
@@ -268,8 +306,10 @@ fn hosts_that_are_no_nodes_stay_and_prove_nothing() {
     assert!(matches!(decide(of(&["nas", "gone"]), &nodes(&["x"]), &keep), Err(Refusal::WrongCluster { .. })));
     // They may be alive, as far as keep_min goes.
     let expected = (vec!["gone".to_owned()], vec!["not_a_node"]);
+    let gone_elsewhere = BTreeSet::from(["x".to_owned()]);
     let own = |nodes: &Nodes| {
-        let terms = Terms { own: Some("x"), keep_nodes: &keep, despite_majority: false, ..terms(nodes, &none) };
+        let terms =
+            Terms { elsewhere: &gone_elsewhere, keep_nodes: &keep, despite_majority: false, ..terms(nodes, &none) };
         nodedns::decide::prune::decide(&[of(&["gone", "nas"])], terms).map(|decision| {
             let kept: Vec<_> = decision.kept.iter().map(|kept| kept.why.as_str()).collect();
             (decision.dead.into_keys().collect::<Vec<_>>(), kept)
@@ -281,4 +321,58 @@ fn hosts_that_are_no_nodes_stay_and_prove_nothing() {
     cluster
         .insert("nas".to_owned(), NodeSummary { ready: Readiness::NotReady(None), ready_for: Some(GRACE), ..ready() });
     assert_eq!(own(&cluster), Ok((vec![], vec!["keep_min", "keep_nodes"])));
+}
+
+#[test]
+fn what_the_record_says_of_nodes_that_are_not_ready_counts() {
+    use SignalAction::{Ignore, Withdraw};
+    let none = BTreeSet::new();
+    let mut cluster = nodes(&["a", "x", "y"]);
+    let lasts = Some(2 * GRACE);
+    cluster.insert("b".to_owned(), NodeSummary { ready: Readiness::NotReady(None), ready_for: lasts, ..ready() });
+    for (action, after, dead, kept) in [
+        (Withdraw, Duration::ZERO, vec!["b", "gone"], vec!["live"]),
+        (Withdraw, 2 * GRACE, vec!["b", "gone"], vec!["live"]),
+        (Withdraw, 3 * GRACE, vec!["gone"], vec!["live", "not_ready_within_grace"]),
+        (Ignore, Duration::ZERO, vec![], vec!["live", "not_ready_ignored", "not_ready_ignored"]),
+    ] {
+        let not_ready = SignalPolicy { action, after, ..Signal::NotReady.default_policy() };
+        let place = Place { not_ready, ..of(&["a", "b", "gone"]) };
+        assert_eq!(patience(&place, GRACE), GRACE.max(after));
+        let terms = Terms { despite_majority: false, ..terms(&cluster, &none) };
+        let decision = decide(&[place], terms).expect("nothing is wrong");
+        let found: Vec<_> = decision.kept.iter().map(|kept| kept.why.as_str()).collect();
+        assert_eq!(
+            (decision.dead.into_keys().collect::<Vec<_>>(), found),
+            (dead.iter().map(|n| (*n).to_owned()).collect(), kept)
+        );
+    }
+}
+
+#[test]
+fn own_siblings_are_leaned_on_before_anybody_else() {
+    let none = BTreeSet::new();
+    let mut cordoned = ready();
+    cordoned.unschedulable = true;
+    let mut cluster = nodes(&["z", "dead-no-more"]);
+    cluster.insert("y".to_owned(), cordoned);
+    let keep = Globs(vec!["nas".to_owned()]);
+    let sets = [
+        "nodedns/v1/home/z",
+        "nodedns/v1/home/y",
+        "nodedns/v1/home/nas",
+        "nodedns/v1/a/a",
+        "a",
+        "nodedns/v1/home/gone",
+    ];
+    let pool: Pool =
+        sets.iter().map(|id| world::weighted(id, "2001:db8::1")).map(|s| (s.set_identifier.clone(), s)).collect();
+    for count in 0..=5_u32 {
+        let terms = Terms { keep_nodes: &keep, despite_majority: false, ..terms(&cluster, &none) };
+        let place = place(0, pool.clone(), count);
+        let decision = decide(std::slice::from_ref(&place), terms).expect("nothing is wrong");
+        let found = decision.removals[0].1.witnesses(&place.pool);
+        let expected: Vec<_> = sets[..count as usize].iter().map(|id| Some(SetIdentifier((*id).to_owned()))).collect();
+        assert_eq!(found, expected);
+    }
 }

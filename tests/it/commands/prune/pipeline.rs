@@ -1,7 +1,7 @@
 //! What is applied of what a command has shown, whatever it decides right before.
 
 use nodedns::cli::args::{Consent, Output};
-use nodedns::cli::operate::{Fresh, Operation, Outcome, Report, Step, carry_out};
+use nodedns::cli::operate::{Fresh, Interrupts, Operation, Outcome, Report, Step, carry_out};
 use nodedns::config::{Sources, load};
 use nodedns::decide::batch::Batch;
 use nodedns::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, ZoneRef};
@@ -56,7 +56,9 @@ async fn carried_out(now: &[RecordSet], fresh: Batch) -> (Report, Listing) {
     let fresh = Step { batch: fresh, pool: pool(now) };
     let again = async |_: &Step, _: u32| -> anyhow::Result<Fresh> { Ok(Fresh::Apply(fresh.clone())) };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let report = carry_out(&operation, &steps, &provider, again, &mut out, &mut err).await.expect("an undo file");
+    let interrupts = Interrupts::new().expect("signals");
+    let report =
+        carry_out(&operation, &steps, &provider, again, interrupts, &mut out, &mut err).await.expect("an undo file");
     let zone = ZoneRef::Id(ZONE.to_owned());
     let listing = provider.list(&zone, &world::name(NAME)).await.expect("a listing");
     let other = provider.list(&zone, &world::name("b.example.com")).await.expect("a listing");

@@ -3,27 +3,31 @@
 use nodedns::cli::operate::{Outcome, PoolReport, Report};
 use nodedns::cli::prune::{DeadView, KeptView, Shown, render};
 use nodedns::cli::restore;
-use nodedns::decide::prune::Why;
+use nodedns::decide::policy::Signal;
+use nodedns::decide::prune::{Dead, Place, Why};
+use nodedns::decide::record::{Pool, RecordType};
+
+use crate::support::world;
 
 fn kept(name: &str, identifier: Option<&str>, why: &Why) -> KeptView {
-    KeptView {
-        name: name.to_owned(),
-        rtype: "AAAA",
+    let place = Place {
         zone_id: "Z0123456789ABC".to_owned(),
-        set_identifier: identifier.map(str::to_owned),
-        reason: why.as_str(),
-        explanation: why.to_string(),
-    }
+        name: world::name(name),
+        rtype: RecordType::Aaaa,
+        keep_min: 1,
+        not_ready: Signal::NotReady.default_policy(),
+        pool: Pool::new(),
+        shown: None,
+    };
+    KeptView::new(&place, identifier.map(str::to_owned), why)
+}
+
+fn unknown() -> Dead {
+    Dead::NotReady(std::time::Duration::from_secs(11_100), Some("NodeStatusUnknown".to_owned()))
 }
 
 fn shown() -> Shown {
     let lasts = std::time::Duration::from_secs(90);
-    let dead = |node: &str, for_seconds: Option<u64>, reason: Option<&str>| DeadView {
-        node: node.to_owned(),
-        condition: if for_seconds.is_some() { "not_ready" } else { "gone" },
-        for_seconds,
-        reason: reason.map(str::to_owned),
-    };
     let of = |node: &str| format!("nodedns/v1/home/{node}");
     let kept = vec![
         kept("edge.example.com", Some(&of("n1")), &Why::Live),
@@ -33,10 +37,12 @@ fn shown() -> Shown {
         kept("edge.example.com", Some(&of("n6")), &Why::NotReadyFor(lasts)),
         kept("edge.example.com", Some(&of("n7")), &Why::SinceUnknown),
         kept("edge.example.com", None, &Why::TrafficPolicy),
-        kept("n3.nodes.example.com", Some(&of("n3")), &Why::KeepMin(1)),
+        kept("n3.nodes.example.com", Some(&of("n3")), &Why::KeepMin(1, Dead::Gone)),
+        kept("n4.nodes.example.com", Some(&of("n4")), &Why::KeepMin(1, unknown())),
+        kept("ignored.example.com", Some(&of("n4")), &Why::Ignored),
     ];
-    let nodes = vec![dead("n3", None, None), dead("n4", Some(11_100), Some("NodeStatusUnknown"))];
-    Shown { report: Report::shown(&[]), nodes, kept }
+    let nodes = vec![DeadView::new("n3", &Dead::Gone), DeadView::new("n4", &unknown())];
+    Shown { report: Report::shown(&[]), nodes, kept, unread: Vec::new(), refused: None }
 }
 
 #[test]
@@ -53,6 +59,7 @@ fn what_is_not_restored_is_said() {
         zone_id: "Z1".to_owned(),
         set_identifier: identifier.map(str::to_owned),
         explanation: explanation.to_owned(),
+        hint: identifier.is_none().then(|| "try again".to_owned()),
     };
     let left_alone = vec![alone(Some("x"), "somebody has changed it since"), alone(None, "the name cannot be read")];
     insta::assert_snapshot!("restore", restore::render(&restore::Shown { report: Report::shown(&[]), left_alone }));
@@ -67,6 +74,7 @@ fn how_it_ends_follows_from_what_became_of_the_pools() {
             rtype: "A",
             zone_id: "Z1".to_owned(),
             changes: Vec::new(),
+            witnesses: Vec::new(),
         },
         outcome,
         left: Vec::new(),
