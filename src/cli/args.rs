@@ -285,7 +285,7 @@ pub enum Output {
     Table,
     /// For scripts
     Json,
-    /// The same as YAML
+    /// The same in YAML
     Yaml,
 }
 

@@ -1,6 +1,6 @@
 //! `nodedns check`: everything that nodedns needs, and what to do about what is missing.
 //!
-//! Each check is one [`Finding`](findings::Finding), told as soon as it is found out. None hides another:
+//! Each check is one [`Finding`], told as soon as it is found out. None hides another:
 //! what depends on something that has failed is there too, as not checked, with why. Every wait has a
 //! limit, and all of them together have one ([`Findings::wait`]).
 
