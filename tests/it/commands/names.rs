@@ -93,6 +93,11 @@ async fn names_of_other_nodes_are_the_same_for_list_and_prune() {
     desk.sim.clear_requests();
     let (code, shown) = desk.json(&["prune", "--dry-run", "gone.nodes.example.com"]).await;
     assert_eq!((code, shown["pools"].as_array().map(Vec::len)), (Some(2), Some(1)), "{shown}");
+    // Unless it says nothing of whether this is the right cluster: then the other names do.
+    assert_eq!(desk.sim.requests().len(), 3);
+    desk.sim.clear_requests();
+    let (code, shown) = desk.json(&["prune", "--dry-run", "n2.nodes.example.com"]).await;
+    assert_eq!((code, &shown["kept"][0]["reason"]), (Some(0), &json!("live")), "{shown}");
     assert_eq!(desk.sim.requests().len(), 1);
 }
 
