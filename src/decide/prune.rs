@@ -192,7 +192,8 @@ pub fn decide(places: &[Place], terms: Terms<'_>) -> Result<Decision, Refusal> {
     if here.is_empty() {
         return Ok(Decision { kept: everything(places, terms), ..Decision::default() });
     }
-    let owners: BTreeSet<String> = here.into_iter().chain(terms.elsewhere.iter().cloned().filter(is_node)).collect();
+    let elsewhere = terms.elsewhere.iter().filter(|node| is_node(node));
+    let owners: BTreeSet<String> = here.iter().chain(elsewhere).cloned().collect();
     let gone: BTreeSet<String> = owners.iter().filter(|node| !terms.nodes.contains_key(*node)).cloned().collect();
     if gone.len() == owners.len() {
         return Err(Refusal::WrongCluster { owners, nodes: terms.nodes.len() });

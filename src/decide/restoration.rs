@@ -238,7 +238,7 @@ mod tests {
         let simple = set("", 60);
         let now = [a.clone(), b.clone()];
         assert_eq!(run(&now, std::slice::from_ref(&a), std::slice::from_ref(&simple), 1), Err(Refusal::Beside(1)));
-        assert_eq!(run(&[simple], &[], &[a.clone()], 1), Err(Refusal::Conflict(Reason::SimpleConflict)));
+        assert_eq!(run(&[simple], &[], std::slice::from_ref(&a), 1), Err(Refusal::Conflict(Reason::SimpleConflict)));
         let other = RecordSet { routing: Routing::MultiValue, ..set("m", 60) };
         assert!(matches!(run(&[other], &[], &[a], 1), Err(Refusal::Conflict(Reason::PolicyConflict { .. }))));
         assert_eq!(run(&now, &[], &[set("old", 300)], 1), Err(Refusal::Ttl { back: 300, now: 60 }));
