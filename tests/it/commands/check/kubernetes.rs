@@ -175,7 +175,7 @@ async fn without_kubernetes_it_is_not_missed_unless_survivors_need_it() {
     desk.replace("enabled = false", &format!("kubeconfig = \"{}\"", desk.path("none").display()));
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ids("failed")), (Some(2), vec!["kubeconfig"]));
-    assert_eq!(checked.the("own_node_watch").outcome, "skipped");
+    assert_eq!(checked.the("own_node").outcome, "skipped");
 }
 
 /// A kubeconfig may carry a password in its server's URL, or its proxy's.
