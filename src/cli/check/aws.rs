@@ -234,7 +234,8 @@ async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53,
     let mut zones = InZone::new();
     let mut lost = Vec::new();
     for record in &policy.records {
-        match ask(findings, "looking up hosted zones", async || provider.zone_id(&record.zone, &record.name).await).await
+        match ask(findings, "looking up hosted zones", async || provider.zone_id(&record.zone, &record.name).await)
+            .await
         {
             Ok(zone_id) => zones.entry(zone_id).or_default().push(record),
             Err(error) => {

@@ -63,7 +63,9 @@ async fn twin(
     provider: &Route53,
     findings: &mut Findings<'_>,
 ) -> Option<String> {
-    let twins = ask(findings, "looking for a zone of the same name", async || provider.twins(&details.zone).await).await.ok()?;
+    let twins = ask(findings, "looking for a zone of the same name", async || provider.twins(&details.zone).await)
+        .await
+        .ok()?;
     twins.into_iter().find(|twin| !twin.name_servers.is_disjoint(servers)).map(|twin| twin.zone.id)
 }
 

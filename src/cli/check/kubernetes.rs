@@ -288,7 +288,9 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
             }
             return;
         }
-        Err(no_answer) => return findings.add(refuse(Id::NodesList, no_answer.to_string(), Some(UNREACHED.to_owned()))),
+        Err(no_answer) => {
+            return findings.add(refuse(Id::NodesList, no_answer.to_string(), Some(UNREACHED.to_owned())));
+        }
     }
     if !needed {
         return;

@@ -71,7 +71,10 @@ pub async fn addresses(policy: &Policy, findings: &mut Findings<'_>) {
         }
         Err(error) => {
             let text = format!("the host's addresses cannot be read: {error:#}");
-            findings.add(Finding::failed(Id::HostAddresses, "addresses", text).remedy("'ip address' shows whether the kernel tells them"));
+            findings.add(
+                Finding::failed(Id::HostAddresses, "addresses", text)
+                    .remedy("'ip address' shows whether the kernel tells them"),
+            );
             for record in &policy.records {
                 let text = "not known without the host's addresses";
                 findings.add(Finding::skipped(Id::RecordAddress, record.name.to_string(), text));

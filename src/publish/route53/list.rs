@@ -157,7 +157,12 @@ pub(super) struct AtName<'a> {
 
 impl<'a> AtName<'a> {
     pub fn new(zone_id: &str, name: &'a DnsName) -> Self {
-        AtName { name, listing: Listing { zone_id: zone_id.to_owned(), ..Listing::default() }, passed: false, has_name_servers: false }
+        AtName {
+            name,
+            listing: Listing { zone_id: zone_id.to_owned(), ..Listing::default() },
+            passed: false,
+            has_name_servers: false,
+        }
     }
 
     /// What the name holds.

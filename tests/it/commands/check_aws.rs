@@ -381,8 +381,10 @@ fn throttled(limit: Throttle, replace: Option<(&str, &str)>) -> Checked {
     let resolver = delegated(&desk.sim);
     desk.sim.set_options(|options| options.throttle = limit);
     let checked = run(checked(&desk, &resolver));
-    let listed = desk.sim.requests().into_iter().filter(|request| request.operation == Operation::ListResourceRecordSets);
-    let listed: Vec<String> = listed.filter(|request| request.status == Some(200)).map(|request| request.line).collect();
+    let listed =
+        desk.sim.requests().into_iter().filter(|request| request.operation == Operation::ListResourceRecordSets);
+    let listed: Vec<String> =
+        listed.filter(|request| request.status == Some(200)).map(|request| request.line).collect();
     assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len(), "each name is read once: {listed:?}");
     checked
 }
@@ -447,7 +449,8 @@ fn lines_say_what_was_tried() {
             desk.sim.inject(operation, fault.clone(), Count::Always);
         }
         let checked = run(checked(&desk, &resolver));
-        let told: Vec<_> = checked.lines.iter().map(|line| (line["subject"].to_string(), line["text"].to_string())).collect();
+        let told: Vec<_> =
+            checked.lines.iter().map(|line| (line["subject"].to_string(), line["text"].to_string())).collect();
         assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len(), "{told:#?}");
         let right = ("r1.example.com: right to change A", "failed");
         assert!(checked.outcomes("change_rights").contains(&right), "{:#?}", checked.lines);

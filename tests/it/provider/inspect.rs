@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nodedns::decide::provider::{ErrorKind, ProviderError};
 use nodedns::decide::record::{Action, RecordType};
-use nodedns::publish::route53::inspect::{Limit, between};
+use nodedns::publish::route53::inspect::{Caller, Limit, between};
 use nodedns::publish::route53::rights::{ChangeRights, Right};
 use route53_sim::{Action as Sent, ChangeConditions, Count, Fault, Operation, RecordSet as Put};
 
