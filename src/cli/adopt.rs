@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::cli::args::AdoptArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out};
+use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
+use crate::cli::pools::Names;
 use crate::cli::progress::Progress;
 use crate::cli::render::{emit, emit_value};
 use crate::cli::world::{Outlook, Unread, World};
@@ -18,7 +19,6 @@ use crate::decide::adopt::{Adoption, Refusal, Request, adopt};
 use crate::decide::batch::Batch;
 use crate::decide::forecast::{Check, TypeForecast};
 use crate::decide::health_check::HealthCheck;
-use crate::decide::name::DnsName;
 use crate::decide::observed::Observed;
 use crate::decide::plan::own_set;
 use crate::decide::policy::{Policy, RecordPolicy};
@@ -93,14 +93,7 @@ async fn adopt_all(
     let manner = Manner { drop_others: args.drop_others, force: args.force };
     let progress = Progress::new("reading the state of this node");
     let mut world = World::read(config, provider, &progress).await?;
-    let records = match chosen(&world.policy, &args.names) {
-        Ok(records) => records,
-        Err(wrong) => {
-            drop(progress);
-            emit(err, &wrong)?;
-            return Ok(Exit::Usage);
-        }
-    };
+    let records = Names::new(config, Some(world.policy.owner.node()))?.chosen_here(&args.names)?;
     sure(&world)?;
     let outlooks = world.outlook(&records, provider, &progress).await;
     drop(progress);
@@ -127,6 +120,7 @@ async fn adopt_all(
     let steps: Vec<Step> = targets.iter().map(|(step, _)| step.clone()).collect();
     let operation = Operation {
         command: "adopt",
+        typed: typed(),
         question: question(&steps),
         consent: args.consent,
         output: args.output,
@@ -150,21 +144,6 @@ async fn adopt_all(
         Exit::Ok | Exit::Differs if is_refused => Exit::Failed,
         exit => exit,
     })
-}
-
-/// The records of these names, or all; or what is wrong with a name.
-fn chosen(policy: &Policy, names: &[String]) -> Result<Vec<RecordPolicy>, String> {
-    let mut wanted = BTreeSet::new();
-    for text in names {
-        let name = DnsName::parse(text).map_err(|wrong| format!("error: '{text}' is not a name: {wrong}\n"))?;
-        if !policy.records.iter().any(|record| record.name == name) {
-            let known: Vec<_> = policy.records.iter().map(|record| record.name.to_string()).collect();
-            return Err(format!("error: {name} is not a configured name\nhint: there are {}\n", known.join(", ")));
-        }
-        wanted.insert(name);
-    }
-    let is_wanted = |record: &&RecordPolicy| wanted.is_empty() || wanted.contains(&record.name);
-    Ok(policy.records.iter().filter(is_wanted).cloned().collect())
 }
 
 /// Another node's record set must not be written by mistake.

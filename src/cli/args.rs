@@ -160,6 +160,7 @@ pub enum Command {
     #[command(after_long_help = after_help!(
         "nodedns list",
         "nodedns list edge.example.com",
+        "nodedns list --kubeconfig /etc/rancher/k3s/k3s.yaml",
         "nodedns list --all-zones --output json | jq '.pools[].sets[] | select(.node_state == \"gone\")'"
     ))]
     List(ListArgs),
@@ -260,6 +261,19 @@ pub struct ConfigFile {
     ///
     /// Without it the file is $NODEDNS_CONFIG, else /etc/nodedns/nodedns.toml.
     #[arg(id = "config", long = "config", short, value_name = "PATH")]
+    pub path: Option<PathBuf>,
+}
+
+/// Which kubeconfig to ask the cluster with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Kubeconfig {
+    /// The kubeconfig of one who may list nodes, instead of kubernetes.kubeconfig
+    ///
+    /// Counts as kubernetes.enabled = true. Without either, the first that is found is taken, which on
+    /// k3s, RKE2 and kubeadm is the kubelet's own; that may list no other node since Kubernetes 1.32.
+    /// An administrator's is /etc/rancher/k3s/k3s.yaml, /etc/rancher/rke2/rke2.yaml or
+    /// /etc/kubernetes/admin.conf.
+    #[arg(id = "kubeconfig", long = "kubeconfig", value_name = "PATH")]
     pub path: Option<PathBuf>,
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::args::CheckArgs;
-use crate::cli::config::sources;
+use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
 use crate::cli::render::{emit_value, terminal_width};
 use crate::config::{Config, salvage};
@@ -72,7 +72,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 
 /// Runs every check. Says whether the configuration has mistakes.
 async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
-    let (loaded, problems) = salvage(&sources(&args.config));
+    let (loaded, problems) = salvage(&sources_with(&args.config, &args.kubeconfig));
     let daemon = Account::of_daemon();
     findings.begin(Section::Configuration);
     problems.iter().for_each(|problems| configuration::mistakes(problems, findings));

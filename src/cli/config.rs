@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::args::{ConfigArgs, ConfigCommand, ConfigFile, InitArgs, RunArgs};
+use crate::cli::args::{ConfigArgs, ConfigCommand, ConfigFile, InitArgs, Kubeconfig, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::failure::report;
 use crate::cli::render::{Structured, emit_value};
@@ -23,6 +23,7 @@ pub fn run_sources(args: &RunArgs) -> Sources {
             cluster: args.cluster.clone(),
             node: args.node.clone(),
             log_level: args.log_level.clone(),
+            kubeconfig: None,
         },
         ..Sources::new(args.config.path.clone())
     }
@@ -31,6 +32,15 @@ pub fn run_sources(args: &RunArgs) -> Sources {
 /// Where the other commands read it from.
 pub fn sources(file: &ConfigFile) -> Sources {
     Sources::new(file.path.clone())
+}
+
+/// The same, with a kubeconfig from the command line. It is relative to this process's directory, unlike
+/// the configuration's.
+pub fn sources_with(file: &ConfigFile, kubeconfig: &Kubeconfig) -> Sources {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let kubeconfig = kubeconfig.path.as_ref().map(|path| absolute(path).to_string_lossy().into_owned());
+    let plain = sources(file);
+    Sources { flags: Flags { kubeconfig, ..plain.flags }, ..plain }
 }
 
 /// Runs the command: what was asked for goes to `out`, everything else to `err`.

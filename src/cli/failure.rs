@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
+use crate::cli::pools::WrongName;
 use crate::cli::render::OutputError;
 use crate::config::Problems;
 use crate::control::protocol::NOT_PERMITTED;
@@ -32,6 +33,9 @@ pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
 }
 
 fn exit(error: &anyhow::Error) -> Exit {
+    if find::<WrongName>(error).is_some() {
+        return Exit::Usage;
+    }
     match find::<client::Error>(error) {
         Some(client::Error::Denied(_)) => return Exit::NotPermitted,
         Some(client::Error::Refused(refusal)) if refusal.code == NOT_PERMITTED => return Exit::NotPermitted,

@@ -4,18 +4,17 @@ mod find;
 mod render;
 mod view;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use crate::cli::args::ListArgs;
-use crate::cli::config::sources;
+use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
-use crate::cli::list::find::{Found, Scope};
+use crate::cli::list::find::{Found, Scope, find};
+use crate::cli::pools::{Names, parse};
 use crate::cli::progress::Progress;
 use crate::cli::render::{emit, emit_value, terminal_width};
 use crate::config::{Config, Sources, Switch, load};
 use crate::decide::inventory::{NodeCondition, PoolInventory, Viewpoint, inventory};
-use crate::decide::name::DnsName;
 use crate::decide::observed::Observed;
 use crate::publish::Provider;
 use crate::publish::route53::Route53;
@@ -32,44 +31,37 @@ pub use view::{Failure, Listed, NodesError, NodesView, Owner, PoolView, SetView}
 /// When the configuration cannot be read, nothing of Route 53 can be
 /// ([`ProviderError`](crate::decide::provider::ProviderError)), or the output cannot be written.
 pub fn run(args: &ListArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
-    let mut names = BTreeSet::new();
-    for text in &args.names {
-        match DnsName::parse(text) {
-            Ok(name) => names.insert(name),
-            Err(wrong) => {
-                emit(err, &format!("error: '{text}' is not a name: {wrong}\n"))?;
-                return Ok(Exit::Usage);
-            }
-        };
-    }
-    let loaded = load(&Sources { allow_nothing: args.all_zones, ..sources(&args.config) })?;
+    let sources = sources_with(&args.config, &args.kubeconfig);
+    let loaded = load(&Sources { allow_nothing: args.all_zones, ..sources })?;
     let (config, has_cluster) = (&loaded.config, loaded.names_cluster());
     // A desk need not be called what a node may be.
     let node = Identity::find(config).ok().map(|identity| identity.node().to_owned());
-    let scope = match args.all_zones {
-        true => Scope::all_zones(config, node.as_deref(), names),
-        false => match Scope::configured(config, node.as_deref(), names)? {
-            Ok(scope) => scope,
-            Err(wrong) => {
-                emit(err, &wrong)?;
-                return Ok(Exit::Usage);
-            }
-        },
+    let (names, scope) = match args.all_zones {
+        // The records only say what takes a node out of a pool.
+        true => {
+            let names = Names::new(config, node.as_deref()).unwrap_or_else(|_| Names::none(config));
+            (names, Scope::AllZones(args.names.iter().map(|text| parse(text)).collect::<Result<_, _>>()?))
+        }
+        false => {
+            let names = Names::new(config, node.as_deref())?;
+            let chosen = names.chosen(&args.names)?;
+            (names, Scope::Configured(chosen))
+        }
     };
     let provider = Route53::new(config.route53.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (found, nodes) = runtime.block_on(look(&scope, config, has_cluster, &provider));
-    let Found { places, of_nodes, read, failures, mut remarks } = found?;
-    if let Some((what, error)) = failures.first().filter(|_| read == 0) {
+    let (found, nodes) = runtime.block_on(look(&scope, &names, config, has_cluster, &provider));
+    let mut found = found?;
+    if let Some((what, error)) = found.failures.first().filter(|_| found.read == 0) {
         return Err(anyhow::Error::new(error.clone()).context(format!("cannot read {what}")));
     }
 
     let known = nodes.as_ref().map_or(Observed::Unknown, |list| Observed::Known(&list.nodes));
-    let is_node = |node: &String| known.known().is_some_and(|nodes| nodes.contains_key(node));
-    let of_nodes = of_nodes.into_iter().filter(|(node, _)| is_node(node)).map(|(_, place)| place);
-    let places = places.into_iter().chain(of_nodes).collect();
+    let places = found.places(&names, known.known().copied());
+    let Found { failures, mut remarks, .. } = found;
     let cluster = has_cluster.then_some(config.cluster.as_str());
-    let pools = inventory(places, Viewpoint { cluster, node: node.as_deref() }, known);
+    let pools =
+        inventory(places, Viewpoint { cluster, node: node.as_deref(), keep_nodes: Some(&config.keep_nodes) }, known);
     remarks.extend(nodes.as_ref().ok().and_then(|list| doubt(&pools, list)));
     let listed = Listed::new(cluster, node.as_deref(), &nodes, &pools, &failures, remarks);
     match args.output.structured() {
@@ -94,7 +86,8 @@ pub(super) enum Blind {
 
 /// Reads Route 53 and the nodes, side by side.
 async fn look<P: Provider>(
-    scope: &Scope<'_>,
+    scope: &Scope,
+    names: &Names<'_>,
     config: &Config,
     has_cluster: bool,
     provider: &P,
@@ -110,7 +103,7 @@ async fn look<P: Provider>(
             None => Err(Blind::NoKubeconfig),
         }
     };
-    tokio::join!(scope.find(provider, &progress), nodes)
+    tokio::join!(find(scope, names, provider, &progress), nodes)
 }
 
 /// A list of nodes in which none of the owners is may well be another cluster's.

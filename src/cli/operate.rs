@@ -26,8 +26,10 @@ pub use patience::patiently;
 /// What a command is about to do.
 #[derive(Debug, Clone)]
 pub struct Operation<'a> {
-    /// The command's name: in the undo file, its name, and hints.
+    /// The command's name: in the undo file, and its name.
     pub command: &'static str,
+    /// The command as it was typed, to be typed again: see [`typed`]. In hints.
+    pub typed: String,
     /// What to ask, without the question mark: `delete 3 record sets`.
     pub question: String,
     /// Whether to do it.
@@ -186,9 +188,35 @@ pub fn ask(
             return Ok(Answer::Go);
         }
     }
-    let hint = if asks || dry_run { String::new() } else { format!("hint: 'nodedns {} --yes'\n", operation.command) };
+    let hint = if asks || dry_run { String::new() } else { format!("hint: {}\n", quoted(&operation.typed)) };
     emit(err, &format!("nothing was changed\n{hint}"))?;
     Ok(Answer::Shown)
+}
+
+/// The command line of this process with `--yes`, as a POSIX shell takes it.
+pub fn typed() -> String {
+    again(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+}
+
+fn again(words: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<String> = words.map(|word| shell_word(&word)).collect();
+    // What follows a `--` is no option.
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words.insert(end, "--yes".to_owned());
+    format!("nodedns {}", words.join(" "))
+}
+
+/// In quotation marks, unless it has some of its own.
+fn quoted(command: &str) -> String {
+    if command.contains('\'') { command.to_owned() } else { format!("'{command}'") }
+}
+
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// Writes the undo file and says where it is.
@@ -207,4 +235,22 @@ fn write_undo(operation: &Operation<'_>, steps: &[Step], err: &mut dyn Write) ->
     let path = path.map_err(|error| anyhow!("{error:#}\n{hint}"))?;
     emit(err, &format!("undo file: {}\n", path.display()))?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_is_the_command_to_type() {
+        for (words, expected) in [
+            (&["prune"][..], "'nodedns prune --yes'"),
+            (&["restore", "/var/lib/a_b/prune-1.json"], "'nodedns restore /var/lib/a_b/prune-1.json --yes'"),
+            (&["restore", "my undo.json"], "nodedns restore 'my undo.json' --yes"),
+            (&["adopt", "it's", ""], r"nodedns adopt 'it'\''s' '' --yes"),
+            (&["prune", "--grace", "1h", "--", "{node}.x"], "nodedns prune --grace 1h --yes -- '{node}.x'"),
+        ] {
+            assert_eq!(quoted(&again(words.iter().map(|word| (*word).to_owned()))), expected);
+        }
+    }
 }

@@ -8,11 +8,11 @@ use anyhow::{Context, anyhow};
 use serde::Serialize;
 
 use crate::cli::args::PruneArgs;
-use crate::cli::config::sources;
+use crate::cli::config::sources_with;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out};
-use crate::cli::pools::{Wanted, collect};
-use crate::cli::progress::{Progress, thousands};
+use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
+use crate::cli::pools::{Chosen, Names};
+use crate::cli::progress::Progress;
 use crate::cli::render::{emit, emit_value, paragraph, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::node::Nodes;
@@ -62,7 +62,8 @@ pub struct KeptView {
     /// Its set identifier; `null` for a simple one.
     pub set_identifier: Option<String>,
     /// Why, in snake case: `live`, `cordoned`, `not_ready_within_grace`, `not_ready_since_unknown`,
-    /// `gone_within_grace`, `not_asked`, `changed`, `keep_min`, `other_cluster`, `foreign` or `traffic_policy`.
+    /// `gone_within_grace`, `not_asked`, `changed`, `keep_min`, `not_a_node`, `keep_nodes`, `other_cluster`,
+    /// `foreign` or `traffic_policy`.
     pub reason: &'static str,
     /// Why, for people.
     pub explanation: String,
@@ -75,56 +76,74 @@ pub struct KeptView {
 /// ([`Refusal`](crate::decide::prune::Refusal)), or when the undo file cannot be written. Nothing was
 /// changed then.
 pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
-    let config = load(&sources(&args.config))?.config;
+    let config = load(&sources_with(&args.config, &args.kubeconfig))?.config;
+    // Where this host's own name cannot be found out, it proves nothing either.
+    let own = Identity::find(&config).ok().map(|identity| identity.node().to_owned());
+    let names = Names::new(&config, own.as_deref())?;
+    let chosen = names.chosen(&args.names)?;
     let access = Access::find(&config).ok_or_else(|| {
         anyhow!(
             "who is dead is told by the cluster's nodes, and there is no kubeconfig, or kubernetes.enabled is false\n\
-             hint: name a kubeconfig that may list nodes in kubernetes.kubeconfig"
+             hint: name the kubeconfig of one who may list nodes with --kubeconfig, or in kubernetes.kubeconfig"
         )
     })?;
     let provider = Route53::new(config.route53.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(prune(args, &config, &access, &provider, out, err))
+    let scene = Scene { config: &config, own: own.as_deref(), names: &names, chosen: &chosen, access: &access };
+    runtime.block_on(prune(args, scene, &provider, out, err))
+}
+
+/// What a prune starts from.
+#[derive(Debug, Clone, Copy)]
+struct Scene<'a> {
+    config: &'a Config,
+    /// The node of this host, where it is known.
+    own: Option<&'a str>,
+    names: &'a Names<'a>,
+    chosen: &'a Chosen,
+    access: &'a Access,
 }
 
 async fn prune(
     args: &PruneArgs,
-    config: &Config,
-    access: &Access,
+    scene: Scene<'_>,
     provider: &impl Provider,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
+    let Scene { config, own, names, chosen, access } = scene;
     let progress = Progress::new("reading the nodes");
     let nodes = read(access).await?;
     progress.say("reading the pools");
-    let scan = |count| progress.say(format!("reading the zone: {} record sets", thousands(count)));
-    let found = collect(config, provider, &Wanted::new(&args.names), &scan).await?;
+    let found = names.read(chosen, provider, &progress).await;
     drop(progress);
     let mut places: Vec<Place> = Vec::new();
-    for name in found {
+    if let Some((what, error)) = found.failures.into_iter().next() {
+        return Err(anyhow::Error::new(error).context(format!("cannot read {what}")));
+    }
+    for name in found.names.into_iter().filter(|name| name.is_asked_for(Some(&nodes))) {
+        let keep_min = names.keep_min(&name.listing.zone_id, &name.name);
         for rtype in RecordType::ALL {
             places.push(Place {
                 zone_id: name.listing.zone_id.clone(),
                 name: name.name.clone(),
                 rtype,
-                keep_min: args.keep_min.unwrap_or(name.keep_min),
+                keep_min: args.keep_min.unwrap_or(keep_min),
                 pool: name.listing.pool(rtype).cloned().unwrap_or_default(),
                 shown: None,
             });
         }
     }
-    // Where this host's own name cannot be found out, it proves nothing either.
-    let own = Identity::find(config).ok().map(|identity| identity.node().to_owned());
     let only: BTreeSet<String> = args.nodes.iter().cloned().collect();
     let mut gone_before = gone(&places, &config.cluster, &nodes);
     let terms = Terms {
         cluster: &config.cluster,
-        own: own.as_deref(),
+        own,
         nodes: &nodes,
         gone_before: None,
         grace: args.grace,
         only: &only,
+        keep_nodes: &config.keep_nodes,
         max_delete: args.max_delete,
         despite_majority: args.allow_majority_down,
         refusals: 0,
@@ -134,6 +153,7 @@ async fn prune(
     let (count, owners) = (decision.deletions(&places), decision.dead.len());
     let operation = Operation {
         command: "prune",
+        typed: typed(),
         question: format!("delete {} of {}", counted(count, "record set"), counted(owners, "dead node")),
         consent: args.consent,
         output: args.output,
@@ -191,7 +211,8 @@ fn is_at(step: &Step, place: &Place) -> bool {
 /// Why what was to go from there stays.
 fn reasons(decision: &Decision, index: usize) -> String {
     let here = decision.kept.iter().filter(|kept| kept.place == index);
-    let own = here.filter(|kept| !matches!(kept.why, Why::OtherCluster | Why::Foreign | Why::TrafficPolicy));
+    let own =
+        here.filter(|kept| !matches!(kept.why, Why::NotANode | Why::OtherCluster | Why::Foreign | Why::TrafficPolicy));
     let mut said: Vec<String> =
         own.filter_map(|kept| Some(format!("{} stays: {}", kept.set_identifier.as_ref()?, kept.why))).collect();
     if said.is_empty() {
@@ -261,7 +282,7 @@ pub fn render(shown: &Shown, width: Option<usize>) -> String {
             }
         });
     }
-    let expected = ["live", "other_cluster", "foreign", "not_asked"];
+    let expected = ["live", "not_a_node", "other_cluster", "foreign", "not_asked"];
     let kept: Vec<&KeptView> = shown.kept.iter().filter(|kept| !expected.contains(&kept.reason)).collect();
     if !kept.is_empty() {
         let row = |kept: &&KeptView| {

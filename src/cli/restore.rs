@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::args::RestoreArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, patiently};
+use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, patiently, typed};
 use crate::cli::render::{emit, emit_value};
 use crate::cli::undo::{Undo, UndoFile};
 use crate::config::{Config, load};
@@ -143,6 +143,7 @@ async fn restore(
     }
     let operation = Operation {
         command: "restore",
+        typed: typed(),
         question: match steps.len() {
             1 => "put this back".to_owned(),
             count => format!("put this back, at {count} names and types"),

@@ -52,6 +52,8 @@ pub struct Flags {
     pub node: Option<String>,
     /// `--log-level`.
     pub log_level: Option<String>,
+    /// `--kubeconfig`, an absolute path: also says that Kubernetes is asked.
+    pub kubeconfig: Option<String>,
 }
 
 impl Sources {
@@ -275,14 +277,17 @@ fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Layer> {
 }
 
 fn flags(flags: &Flags, records_before: usize) -> Vec<Layer> {
-    let keys: [(&str, &[&str], &Option<String>); 3] = [
+    let asked = flags.kubeconfig.as_ref().map(|_| true.to_string());
+    let keys: [(&str, &[&str], &Option<String>); 5] = [
         ("--cluster", &["cluster"], &flags.cluster),
         ("--node", &["node"], &flags.node),
         ("--log-level", &["log", "level"], &flags.log_level),
+        ("--kubeconfig", &["kubernetes", "kubeconfig"], &flags.kubeconfig),
+        ("--kubeconfig", &["kubernetes", "enabled"], &asked),
     ];
     let mut layers: Vec<Layer> = keys
         .into_iter()
-        .filter_map(|(flag, key, value)| Some(Layer::text(Origin::Flag(flag.to_owned()), key, value.as_ref()?)))
+        .filter_map(|(flag, key, value)| Some(Layer::variable(Origin::Flag(flag.to_owned()), key, value.as_ref()?)))
         .collect();
     if !flags.names.is_empty() {
         layers.push(Layer::names(&flags.names, flags.zone_id.as_deref(), records_before));

@@ -42,6 +42,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use raw::{LogFormat, LogLevel, Switch};
 pub use show::Shown;
 
+use crate::decide::glob::Globs;
 use crate::decide::name::DnsName;
 use crate::decide::owner::{OwnerError, OwnerId};
 use crate::decide::policy::{Policy, RecordPolicy, SurvivorsPolicy, Timing};
@@ -79,6 +80,8 @@ pub struct Config {
     pub timing: Timing,
     /// Whether the record sets of dead siblings are removed; `None`: they are left alone.
     pub survivors: Option<SurvivorsPolicy>,
+    /// The nodes whose record sets a prune never deletes.
+    pub keep_nodes: Globs,
     /// The records, in the order of the files.
     pub records: Vec<RecordTemplate>,
 }

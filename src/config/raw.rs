@@ -5,6 +5,7 @@
 //! `validate`, where every mistake is found, not only the first.
 
 mod health_check;
+mod prune;
 mod record;
 mod signal;
 mod signals;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use health_check::{CheckType, RawHealthCheck};
+pub use prune::RawPrune;
 pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
 pub use signal::{Action, RawProbe, RawSignal, RawTainted};
@@ -85,6 +87,9 @@ pub struct RawConfig {
     /// kubeconfig may not since Kubernetes 1.32 (AuthorizeNodeWithSelectors).
     pub survivors: RawSurvivors,
 
+    /// What `nodedns prune` leaves alone. The daemon does not read it.
+    pub prune: RawPrune,
+
     /// How Route 53 is reached. Credentials are never in this file: they come from the standard
     /// AWS variables, files and instance roles.
     pub route53: RawRoute53,
@@ -113,6 +118,7 @@ impl Default for RawConfig {
             addresses: RawAddresses::default(),
             signals: RawSignals::default(),
             survivors: RawSurvivors::default(),
+            prune: RawPrune::default(),
             route53: RawRoute53::default(),
             control: RawControl::default(),
             log: RawLog::default(),

@@ -3,6 +3,7 @@
 
 mod health_check;
 mod probe;
+mod prune;
 mod record;
 mod signals;
 mod survivors;
@@ -46,6 +47,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),
         survivors: survivors::survivors(raw, &mut judge),
+        keep_nodes: prune::keep_nodes(raw, &mut judge),
         records: {
             signals::judge_global(&raw.signals, &mut judge);
             record::records(raw, &mut judge, &cluster)

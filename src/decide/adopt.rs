@@ -8,6 +8,11 @@
 //! | foreign, of our policy, with some | deleted, and created again with the rest |
 //! | foreign, of our policy or another, with nothing else | deleted |
 //! | foreign, of another policy, with a rest | deleted; weighted or multivalue: each value of the rest becomes a record set of our policy |
+//! | foreign, of another policy, with a rest, a standby | refused, unless it is to be dropped |
+//!
+//! A standby answers only when others do not: a failover secondary, or weight 0 beside others with more
+//! (Developer Guide, "Failover routing" and "Values specific for weighted records"). As one of our policy it
+//! would answer at once.
 //!
 //! An address of ours is one that we are about to publish, or that an owner of the pool publishes already:
 //! the rest stays in DNS until its own nodes adopt it. Where nodes are, as the other policies must be told,
@@ -253,6 +258,7 @@ fn changes(request: Request<'_>, pool: &Pool, fates: &[Fate<'_>], own: &RecordSe
                 deleted.push((*set).clone());
                 created.push(with_values(set, set.ttl().unwrap_or(request.record.ttl), rest.clone()));
             }
+            Fate::Turns(set, _) if is_standby(set, pool) => return Err(Refusal::Standby(name_of(set))),
             Fate::Turns(set, rest) => {
                 deleted.push((*set).clone());
                 for value in rest {
@@ -280,6 +286,16 @@ fn changes(request: Request<'_>, pool: &Pool, fates: &[Fate<'_>], own: &RecordSe
     let change = |action, set| Change { action, name: request.record.name.clone(), rtype: request.plan.rtype, set };
     let deleted = deleted.into_iter().map(|set| change(Action::Delete, set));
     Ok(deleted.chain(created.into_iter().map(|set| change(Action::Create, set))).collect())
+}
+
+/// Whether a record set answers only when others of its pool do not. Where all weights are 0, all answer alike.
+fn is_standby(set: &RecordSet, pool: &Pool) -> bool {
+    let is_active = |other: &RecordSet| matches!(other.routing, Routing::Weighted(weight) if weight > 0);
+    match &set.routing {
+        Routing::Failover(FailoverRole::Secondary) => true,
+        Routing::Weighted(0) => pool.values().any(is_active),
+        _ => false,
+    }
 }
 
 /// Refuses beforehand what Route 53 would refuse. Whether it takes two geoproximity record sets at one

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::decide::glob::Globs;
 use crate::decide::name::DnsName;
 use crate::decide::node::{NodeSummary, Nodes, Readiness};
 use crate::decide::observed::Observed;
@@ -37,6 +38,14 @@ pub struct Viewpoint<'a> {
     pub cluster: Option<&'a str>,
     /// The own node; without one, every owner of the own cluster is a sibling.
     pub node: Option<&'a str>,
+    /// Hosts that need not be Nodes, and are then not gone; `None`: there are no such hosts.
+    pub keep_nodes: Option<&'a Globs>,
+}
+
+impl Viewpoint<'_> {
+    fn keeps(&self, node: &str) -> bool {
+        self.keep_nodes.is_some_and(|globs| globs.matches(node))
+    }
 }
 
 /// Whose a record set is, as seen from the own node.
@@ -75,7 +84,7 @@ pub enum NodeCondition {
     Cordoned,
     /// Ready, and schedulable.
     Ready,
-    /// The list of Nodes is not known, or is not the one that would have it.
+    /// The list of Nodes is not known, or is not the one that would have it, or it is said to be none.
     Unknown,
 }
 
@@ -128,6 +137,8 @@ pub struct Entry {
     pub relation: Relation,
     /// How its node is.
     pub condition: NodeCondition,
+    /// The list of Nodes is known, and it is said not to be one of them.
+    pub is_no_node: bool,
     /// For how long its node has not been Ready, where it is not and that is known.
     pub not_ready_for: Option<Duration>,
     /// Its Node is being deleted.
@@ -203,14 +214,16 @@ fn entry(
     let (condition, node) = match (of_cluster, nodes) {
         (None, _) | (_, Observed::Unknown) => (NodeCondition::Unknown, None),
         (Some(owner), Observed::Known(nodes)) => match nodes.get(owner.node()) {
+            None if from.keeps(owner.node()) => (NodeCondition::Unknown, None),
             None => (NodeCondition::Gone, None),
             Some(node) => (condition(node), Some(node)),
         },
     };
+    let is_no_node = nodes.known().is_some() && of_cluster.is_some() && condition == NodeCondition::Unknown;
     let not_ready_for = node.filter(|node| node.ready != Readiness::Ready).and_then(|node| node.ready_for);
     let deleting = node.is_some_and(|node| node.deleting);
     let attention = attention(condition, node, signals);
-    Entry { set, owner, relation, condition, not_ready_for, deleting, attention }
+    Entry { set, owner, relation, condition, is_no_node, not_ready_for, deleting, attention }
 }
 
 fn condition(node: &NodeSummary) -> NodeCondition {
@@ -254,7 +267,7 @@ mod tests {
     use crate::decide::record::Target;
     use crate::decide::routing::Routing;
 
-    const HERE: Viewpoint<'static> = Viewpoint { cluster: Some("home"), node: Some("n1") };
+    const HERE: Viewpoint<'static> = Viewpoint { cluster: Some("home"), node: Some("n1"), keep_nodes: None };
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn set(identifier: &str) -> RecordSet {
@@ -348,6 +361,34 @@ mod tests {
             assert_eq!(found.attention, attention, "{owner}");
             let found = only(at(), HERE, Observed::Unknown);
             assert_eq!((found.condition, found.attention, found.deleting), (Unknown, None, false), "{owner}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_said_to_be_no_node_is_not_gone() {
+        let cluster = nodes(&[("up", node(true, None, false, false)), ("vm-down", node(false, Some(3), false, false))]);
+        let globs = Globs(vec!["nas".to_owned(), "vm-*".to_owned(), "n1".to_owned()]);
+        let from = Viewpoint { keep_nodes: Some(&globs), ..HERE };
+        use NodeCondition::{Gone, NotReady, Ready, Unknown};
+        for (owner, condition, is_no_node, attention) in [
+            ("home/nas", Unknown, true, None),
+            ("home/vm-1", Unknown, true, None),
+            ("home/n1", Unknown, true, None),
+            ("home/nas2", Gone, false, Some(Attention::Gone)),
+            ("home/up", Ready, false, None),
+            // It is one after all.
+            ("home/vm-down", NotReady, false, Some(Attention::NotReady)),
+            ("other/nas", Unknown, false, None),
+            ("?/nas", Unknown, false, None),
+        ] {
+            let at = || place("Z1", "e.example", RecordType::A, &[&format!("nodedns/v1/{owner}")]);
+            let found = only(at(), from, Observed::Known(&cluster));
+            assert_eq!(
+                (found.condition, found.is_no_node, found.attention),
+                (condition, is_no_node, attention),
+                "{owner}"
+            );
+            assert!(!only(at(), from, Observed::Unknown).is_no_node, "{owner}");
         }
     }
 

@@ -13,6 +13,7 @@ pub mod drain;
 pub mod engine;
 pub mod fitness;
 pub mod forecast;
+pub mod glob;
 pub mod guard;
 pub mod hash;
 pub mod health_check;

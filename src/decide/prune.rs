@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::decide::batch::{Batch, is_same_text};
+use crate::decide::glob::Globs;
 use crate::decide::name::DnsName;
 use crate::decide::node::{Nodes, Readiness};
 use crate::decide::owner::{OwnerId, SetIdentifier};
@@ -47,6 +48,8 @@ pub struct Terms<'a> {
     pub grace: Duration,
     /// Only the record sets of these nodes; of all, if there is none.
     pub only: &'a BTreeSet<String>,
+    /// Nothing of these nodes is deleted: hosts without Kubernetes that share the cluster's name.
+    pub keep_nodes: &'a Globs,
     /// Nothing is deleted if it would be more record sets than this.
     pub max_delete: usize,
     /// Whether to go on although more than half of the nodes are down.
@@ -105,6 +108,10 @@ pub enum Why {
     Changed,
     /// Its node is dead, but with it fewer than so many would stay whose nodes may be alive.
     KeepMin(u32),
+    /// Its node is one of those to be kept, and not among the cluster's Nodes.
+    NotANode,
+    /// Its node is one of those to be kept, and a dead Node.
+    KeepNode,
     /// It belongs to another cluster.
     OtherCluster,
     /// It was not written by nodedns.
@@ -112,6 +119,9 @@ pub enum Why {
     /// A traffic policy instance has made it, which a change batch cannot delete.
     TrafficPolicy,
 }
+
+/// Why nothing is known of a host that is to be kept.
+pub const NOT_A_NODE: &str = "not a Kubernetes node, by prune.keep_nodes";
 
 /// Why nothing at all is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +169,9 @@ pub fn decide(places: &[Place], terms: Terms<'_>) -> Result<Decision, Refusal> {
         return Err(Refusal::NoNodes);
     }
     let sets = || places.iter().flat_map(|place| place.pool.values());
-    let owners: BTreeSet<String> = sets().filter_map(|set| owner(set, terms.cluster)).collect();
+    // A host that is no Node says nothing of the cluster.
+    let is_node = |node: &String| !is_kept_host(node, terms);
+    let owners: BTreeSet<String> = sets().filter_map(|set| owner(set, terms.cluster)).filter(is_node).collect();
     if owners.is_empty() {
         return Ok(Decision { kept: everything(places, terms), ..Decision::default() });
     }
@@ -189,7 +201,7 @@ fn everywhere(places: &[Place], terms: Terms<'_>) -> Decision {
             // What the nodes say of themselves is better than what nothing is known of.
             Ok(Why::Live) => Part::Witness(0),
             Ok(Why::Cordoned) => Part::Witness(1),
-            Ok(Why::OtherCluster | Why::Foreign) => Part::Witness(2),
+            Ok(Why::NotANode | Why::OtherCluster | Why::Foreign) => Part::Witness(2),
             Ok(
                 Why::NotReadyFor(_)
                 | Why::SinceUnknown
@@ -197,6 +209,7 @@ fn everywhere(places: &[Place], terms: Terms<'_>) -> Decision {
                 | Why::NotAsked
                 | Why::Changed
                 | Why::KeepMin(_)
+                | Why::KeepNode
                 | Why::TrafficPolicy,
             ) => Part::None,
         };
@@ -252,6 +265,7 @@ fn judge(place: &Place, set: &RecordSet, terms: Terms<'_>) -> Result<Why, (Strin
 /// How a node of the own cluster is.
 fn standing(node: &str, terms: Terms<'_>) -> Standing {
     match terms.nodes.get(node) {
+        None if is_kept_host(node, terms) => Standing::Down(Why::NotANode),
         None if terms.gone_before.is_none_or(|gone| gone.contains(node)) => Standing::Dead(Dead::Gone),
         None => Standing::Down(Why::GoneLately),
         Some(found) => match (&found.ready, found.ready_for) {
@@ -259,9 +273,15 @@ fn standing(node: &str, terms: Terms<'_>) -> Standing {
             (Readiness::Ready, _) => Standing::Ready(Why::Live),
             (Readiness::NotReady(_), None) => Standing::Down(Why::SinceUnknown),
             (Readiness::NotReady(_), Some(lasts)) if lasts < terms.grace => Standing::Down(Why::NotReadyFor(lasts)),
+            (Readiness::NotReady(_), Some(_)) if terms.keep_nodes.matches(node) => Standing::Down(Why::KeepNode),
             (Readiness::NotReady(reason), Some(lasts)) => Standing::Dead(Dead::NotReady(lasts, reason.clone())),
         },
     }
+}
+
+/// Whether it is one of those to be kept, and not among the Nodes.
+fn is_kept_host(node: &str, terms: Terms<'_>) -> bool {
+    terms.keep_nodes.matches(node) && !terms.nodes.contains_key(node)
 }
 
 /// The node that the record set belongs to, if it is one of this cluster.
@@ -296,6 +316,8 @@ impl Why {
             Why::NotAsked => "not_asked",
             Why::Changed => "changed",
             Why::KeepMin(_) => "keep_min",
+            Why::NotANode => "not_a_node",
+            Why::KeepNode => "keep_nodes",
             Why::OtherCluster => "other_cluster",
             Why::Foreign => "foreign",
             Why::TrafficPolicy => "traffic_policy",
@@ -319,6 +341,8 @@ impl fmt::Display for Why {
                 f,
                 "its node is dead, but keep_min = {count} asks for as many others at the name whose nodes may be alive"
             ),
+            Why::NotANode => f.write_str(NOT_A_NODE),
+            Why::KeepNode => f.write_str("its node is dead, but prune.keep_nodes names it"),
             Why::OtherCluster => f.write_str("it belongs to another cluster"),
             Why::Foreign => f.write_str("not written by nodedns"),
             Why::TrafficPolicy => f.write_str("a traffic policy has made it"),

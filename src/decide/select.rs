@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::decide::address::{HostAddress, Interface, Scope, Snapshot};
+use crate::decide::glob;
 use crate::decide::record::RecordType;
 use crate::decide::registry;
 
-mod glob;
 mod refusal;
 
 pub use refusal::Refusal;

@@ -123,6 +123,23 @@ fn the_smallest_file_is_a_whole_configuration() {
 }
 
 #[test]
+fn a_kubeconfig_from_the_command_line_goes_before_all_else() {
+    let mut setup = Setup::new(&format!("{SMALLEST}\n[kubernetes]\nenabled = false\nkubeconfig = \"/from/file\"\n"));
+    setup.sources.flags = Flags { kubeconfig: Some("/from/flag".to_owned()), ..Flags::default() };
+    let kubernetes = setup.config().kubernetes;
+    assert_eq!((kubernetes.enabled, kubernetes.kubeconfig), (Switch::On, Some("/from/flag".into())));
+}
+
+#[test]
+fn nodes_that_a_prune_keeps_are_named_by_globs() {
+    let config = Setup::new(&format!("{SMALLEST}\n[prune]\nkeep_nodes = [\"nas\", \"vm-*\"]\n")).config();
+    for (node, kept) in [("nas", true), ("vm-1", true), ("nas2", false), ("vm", false)] {
+        assert_eq!(config.keep_nodes.matches(node), kept, "{node}");
+    }
+    assert!(!Setup::new(SMALLEST).config().keep_nodes.matches("nas"));
+}
+
+#[test]
 fn survivors_are_switched_on_by_name() {
     let survivors = |table: &str| {
         let config = Setup::new(&format!("{SMALLEST}\n[survivors]\n{table}\n")).config();
@@ -715,6 +732,18 @@ fn mistakes_outside_of_records_too() {
         ("cluster = \"c\"\nsettle_max = \"1ms\"", "2:14: settle_max: ", "is longer than settle_max = \"1ms\""),
         ("cluster = \"c\"\nsettle_max = \"1h\"", "2:14: settle_max: ", "1h is not between 0s and 5m"),
         ("cluster = \"c\"\nresync = \"1s\"", "2:10: resync: ", "1s is not between 10s and 24h"),
+        ("cluster = \"c\"\n[prune]\nkeep_nodes = [\"\"]", "3:15: prune.keep_nodes[0]: ", "matches no node"),
+        (
+            "cluster = \"c\"\n[prune]\nkeep_nodes = [\"a\", \"*\"]",
+            "3:20: prune.keep_nodes[1]: ",
+            "names no node in particular",
+        ),
+        (
+            "cluster = \"c\"\n[prune]\nkeep_nodes = [\"home/a\"]",
+            "3:15: prune.keep_nodes[0]: ",
+            "neither blanks nor slashes",
+        ),
+        ("cluster = \"c\"\n[prune]\nkeep_nodes = \"a\"", "3:14: prune.keep_nodes: ", "list"),
         ("cluster = \"c\"\n[survivors]\ngrace = \"29s\"", "3:9: survivors.grace: ", "29s is not between 30s and 24h"),
         ("cluster = \"c\"\n[survivors]\nenabled = \"yes\"", "3:11: survivors.enabled: ", "expected true or false"),
         (

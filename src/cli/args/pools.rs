@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConfigFile, Output};
+use super::{ConfigFile, Kubeconfig, Output};
 
 /// The arguments of `nodedns plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -29,6 +29,10 @@ pub struct ListArgs {
     /// Read every hosted zone of the account, and show every pool that nodedns of any cluster has written to
     #[arg(long)]
     pub all_zones: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub kubeconfig: Kubeconfig,
 
     /// How to show it
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
@@ -79,6 +83,10 @@ pub struct PruneArgs {
     /// Where to write the undo file [default: a new one in control.state_directory/undo, or here]
     #[arg(long, value_name = "PATH")]
     pub undo_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub kubeconfig: Kubeconfig,
 
     /// How to show it
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]

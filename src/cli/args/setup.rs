@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigFile, Output};
+use super::{ConfigFile, Kubeconfig, Output};
 
 /// The arguments of `nodedns check`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -12,6 +12,10 @@ pub struct CheckArgs {
     /// Ask this resolver who serves the hosted zones [default: those of /etc/resolv.conf]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub resolver: Option<SocketAddr>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take the text for the command's own")]
+    pub kubeconfig: Kubeconfig,
 
     /// How to show it
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]

@@ -140,7 +140,7 @@ fn note(set: &SetView) -> String {
     let own = (set.relation == "own").then_some("this node");
     let deleting = set.deleting.then_some("its Node is being deleted");
     let attention = set.attention.map(|attention| if attention == "gone" { "left behind" } else { "still in DNS" });
-    [own, deleting, attention].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [own, set.node_state_reason, deleting, attention].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `12 record sets in 3 pools: 10 live, 1 not ready for 3h, 1 gone`.

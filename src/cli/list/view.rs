@@ -8,6 +8,7 @@ use crate::cli::list::Blind;
 use crate::control::protocol::Routing;
 use crate::decide::inventory::{Entry, PoolInventory};
 use crate::decide::provider::ProviderError;
+use crate::decide::prune::NOT_A_NODE;
 use crate::decide::record::{Target, Value};
 use crate::watch::node::once::NodeList;
 
@@ -67,7 +68,7 @@ impl NodesError {
             Blind::NoKubeconfig => (
                 "no_kubeconfig",
                 "no kubeconfig was found".to_owned(),
-                Some("set $KUBECONFIG, or kubernetes.kubeconfig, to where it is".to_owned()),
+                Some("name it with --kubeconfig, in $KUBECONFIG or in kubernetes.kubeconfig".to_owned()),
             ),
             Blind::Unread(error) => (error.kind.as_str(), error.summary().to_owned(), error.hint().map(str::to_owned)),
         };
@@ -118,6 +119,9 @@ pub struct SetView {
     pub relation: &'static str,
     /// `ready`, `cordoned`, `not_ready`, `gone` or `unknown`.
     pub node_state: &'static str,
+    /// Why the state is `unknown` although the nodes are known: `not a Kubernetes node, by prune.keep_nodes`;
+    /// otherwise `null`.
+    pub node_state_reason: Option<&'static str>,
     /// For how many seconds the node has not been Ready; `null` when it is, and when that is not known.
     pub not_ready_seconds: Option<u64>,
     /// Whether the Node is being deleted.
@@ -216,6 +220,7 @@ impl From<&Entry> for SetView {
                 .map(|owner| Owner { cluster: owner.cluster().to_owned(), node: owner.node().to_owned() }),
             relation: entry.relation.as_str(),
             node_state: entry.condition.as_str(),
+            node_state_reason: entry.is_no_node.then_some(NOT_A_NODE),
             not_ready_seconds: entry.not_ready_for.map(|lasted| lasted.as_secs()),
             deleting: entry.deleting,
             attention: entry.attention.map(|attention| attention.as_str()),

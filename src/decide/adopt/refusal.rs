@@ -39,6 +39,8 @@ pub enum Refusal {
         /// The values.
         values: Vec<Value>,
     },
+    /// A record set answers only when others do not, and would answer at once as one of our policy; which one.
+    Standby(String),
     /// Our record set would be a primary without a health check, which Route 53 refuses.
     PrimaryUnchecked,
     /// It would be more in one batch than Route 53 takes.
@@ -62,6 +64,7 @@ impl Refusal {
             Refusal::Cidr(_) => "ip_based",
             Refusal::Owner { .. } => "owner_policy",
             Refusal::Place { .. } => "place_unknown",
+            Refusal::Standby(_) => "standby",
             Refusal::PrimaryUnchecked => "primary_unchecked",
             Refusal::TooLarge { .. } => "too_large",
         }
@@ -87,6 +90,9 @@ impl Refusal {
             Refusal::Owner { .. } => Some("give both the same routing policy in their configurations first"),
             Refusal::Place { .. } => Some(
                 "--drop-others takes them out of DNS until their own nodes publish them; or give them this record's policy by hand",
+            ),
+            Refusal::Standby(_) => Some(
+                "--drop-others takes it out of DNS until its own node publishes it; or delete it by hand, then adopt again",
             ),
             Refusal::PrimaryUnchecked => {
                 Some("name an existing health check in the record's 'health_check', adopt, then change it back")
@@ -118,6 +124,10 @@ impl fmt::Display for Refusal {
                 let values: Vec<_> = values.iter().map(Value::as_str).collect();
                 write!(f, "which {wanted} record set should answer with {} nobody knows", values.join(", "))
             }
+            Refusal::Standby(which) => write!(
+                f,
+                "{which} is a standby that answers only when others do not, and with this record's policy it would answer at once"
+            ),
             Refusal::PrimaryUnchecked => write!(
                 f,
                 "Route 53 refuses a primary without a health check, and the managed one cannot be created before the name is the daemon's"

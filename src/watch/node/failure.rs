@@ -177,7 +177,7 @@ fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&
         (403, Asked::All { again }) => write!(
             text,
             "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32{}",
-            if again { "" } else { "; or name the kubeconfig of one who may in $NODEDNS_KUBERNETES__KUBECONFIG" }
+            if again { "" } else { "; or name the kubeconfig of one who may with --kubeconfig" }
         ),
         (403, Asked::Own { node, .. }) => {
             let _ = write!(text, "the API server at {server} forbids it (403): {message}");

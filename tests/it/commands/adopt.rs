@@ -318,6 +318,45 @@ async fn what_nodedns_does_not_understand_is_refused_with_what_to_do() {
 }
 
 /// A protected record set, or whatever else Route 53 has against it: its words are shown and nothing has changed.
+/// Whoever answers only when others do not must not answer at once because of another policy.
+#[tokio::test]
+async fn a_standby_is_not_made_to_answer() {
+    const MULTIVALUE: &str = "routing = { policy = \"multivalue\" }";
+    let spare = |weight: i64| simple(&[3]).set_identifier("spare").weight(weight);
+    let first = || simple(&[2]).set_identifier("first").weight(10);
+    let desk = desk(MULTIVALUE);
+    for set in [first(), spare(0)] {
+        desk.sim.put(ZONE, set);
+    }
+    let before = pool(&desk);
+    let (code, shown) = desk.json(&["adopt", "--yes"]).await;
+    assert_eq!((code, pool(&desk), changes(&desk)), (Some(1), before, 0), "{shown}");
+    let refused = &shown["not_adopted"][0];
+    assert_eq!((&refused["reason"], &refused["refused"]), (&json!("standby"), &json!(true)));
+    let said = adopt(&desk, &[]).await;
+    assert!(said.out.contains("not adopted: the record set \"spare\" is a standby"), "{}", said.out);
+    assert!(said.out.contains("\n  hint: --drop-others takes it out of DNS until"), "{}", said.out);
+    let said = adopt(&desk, &["--drop-others"]).await;
+    assert_eq!((said.code, pool(&desk)), (Some(0), vec!["nodedns/v1/home/n1: 1 ttl 60".to_owned()]), "{said:?}");
+
+    // Where all have weight 0, all answer.
+    let desk = self::desk(MULTIVALUE);
+    desk.sim.put(ZONE, spare(0));
+    adopts(&desk).await;
+    assert_eq!(pool(&desk), ["nodedns/v1/home/n1: 1 ttl 60", "spare@185.12.64.3: 3 ttl 300"]);
+
+    // Of the same policy it stays as it is.
+    let desk = self::desk(WEIGHTED);
+    for set in [simple(&[1, 2]).set_identifier("first").weight(10), spare(0)] {
+        desk.sim.put(ZONE, set);
+    }
+    adopts(&desk).await;
+    assert_eq!(
+        pool(&desk),
+        ["first: 2 ttl 300 weight 10", "nodedns/v1/home/n1: 1 ttl 300 weight 10", "spare: 3 ttl 300 weight 0",]
+    );
+}
+
 #[tokio::test]
 async fn what_route_53_refuses_is_said_in_its_words() {
     let desk = desk(WEIGHTED);
@@ -436,7 +475,7 @@ async fn nothing_is_changed_without_consent_and_the_output_says_what_would_be() 
     let said = desk.run(&["adopt", "--yes", "other.example.com"]).await;
     assert_eq!(said.code, Some(64), "{}{}", said.out, said.err);
     assert!(
-        said.err.contains("other.example.com is not a configured name\nhint: there are edge.example.com"),
+        said.err.contains("other.example.com is not a configured name\nhint: configured: edge.example.com"),
         "{}",
         said.err
     );

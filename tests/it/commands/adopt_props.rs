@@ -13,7 +13,7 @@ use nodedns::decide::policy::{Policy, RecordPolicy};
 use nodedns::decide::pool;
 use nodedns::decide::reason::{Intent, Reason};
 use nodedns::decide::record::{Action, Change, Listing, Pool, RecordSet, RecordType, Target, Value};
-use nodedns::decide::routing::{Coordinates, Location, PolicyKind, Routing};
+use nodedns::decide::routing::{Coordinates, FailoverRole, Location, PolicyKind, Routing};
 use nodedns::publish::Provider;
 use nodedns::publish::memory::MemoryProvider;
 use proptest::collection::vec;
@@ -237,6 +237,12 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
                 Refusal::Place { values, .. } => {
                     prop_assert!(place && !case.drop_others && case.kind != case.wanted && !values.is_empty());
                 }
+                Refusal::Standby(_) => {
+                    let weights = || before.values().map(|set| set.routing.clone());
+                    prop_assert!(!case.drop_others && case.wanted != PolicyKind::Weighted);
+                    prop_assert!(weights().any(|routing| routing == Routing::Weighted(0)));
+                    prop_assert!(weights().any(|routing| matches!(routing, Routing::Weighted(1..))));
+                }
                 Refusal::InTheWay(Reason::LocationTaken(_)) => prop_assert_eq!(case.wanted, PolicyKind::Latency),
                 other => prop_assert!(false, "{other:?}"),
             }
@@ -281,6 +287,14 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
         let was = told(&before, |identifier| *identifier != own);
         prop_assert!(was.iter().all(|value| known.contains(value)), "nobody falls out of DNS");
         if case.kind != case.wanted {
+            let (standby, active): (Vec<_>, Vec<_>) =
+                before.values().partition(|set| set.routing == Routing::Weighted(0));
+            let active: BTreeSet<Value> = active.into_iter().flat_map(values_of).collect();
+            let woken = standby.into_iter().flat_map(values_of).filter(|value| others.contains(value));
+            prop_assert!(
+                active.is_empty() || woken.into_iter().all(|value| active.contains(&value)),
+                "no standby answers"
+            );
             let set: BTreeSet<&Value> = others.iter().collect();
             prop_assert_eq!(set.len(), others.len(), "nobody is answered for twice");
         }
@@ -404,6 +418,32 @@ fn what_nodedns_does_not_understand_is_refused_unless_it_is_in_nobodys_way() {
     ] {
         assert_eq!(adopted(sets, PolicyKind::Weighted).map_err(|refusal| refusal.as_str()), expected);
     }
+}
+
+#[test]
+fn a_standby_is_refused_and_no_set_of_the_same_policy_is() {
+    let primary = || foreign(Some("p"), Routing::Failover(FailoverRole::Primary), 60, &[address(1)]);
+    let secondary = |index| foreign(Some("s"), Routing::Failover(FailoverRole::Secondary), 60, &[address(index)]);
+    let weighted = |name, weight, index| foreign(Some(name), Routing::Weighted(weight), 60, &[address(index)]);
+    let told = |sets, wanted| {
+        let adopted = adopted(sets, wanted);
+        adopted.map(|adoption| matches!(adoption, Adoption::Change(_))).map_err(|refusal| refusal.as_str())
+    };
+    use PolicyKind::{MultiValue, Weighted};
+    for wanted in [Weighted, MultiValue] {
+        assert_eq!(told(vec![primary(), secondary(2)], wanted), Err("standby"));
+        assert_eq!(told(vec![primary()], wanted), Ok(true));
+        // What it holds is ours, which the configuration says is to answer.
+        assert_eq!(told(vec![primary(), secondary(0)], wanted), Ok(true));
+    }
+    assert_eq!(told(vec![weighted("a", 1, 1), weighted("b", 0, 2)], MultiValue), Err("standby"));
+    assert_eq!(told(vec![weighted("a", 0, 1), weighted("b", 0, 2)], MultiValue), Ok(true));
+    assert_eq!(told(vec![weighted("a", 1, 1), weighted("b", 0, 2)], Weighted), Ok(false));
+    assert_eq!(told(vec![weighted("a", 1, 0), weighted("b", 0, 2)], Weighted), Ok(true));
+    let before = vec![weighted("a", 1, 1), weighted("b", 0, 2)];
+    let listing = world::listing(before.into_iter().map(|set| (RecordType::A, set)).collect());
+    let dropped = Node::new(0, MultiValue).adopt(&listing, true);
+    assert!(matches!(dropped, Ok(Adoption::Change(_))), "{dropped:?}");
 }
 
 /// The names of what is derived tell where a value was, and fit.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use nodedns::cli::list::{Failure, Listed, NodesError, NodesView, PoolView, render};
 use nodedns::config::{Sources, load};
+use nodedns::decide::glob::Globs;
 use nodedns::decide::inventory::{Place, Viewpoint, inventory};
 use nodedns::decide::name::DnsName;
 use nodedns::decide::node::{NodeSummary, Nodes, Readiness};
@@ -18,7 +19,7 @@ use route53_sim::{Count, Fault, Operation, RecordSet, Sim, Target as Requests};
 use serde_json::{Value, json};
 
 use crate::support::api_server::{Answer, ApiServer};
-use crate::support::desk::{Desk, finish};
+use crate::support::desk::{Desk, finish, without_kubernetes};
 
 const ZONE: &str = "Z0123456789ABC";
 const EDGE: &str = "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n";
@@ -211,9 +212,10 @@ async fn names_of_other_nodes_are_found_by_what_the_record_makes_of_them() {
     for (name, expected) in [
         (
             "www.example.com",
-            "error: www.example.com is not configured here\nhint: configured: edge.example.com, {node}.nodes.example.com;",
+            "error: www.example.com is not a configured name\nhint: configured: \
+             edge.example.com, {node}.nodes.example.com\n",
         ),
-        ("nodes.example.com", "error: nodes.example.com is not configured here"),
+        ("nodes.example.com", "error: nodes.example.com is not a configured name\nhint: "),
         ("a..b", "error: 'a..b' is not a name: "),
     ] {
         let said = desk.run(&["list", "edge.example.com", name]).await;
@@ -372,8 +374,9 @@ async fn without_kubernetes_nothing_is_gone_and_it_says_what_it_cannot_know() {
 
     // Nothing is said of Kubernetes, and there is none.
     desk.replace("enabled = false", "enabled = \"auto\"");
-    let (code, listed) = desk.json(&["list"]).await;
-    assert_eq!((code, told(&listed)), (Some(0), expected.clone()));
+    let said = finish(without_kubernetes(desk.command(&["list", "--output", "json"]))).await;
+    let listed: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    assert_eq!((said.code, told(&listed)), (Some(0), expected.clone()));
     assert_eq!(listed["nodes_error"]["kind"], "no_kubeconfig");
 
     // It is wanted, and there is none, or none of use: that is something to warn of.
@@ -388,6 +391,32 @@ async fn without_kubernetes_nothing_is_gone_and_it_says_what_it_cannot_know() {
     let (code, listed) = desk.json(&["list"]).await;
     assert_eq!((code, told(&listed)), (Some(0), expected));
     assert_eq!(listed["nodes_error"]["kind"], "bad_configuration");
+}
+
+/// A host without Kubernetes that publishes under the cluster's name is not gone.
+#[tokio::test]
+async fn hosts_that_are_no_nodes_need_no_attention() {
+    let (sim, server) = (sim(), cluster(&["n1"]).await);
+    put(&sim, "edge.example.com", &["n1", "nas", "vm-7", "gone"]);
+    let keep_nodes = "[prune]\nkeep_nodes = [\"nas\", \"vm-*\"]\n";
+    let desk = Desk::new(sim, &format!("{EDGE}{keep_nodes}")).with_kubernetes(&server);
+    let edge = "edge.example.com A";
+    let (_, listed) = desk.json(&["list"]).await;
+    assert_eq!(
+        told(&listed),
+        rows(&[
+            [edge, "nodedns/v1/home/gone", "sibling", "gone", "gone"],
+            [edge, "nodedns/v1/home/n1", "own", "ready", "-"],
+            [edge, "nodedns/v1/home/nas", "sibling", "unknown", "-"],
+            [edge, "nodedns/v1/home/vm-7", "sibling", "unknown", "-"],
+        ])
+    );
+    let reasons: Vec<_> = (0..4).map(|at| listed["pools"][0]["sets"][at]["node_state_reason"].clone()).collect();
+    let reason = "not a Kubernetes node, by prune.keep_nodes";
+    assert_eq!(reasons, [Value::Null, Value::Null, json!(reason), json!(reason)]);
+    let said = desk.run(&["list"]).await;
+    assert!(said.out.contains(reason), "{}", said.out);
+    assert!(said.out.contains("4 record sets in 1 pool: 1 live, 1 gone, 2 unknown\n"), "{}", said.out);
 }
 
 #[tokio::test]
@@ -540,6 +569,7 @@ fn album() -> Listed {
                 picture(&own("frankfurt-1"), Routing::Weighted(10), &["185.12.64.1"], None),
                 picture(&own("frankfurt-2"), Routing::Weighted(10), &["185.12.64.2"], None),
                 picture(&own("helsinki-1"), Routing::Weighted(0), &["185.12.64.3"], None),
+                picture(&own("nas"), Routing::Weighted(10), &["185.12.64.8"], None),
                 picture("nodedns/v1/lab/n1", Routing::Weighted(10), &["185.12.64.4"], None),
                 picture("hand-made", Routing::Weighted(1), &["185.12.64.5", "185.12.64.6"], None),
             ],
@@ -562,7 +592,8 @@ fn album() -> Listed {
     };
     let nodes: Nodes =
         [("frankfurt-1".to_owned(), node(true, false)), ("frankfurt-2".to_owned(), node(false, false))].into();
-    let from = Viewpoint { cluster: Some("home"), node: Some("frankfurt-1") };
+    let keep_nodes = Globs(vec!["nas*".to_owned()]);
+    let from = Viewpoint { cluster: Some("home"), node: Some("frankfurt-1"), keep_nodes: Some(&keep_nodes) };
     let pools: Vec<PoolView> = inventory(places, from, Observed::Known(&nodes)).iter().map(PoolView::from).collect();
     Listed {
         cluster: Some("home".to_owned()),

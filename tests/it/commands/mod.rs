@@ -8,6 +8,7 @@ mod formats;
 mod help;
 mod iam_policy;
 mod list;
+mod names;
 mod plan;
 mod prune;
 mod restore;

@@ -247,7 +247,7 @@ async fn who_may_not_list_is_told_the_rule() {
         hint.contains("{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}"),
         "{error}"
     );
-    assert!(hint.contains("NODEDNS_KUBERNETES__KUBECONFIG"), "{error}");
+    assert!(hint.contains("--kubeconfig"), "{error}");
     assert_eq!(format!("{}\nhint: {hint}", error.summary()), error.to_string());
 
     let error = read_own(&server).await.expect_err("no node");

@@ -1,7 +1,7 @@
 //! The program as an operator runs it, beside the Route 53 simulator and a scripted API server.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use route53_sim::Sim;
@@ -80,6 +80,27 @@ impl Desk {
         let value = serde_json::from_str(&said.out);
         (said.code, value.unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err)))
     }
+}
+
+/// The same command where none of the usual places has a kubeconfig, whatever there is on this machine.
+pub(crate) fn without_kubernetes(command: Command) -> Command {
+    const PLACES: [&str; 3] = ["/etc/rancher", "/var/lib/rancher", "/etc/kubernetes"];
+    let places: Vec<_> = PLACES.into_iter().filter(|place| Path::new(place).exists()).collect();
+    if places.is_empty() {
+        return command;
+    }
+    // Root may be root in a container, which may have no user namespaces.
+    let user: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+    let hide: String = places.iter().map(|place| format!("mount -t tmpfs none {place} && ")).collect();
+    let mut hidden = Command::new("unshare");
+    hidden.env_clear().args(user).args(["--mount", "--", "/bin/sh", "-c", &format!("{hide}exec \"$@\""), "sh"]);
+    hidden.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    hidden.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    hidden.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    if let Some(directory) = command.get_current_dir() {
+        hidden.current_dir(directory);
+    }
+    hidden
 }
 
 /// Runs a command to its end, while scripted servers of this test go on answering.

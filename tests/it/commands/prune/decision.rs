@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use nodedns::decide::batch::{Edit, is_same_text, is_within};
+use nodedns::decide::glob::Globs;
 use nodedns::decide::node::{NodeSummary, Nodes, Readiness};
 use nodedns::decide::owner::{OwnerId, SetIdentifier};
 use nodedns::decide::prune::{Place, Refusal, Terms, Why, decide, gone};
@@ -14,6 +15,7 @@ use proptest::prelude::*;
 use crate::support::world;
 
 const NODES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+static NONE: Globs = Globs(Vec::new());
 const GRACE: Duration = Duration::from_secs(300);
 
 fn a_node() -> impl Strategy<Value = NodeSummary> {
@@ -68,6 +70,7 @@ fn terms<'a>(nodes: &'a Nodes, only: &'a BTreeSet<String>) -> Terms<'a> {
         gone_before: None,
         grace: GRACE,
         only,
+        keep_nodes: &NONE,
         max_delete: 100,
         despite_majority: true,
         refusals: 0,
@@ -92,6 +95,12 @@ fn may_be_alive(set: &RecordSet, nodes: &Nodes) -> bool {
         && node_of(set).is_none_or(|node| nodes.get(&node).is_some_and(|found| found.ready == Readiness::Ready))
 }
 
+/// Of a host that is said to be no Node, and is none.
+fn is_kept_host(set: &RecordSet, nodes: &Nodes, keep_nodes: &Globs) -> bool {
+    !matches!(set.target, Target::TrafficPolicyInstance(_))
+        && node_of(set).is_some_and(|node| keep_nodes.matches(&node) && !nodes.contains_key(&node))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -105,17 +114,20 @@ proptest! {
         despite_majority in any::<bool>(),
         own in prop::sample::select(vec![None, Some("a"), Some("host")]),
         refusals in 0_u32..4,
+        keep_nodes in prop::sample::select(vec![vec![], vec![], vec!["b"], vec!["[ab]", "c*", "?d"]]),
     ) {
+        let keep_nodes = Globs(keep_nodes.into_iter().map(str::to_owned).collect());
         let places: Vec<Place> =
             before.iter().enumerate().map(|(n, (pool, _, keep_min))| place(n, pool.clone(), *keep_min)).collect();
-        let first = Terms { max_delete, despite_majority, own, ..terms(&nodes, &only) };
+        let first = Terms { max_delete, despite_majority, own, keep_nodes: &keep_nodes, ..terms(&nodes, &only) };
         let Ok(decision) = decide(&places, first) else { return Ok(()) };
         prop_assert!(!nodes.is_empty());
         prop_assert!(decision.deletions(&places) <= max_delete);
         for (at, batch) in &decision.removals {
             let witnesses: Vec<_> = batch.changes.iter().filter(|change| change.action == Action::Create).collect();
             prop_assert_eq!(witnesses.len(), places[*at].keep_min as usize);
-            prop_assert!(witnesses.iter().all(|witness| may_be_alive(&witness.set, &nodes)), "alive");
+            let is_alive = |set: &RecordSet| may_be_alive(set, &nodes) || is_kept_host(set, &nodes, &keep_nodes);
+            prop_assert!(witnesses.iter().all(|witness| is_alive(&witness.set)), "alive");
         }
         let shown: BTreeMap<usize, Vec<Edit>> =
             decision.removals.iter().map(|(at, batch)| (*at, batch.edits(&places[*at].pool))).collect();
@@ -124,6 +136,7 @@ proptest! {
                 let Edit::Delete(set) = edit else { panic!("only deletions: {edit:?}") };
                 let node = node_of(set).expect("of the own cluster");
                 prop_assert!(is_dead(&node, &nodes) && (only.is_empty() || only.contains(&node)));
+                prop_assert!(!keep_nodes.matches(&node));
             }
         }
         // What is neither deleted nor kept would be forgotten.
@@ -162,14 +175,15 @@ proptest! {
                     Action::Upsert => panic!("an upsert compares nothing"),
                 }
             }
-            let live = after.values().filter(|set| may_be_alive(set, &later)).count();
+            let is_alive = |set: &RecordSet| may_be_alive(set, &later) || is_kept_host(set, &later, &keep_nodes);
+            let live = after.values().filter(|set| is_alive(set)).count();
             prop_assert!(live >= places[*at].keep_min as usize, "{} live ones left", live);
             let witnesses: Vec<_> = batch.changes.iter().filter(|change| change.action == Action::Create).collect();
             prop_assert_eq!(witnesses.len(), places[*at].keep_min as usize);
-            prop_assert!(witnesses.iter().all(|witness| may_be_alive(&witness.set, &later)));
+            prop_assert!(witnesses.iter().all(|witness| is_alive(&witness.set)));
             for edit in &edits {
                 let node = node_of(edit.before().expect("a deletion")).expect("of the own cluster");
-                prop_assert!(is_dead(&node, &later));
+                prop_assert!(is_dead(&node, &later) && !keep_nodes.matches(&node));
                 prop_assert!(later.contains_key(&node) || gone_before.contains(&node), "gone by both looks");
             }
         }
@@ -231,4 +245,40 @@ fn who_was_there_by_the_first_look_is_not_gone_yet() {
         assert_eq!(decision.removals.len(), removals);
         assert_eq!(decision.kept.iter().any(|kept| kept.why == Why::GoneLately), removals == 0);
     }
+}
+
+#[test]
+fn hosts_that_are_no_nodes_stay_and_prove_nothing() {
+    let none = BTreeSet::new();
+    let keep = Globs(vec!["nas".to_owned(), "vm-*".to_owned()]);
+    let decide = |place: Place, nodes: &Nodes, keep_nodes: &Globs| {
+        let terms = Terms { despite_majority: false, keep_nodes, ..terms(nodes, &none) };
+        decide(&[place], terms).map(|decision| {
+            let kept: Vec<_> = decision.kept.iter().map(|kept| kept.why.as_str()).collect();
+            (decision.dead.into_keys().collect::<Vec<_>>(), kept)
+        })
+    };
+    // They look gone, and would be a majority.
+    let hosts = || of(&["a", "gone", "nas", "vm-1", "vm-2"]);
+    assert!(matches!(decide(hosts(), &nodes(&["a", "x"]), &NONE), Err(Refusal::Majority { .. })));
+    let expected = (vec!["gone".to_owned()], vec!["live", "not_a_node", "not_a_node", "not_a_node"]);
+    assert_eq!(decide(hosts(), &nodes(&["a", "x"]), &keep), Ok(expected));
+    // That they are not among the nodes does not make it another cluster.
+    assert_eq!(decide(of(&["nas"]), &nodes(&["x"]), &keep), Ok((vec![], vec!["not_a_node"])));
+    assert!(matches!(decide(of(&["nas", "gone"]), &nodes(&["x"]), &keep), Err(Refusal::WrongCluster { .. })));
+    // They may be alive, as far as keep_min goes.
+    let expected = (vec!["gone".to_owned()], vec!["not_a_node"]);
+    let own = |nodes: &Nodes| {
+        let terms = Terms { own: Some("x"), keep_nodes: &keep, despite_majority: false, ..terms(nodes, &none) };
+        nodedns::decide::prune::decide(&[of(&["gone", "nas"])], terms).map(|decision| {
+            let kept: Vec<_> = decision.kept.iter().map(|kept| kept.why.as_str()).collect();
+            (decision.dead.into_keys().collect::<Vec<_>>(), kept)
+        })
+    };
+    assert_eq!(own(&nodes(&["x"])), Ok(expected));
+    // One that is a Node after all, and dead, is kept, but is nobody to lean on.
+    let mut cluster = nodes(&["x", "y"]);
+    cluster
+        .insert("nas".to_owned(), NodeSummary { ready: Readiness::NotReady(None), ready_for: Some(GRACE), ..ready() });
+    assert_eq!(own(&cluster), Ok((vec![], vec!["keep_min", "keep_nodes"])));
 }

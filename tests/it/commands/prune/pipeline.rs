@@ -46,6 +46,7 @@ async fn carried_out(now: &[RecordSet], fresh: Batch) -> (Report, Listing) {
     let path = desk.path("undo.json");
     let operation = Operation {
         command: "prune",
+        typed: "nodedns prune --yes".to_owned(),
         question: String::new(),
         consent: Consent { yes: true, dry_run: false },
         output: Output::Table,

@@ -1,8 +1,19 @@
-//! Globs over interface names.
+//! Globs over the names of interfaces and nodes.
+
+/// Some globs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Globs(pub Vec<String>);
+
+impl Globs {
+    /// Whether one of them matches the name.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|glob| matches(glob, name))
+    }
+}
 
 /// Whether `name` matches `pattern`, where `*` stands for any characters and `?` for exactly one.
-/// Everything else stands for itself; there is no escape, as no interface is named `*` or `?`.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+/// Everything else stands for itself; there is no escape, as nothing is named `*` or `?`.
+pub fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
@@ -33,7 +44,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Whether the pattern has no character of its own, so that it names nothing in particular.
-pub(super) fn is_catch_all(pattern: &str) -> bool {
+pub fn is_catch_all(pattern: &str) -> bool {
     pattern.chars().all(|c| matches!(c, '*' | '?'))
 }
 
