@@ -598,7 +598,7 @@ fn album() -> Listed {
     Listed {
         cluster: Some("home".to_owned()),
         node: Some("frankfurt-1".to_owned()),
-        needs_attention: true,
+        needs_attention: Some(true),
         nodes: Some(NodesView {
             count: 2,
             server: "https://127.0.0.1:6443".to_owned(),
