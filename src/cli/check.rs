@@ -18,6 +18,7 @@ use crate::publish::route53::Route53;
 
 use account::Account;
 use findings::{Finding, Findings, Section};
+use ids::Id;
 use render::{Style, is_utf8};
 
 pub mod account;
@@ -25,6 +26,7 @@ mod aws;
 mod configuration;
 mod dns;
 pub mod findings;
+pub mod ids;
 pub mod kubernetes;
 mod names;
 pub mod node;
@@ -104,7 +106,7 @@ async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
             findings.add(node::owner(&policy.owner));
             node::addresses(policy, findings).await;
         }
-        Err(why) => findings.add(Finding::skipped("record_address", "records", format!("not checked: {why}"))),
+        Err(why) => findings.add(Finding::skipped(Id::RecordAddress, "records", format!("not checked: {why}"))),
     }
     findings.add(node::state_directory(&config.state_directory, daemon.as_ref()));
     node::daemon(&config.socket, known.map(|policy| &policy.owner), findings).await;
@@ -112,7 +114,7 @@ async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
     findings.begin(Section::Kubernetes);
     match &identity {
         Some(identity) => kubernetes::check(config, identity, known, findings).await,
-        None => findings.add(Finding::skipped("own_node", "own Node", "not asked for: its name is not known")),
+        None => findings.add(Finding::skipped(Id::OwnNode, "own Node", "not asked for: its name is not known")),
     }
 
     let scene = Scene { config, policy, resolver: args.resolver };

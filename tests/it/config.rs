@@ -743,7 +743,7 @@ fn mistakes_outside_of_records_too() {
             "3:15: prune.keep_nodes[0]: ",
             "neither blanks nor slashes",
         ),
-        ("cluster = \"c\"\n[prune]\nkeep_nodes = \"a\"", "3:14: prune.keep_nodes: ", "list"),
+        ("cluster = \"c\"\n[prune]\nkeep_nodes = \"a\"", "3:14: prune.keep_nodes: ", "expected an array"),
         ("cluster = \"c\"\n[survivors]\ngrace = \"29s\"", "3:9: survivors.grace: ", "29s is not between 30s and 24h"),
         ("cluster = \"c\"\n[survivors]\nenabled = \"yes\"", "3:11: survivors.enabled: ", "expected true or false"),
         (

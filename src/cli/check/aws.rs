@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::check::findings::{Finding, Findings, NoAnswer, Section};
+use crate::cli::check::ids::Id;
 use crate::cli::check::{Scene, dns, names};
 use crate::config::RecordTemplate;
 use crate::decide::health_check::HealthCheck;
@@ -29,11 +30,11 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
     findings.begin(Section::Aws);
     if !identity(provider, findings).await {
         let why = "the credentials were not accepted";
-        findings.add(Finding::skipped("get_change", "route53:GetChange", why));
+        findings.add(Finding::skipped(Id::GetChange, "route53:GetChange", why));
         findings.begin(Section::HostedZones);
-        findings.add(Finding::skipped("zone", "hosted zones", why));
+        findings.add(Finding::skipped(Id::Zone, "hosted zones", why));
         findings.begin(Section::Names);
-        findings.add(Finding::skipped("record_sets", "names", why));
+        findings.add(Finding::skipped(Id::RecordSets, "names", why));
         return;
     }
     get_change(provider, findings).await;
@@ -44,9 +45,9 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
         Ok(policy) => zones_and_names(scene, policy, provider, findings).await,
         Err(why) => {
             findings.begin(Section::HostedZones);
-            findings.add(Finding::skipped("zone", "hosted zones", why));
+            findings.add(Finding::skipped(Id::Zone, "hosted zones", why));
             findings.begin(Section::Names);
-            findings.add(Finding::skipped("record_sets", "names", why));
+            findings.add(Finding::skipped(Id::RecordSets, "names", why));
         }
     }
 }
@@ -78,7 +79,7 @@ fn told(error: &ProviderError) -> (String, Option<String>) {
 }
 
 /// A failure, with the advice of its error.
-pub(super) fn failed(id: &'static str, subject: impl Into<String>, error: &ProviderError) -> Finding {
+pub(super) fn failed(id: Id, subject: impl Into<String>, error: &ProviderError) -> Finding {
     with_advice(Finding::failed(id, subject, told(error).0), error)
 }
 
@@ -97,13 +98,13 @@ async fn identity(provider: &Route53, findings: &mut Findings<'_>) -> bool {
     let accepted = !matches!(&caller, Err(error) if error.kind == ErrorKind::Credentials);
     findings.add(match caller {
         Ok(caller) => {
-            Finding::ok("aws_identity", "credentials", format!("{} in account {}", caller.arn, caller.account))
+            Finding::ok(Id::AwsIdentity, "credentials", format!("{} in account {}", caller.arn, caller.account))
         }
-        Err(error) if !accepted => failed("aws_identity", "credentials", &error),
+        Err(error) if !accepted => failed(Id::AwsIdentity, "credentials", &error),
         // Publishing does not need STS.
         Err(error) => with_advice(
             Finding::warning(
-                "aws_identity",
+                Id::AwsIdentity,
                 "credentials",
                 format!("STS does not say whose they are: {}", told(&error).0),
             ),
@@ -112,7 +113,7 @@ async fn identity(provider: &Route53, findings: &mut Findings<'_>) -> bool {
     });
     findings.add(match time {
         Some(time) => clock_finding(offset(time, before, clock::wall())),
-        None => Finding::skipped("clock", "clock", "no answer of AWS to compare it with"),
+        None => Finding::skipped(Id::Clock, "clock", "no answer of AWS to compare it with"),
     });
     accepted
 }
@@ -130,10 +131,10 @@ fn clock_finding(ahead: SignedDuration) -> Finding {
     let way = if ahead.is_negative() { "ahead of" } else { "behind" };
     let text = format!("{:#} {way} AWS's; a signature is good for five minutes", ahead.abs());
     match ahead.abs() {
-        apart if apart < SignedDuration::from_secs(2) => Finding::ok("clock", "clock", "agrees with AWS's"),
-        apart if apart < CLOCK_WARNING => Finding::ok("clock", "clock", text),
-        apart if apart < CLOCK_FAILED => Finding::warning("clock", "clock", text).remedy(CLOCK_REMEDY),
-        _ => Finding::failed("clock", "clock", text).remedy(CLOCK_REMEDY),
+        apart if apart < SignedDuration::from_secs(2) => Finding::ok(Id::Clock, "clock", "agrees with AWS's"),
+        apart if apart < CLOCK_WARNING => Finding::ok(Id::Clock, "clock", text),
+        apart if apart < CLOCK_FAILED => Finding::warning(Id::Clock, "clock", text).remedy(CLOCK_REMEDY),
+        _ => Finding::failed(Id::Clock, "clock", text).remedy(CLOCK_REMEDY),
     }
 }
 
@@ -142,11 +143,11 @@ async fn get_change(provider: &Route53, findings: &mut Findings<'_>) {
     let subject = "route53:GetChange";
     let finding = match ask(findings, "trying rights", provider.try_get_change()).await {
         Ok(Right::Denied(words)) => {
-            Finding::warning("get_change", subject, format!("{words}; how far a change has come cannot be told"))
+            Finding::warning(Id::GetChange, subject, format!("{words}; how far a change has come cannot be told"))
                 .remedy("allow route53:GetChange on arn:aws:route53:::change/*, or take over 'nodedns iam-policy'")
         }
-        Ok(_) => Finding::ok("get_change", subject, "allowed"),
-        Err(error) => failed("get_change", subject, &error),
+        Ok(_) => Finding::ok(Id::GetChange, subject, "allowed"),
+        Err(error) => failed(Id::GetChange, subject, &error),
     };
     findings.add(finding);
 }
@@ -154,29 +155,29 @@ async fn get_change(provider: &Route53, findings: &mut Findings<'_>) {
 async fn health_checks(provider: &Route53, findings: &mut Findings<'_>) {
     let subject = "route53:ListHealthChecks";
     let finding = match ask(findings, "trying rights", provider.try_list_health_checks()).await {
-        Ok(Right::Denied(words)) => Finding::failed("list_health_checks", subject, words).remedy(
+        Ok(Right::Denied(words)) => Finding::failed(Id::ListHealthChecks, subject, words).remedy(
             "managed health checks need route53:ListHealthChecks and route53:CreateHealthCheck on *, and \
              route53:DeleteHealthCheck and route53:ChangeTagsForResource on arn:aws:route53:::healthcheck/*; \
              'nodedns iam-policy' prints it",
         ),
         Ok(_) => Finding::ok(
-            "list_health_checks",
+            Id::ListHealthChecks,
             subject,
             "allowed; whether health checks may be created and deleted cannot be tried without doing so",
         ),
-        Err(error) => failed("list_health_checks", subject, &error),
+        Err(error) => failed(Id::ListHealthChecks, subject, &error),
     };
     findings.add(finding);
     let subject = "health checks";
     let finding = match ask(findings, "asking for limits", provider.health_check_limit()).await {
-        Ok(limit) => limit_finding("health_check_limit", subject, limit, "in the account"),
-        Err(error) => not_needed("health_check_limit", subject, &error, "route53:GetAccountLimit on *"),
+        Ok(limit) => limit_finding(Id::HealthCheckLimit, subject, limit, "in the account"),
+        Err(error) => not_needed(Id::HealthCheckLimit, subject, &error, "route53:GetAccountLimit on *"),
     };
     findings.add(finding);
 }
 
 /// What only these checks need is no failure where it is denied.
-fn not_needed(id: &'static str, subject: impl Into<String>, error: &ProviderError, right: &str) -> Finding {
+fn not_needed(id: Id, subject: impl Into<String>, error: &ProviderError, right: &str) -> Finding {
     match error.kind {
         ErrorKind::Denied => {
             Finding::skipped(id, subject, format!("only this check needs a right to it: allow {right}"))
@@ -185,7 +186,7 @@ fn not_needed(id: &'static str, subject: impl Into<String>, error: &ProviderErro
     }
 }
 
-fn limit_finding(id: &'static str, subject: impl Into<String>, limit: Limit, place: &str) -> Finding {
+fn limit_finding(id: Id, subject: impl Into<String>, limit: Limit, place: &str) -> Finding {
     let text = format!("{} of {} {place}", limit.used, limit.allowed);
     match limit.is_near() {
         true => Finding::warning(id, subject, text).remedy("ask AWS for more in the Service Quotas console, in time"),
@@ -204,7 +205,7 @@ async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53,
         match ask(findings, "looking up hosted zones", provider.zone_id(&record.zone, &record.name)).await {
             Ok(zone_id) => zones.entry(zone_id).or_default().push(record),
             Err(error) => {
-                findings.add(failed("zone", record.name.to_string(), &error));
+                findings.add(failed(Id::Zone, record.name.to_string(), &error));
                 lost.push(record);
             }
         }
@@ -216,13 +217,13 @@ async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53,
     }
     findings.begin(Section::Names);
     for record in lost {
-        findings.add(Finding::skipped("record_sets", record.name.to_string(), "its hosted zone was not found"));
+        findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), "its hosted zone was not found"));
     }
     for (zone_id, records) in &zones {
         for record in records {
             match usable.get(zone_id) {
                 Some(Ok(_)) => names::check(policy, record, zone_id, provider, findings).await,
-                Some(Err(why)) => findings.add(Finding::skipped("record_sets", record.name.to_string(), *why)),
+                Some(Err(why)) => findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), *why)),
                 None => {}
             }
         }
@@ -242,10 +243,10 @@ async fn zone(
         Err(error) => {
             let right = format!("route53:GetHostedZone on arn:aws:route53:::hostedzone/{zone_id}");
             let is_denied = error.kind == ErrorKind::Denied;
-            findings.add(not_needed("zone", zone_id, &error, &right));
+            findings.add(not_needed(Id::Zone, zone_id, &error, &right));
             let why = if is_denied { "the hosted zone cannot be read" } else { "the hosted zone was not found" };
-            findings.add(Finding::skipped("zone_limit", zone_id, why));
-            findings.add(Finding::skipped("delegation", zone_id, why));
+            findings.add(Finding::skipped(Id::ZoneLimit, zone_id, why));
+            findings.add(Finding::skipped(Id::Delegation, zone_id, why));
             // Where only these checks lack a right, the names can be looked at all the same.
             return if is_denied { Ok(()) } else { Err("its hosted zone cannot be used") };
         }
@@ -254,15 +255,15 @@ async fn zone(
     for record in records.iter().filter(|record| !record.name.is_within(&details.zone.name)) {
         let text = format!("is not within {}, the name of the hosted zone {zone_id}", details.zone.name);
         findings.add(
-            Finding::failed("zone_covers", record.name.to_string(), text)
+            Finding::failed(Id::ZoneCovers, record.name.to_string(), text)
                 .remedy("mend zone_id, or leave it out to have the zone looked up by the record's name"),
         );
     }
     let finding = match ask(findings, "asking for limits", provider.zone_limit(zone_id)).await {
-        Ok(limit) => limit_finding("zone_limit", details.zone.name.to_string(), limit, "record sets in the zone"),
+        Ok(limit) => limit_finding(Id::ZoneLimit, details.zone.name.to_string(), limit, "record sets in the zone"),
         Err(error) => {
             let right = format!("route53:GetHostedZoneLimit on arn:aws:route53:::hostedzone/{zone_id}");
-            not_needed("zone_limit", details.zone.name.to_string(), &error, &right)
+            not_needed(Id::ZoneLimit, details.zone.name.to_string(), &error, &right)
         }
     };
     findings.add(finding);
@@ -278,7 +279,7 @@ fn zone_finding(details: &ZoneDetails, records: &[&RecordPolicy]) -> Finding {
     let text = format!("{}, {}, {} record sets", zone.id, kind(zone.private), details.record_sets);
     if let Some(service) = &details.linked_service {
         return Finding::failed(
-            "zone",
+            Id::Zone,
             subject,
             format!("{text}; it belongs to {service}, and only that can change it"),
         )
@@ -289,9 +290,9 @@ fn zone_finding(details: &ZoneDetails, records: &[&RecordPolicy]) -> Finding {
         ZoneRef::Name { private, .. } | ZoneRef::Longest { private } => Some(*private),
     };
     match records.iter().filter_map(wants).find(|wanted| *wanted != zone.private) {
-        Some(wanted) => Finding::failed("zone", subject, format!("{text}; a {} one is configured", kind(wanted)))
+        Some(wanted) => Finding::failed(Id::Zone, subject, format!("{text}; a {} one is configured", kind(wanted)))
             .remedy("mend 'private' of the record, or its zone_id"),
-        None => Finding::ok("zone", subject, text),
+        None => Finding::ok(Id::Zone, subject, text),
     }
 }
 

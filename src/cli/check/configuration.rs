@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cli::check::account::{Account, DAEMON};
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::ids::Id;
 use crate::cli::check::names::ttl_finding;
 use crate::config::{Config, Loaded, Problems, RecordTemplate, Span, Switch};
 use crate::decide::policy::{Signal, SignalAction};
@@ -18,7 +19,7 @@ pub fn mistakes(problems: &Problems, findings: &mut Findings<'_>) {
             "" => problem.message.clone(),
             path => format!("{path}: {}", problem.message),
         };
-        let finding = Finding::failed("configuration", problem.source.to_string(), text);
+        let finding = Finding::failed(Id::Configuration, problem.source.to_string(), text);
         findings.add(match &problem.hint {
             Some(hint) => finding.remedy(hint.clone()),
             None => finding,
@@ -31,16 +32,16 @@ pub fn files(loaded: &Loaded, daemon: Option<&Account>, findings: &mut Findings<
     for file in &loaded.files {
         let subject = file.display().to_string();
         findings.add(match daemon.and_then(|daemon| daemon.may_read(file)) {
-            None => Finding::ok("configuration_file", subject, "read, without a mistake"),
+            None => Finding::ok(Id::ConfigurationFile, subject, "read, without a mistake"),
             Some(Ok(())) => {
                 let text = format!("read, without a mistake; the daemon's user {DAEMON} may read it too");
-                Finding::ok("configuration_file", subject, text)
+                Finding::ok(Id::ConfigurationFile, subject, text)
             }
             Some(Err(refused)) => {
                 let remedy =
                     format!("'chgrp {DAEMON} {0}' and 'chmod {1} {0}' let it", refused.path.display(), refused.mode);
                 let text = format!("by {refused}, the daemon's user {DAEMON} may not read it");
-                Finding::warning("configuration_file", subject, text).remedy(remedy)
+                Finding::warning(Id::ConfigurationFile, subject, text).remedy(remedy)
             }
         });
     }
@@ -58,7 +59,7 @@ pub fn suspicions(config: &Config) -> Vec<Finding> {
     if watched && everywhere(Signal::NotReady, SignalAction::Ignore) {
         let text = "ignored by every record: a node that is not Ready, or gone, stays in DNS";
         found.push(
-            Finding::warning("not_ready_ignored", "signals.not_ready", text)
+            Finding::warning(Id::NotReadyIgnored, "signals.not_ready", text)
                 .remedy("set it to \"withdraw\", or kubernetes.enabled = false if that is what is meant"),
         );
     }
@@ -66,7 +67,7 @@ pub fn suspicions(config: &Config) -> Vec<Finding> {
         let text = "every record is withdrawn when the API server cannot be reached: an outage of the control plane \
                     takes every node out of DNS, but for keep_min";
         found.push(
-            Finding::warning("api_unreachable_withdraws", "signals.api_unreachable", text)
+            Finding::warning(Id::ApiUnreachableWithdraws, "signals.api_unreachable", text)
                 .remedy("set it to \"ignore\", the default"),
         );
     }
@@ -74,7 +75,7 @@ pub fn suspicions(config: &Config) -> Vec<Finding> {
         let resync = Span(config.timing.resync);
         let text = format!("{resync}, so that what others change in Route 53 is repaired only after that time");
         found.push(
-            Finding::warning("resync", "resync", text).remedy("15m, the default, costs one request for each name"),
+            Finding::warning(Id::Resync, "resync", text).remedy("15m, the default, costs one request for each name"),
         );
     }
     found
@@ -89,7 +90,7 @@ fn of_record(record: &RecordTemplate) -> Vec<Finding> {
             "a name of this node alone with keep_min = {}: its record set is always the last one, so that it never leaves",
             policy.keep_min
         );
-        found.push(Finding::warning("record_keep_min", &record.name, text).remedy(
+        found.push(Finding::warning(Id::RecordKeepMin, &record.name, text).remedy(
             "set keep_min = 0 for this record, or signals that are \"ignore\" if it is to stay whatever happens",
         ));
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::cli::check::aws::{ask, failed};
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::ids::Id;
 use crate::decide::name::DnsName;
 use crate::decide::policy::RecordPolicy;
 use crate::publish::delegation::{self, Delegation, Served};
@@ -21,7 +22,7 @@ pub async fn delegation(
     let subject = details.zone.name.to_string();
     if details.zone.private {
         let text = "a private zone is answered in its VPCs alone, so there is nothing to delegate";
-        return findings.add(Finding::skipped("delegation", subject, text));
+        return findings.add(Finding::skipped(Id::Delegation, subject, text));
     }
     let resolvers = match resolver {
         Some(resolver) => vec![resolver],
@@ -29,7 +30,7 @@ pub async fn delegation(
             Ok(resolvers) => resolvers,
             Err(error) => {
                 let text = format!("the resolvers of this host cannot be read: {error}");
-                let finding = Finding::warning("delegation", subject, text);
+                let finding = Finding::warning(Id::Delegation, subject, text);
                 return findings.add(finding.remedy("name one with --resolver ADDRESS:PORT"));
             }
         },
@@ -49,7 +50,7 @@ pub async fn delegation(
 }
 
 fn not_asked(subject: String, why: &str) -> Finding {
-    Finding::warning("delegation", subject, format!("no resolver says who serves it: {why}"))
+    Finding::warning(Id::Delegation, subject, format!("no resolver says who serves it: {why}"))
         .remedy("name another resolver with --resolver ADDRESS:PORT, e.g. 9.9.9.9:53")
 }
 
@@ -72,16 +73,17 @@ fn finding(details: &ZoneDetails, delegation: &Delegation, twin: Option<&str>) -
     let wanted = list(&details.name_servers);
     match delegation {
         Delegation::Here => {
-            Finding::ok("delegation", subject, format!("delegated to the name servers of {}", details.zone.id))
+            Finding::ok(Id::Delegation, subject, format!("delegated to the name servers of {}", details.zone.id))
         }
         Delegation::Partly { others, .. } => Finding::warning(
-            "delegation",
+            Id::Delegation,
             subject,
             format!("delegated to this zone, but also to {}, which know nothing of it", list(others)),
         )
         .remedy(format!("leave only these at the registrar and in the NS record set of the zone: {wanted}")),
         Delegation::Elsewhere(servers) => {
-            let finding = Finding::failed("delegation", subject, format!("delegated elsewhere, to {}", list(servers)));
+            let finding =
+                Finding::failed(Id::Delegation, subject, format!("delegated elsewhere, to {}", list(servers)));
             match twin {
                 Some(twin) => Finding {
                     text: format!("{}: to the zone {twin} of the same name, not to {}", finding.text, details.zone.id),
@@ -98,7 +100,7 @@ fn finding(details: &ZoneDetails, delegation: &Delegation, twin: Option<&str>) -
                 Served::NoName => "resolvers know no such name (NXDOMAIN)",
                 Served::NoZone | Served::By(_) => "resolvers know no name servers for it",
             };
-            Finding::failed("delegation", subject, format!("not delegated: {why}")).remedy(format!(
+            Finding::failed(Id::Delegation, subject, format!("not delegated: {why}")).remedy(format!(
                 "delegate to {wanted}, at the registrar or, for a zone below one of your own, with an NS record set there"
             ))
         }
@@ -123,12 +125,12 @@ pub async fn delegations_below(
                         details.zone.id
                     );
                     findings.add(
-                        Finding::failed("delegated_below", name, text)
+                        Finding::failed(Id::DelegatedBelow, name, text)
                             .remedy("publish in the zone that it is given to, or delete that NS record set"),
                     );
                 }
             }
-            Err(error) => findings.add(failed("delegated_below", name, &error)),
+            Err(error) => findings.add(failed(Id::DelegatedBelow, name, &error)),
         }
     }
 }

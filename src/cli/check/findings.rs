@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::{Sleep, sleep};
 
+use crate::cli::check::ids::Id;
 use crate::cli::check::render::{Style, heading, line, summary};
 use crate::cli::progress::Progress;
 use crate::cli::render::{OutputError, emit};
@@ -67,10 +68,10 @@ pub enum Outcome {
 }
 
 /// What came of one check, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// For programs: what was checked, in `snake_case`. The same check of two things has the same id.
-    pub id: &'static str,
+    /// What was checked. The same check of two things has the same id.
+    pub id: Id,
     /// What it is about: a file, a name, a hosted zone, a server.
     pub subject: String,
     /// What came of it.
@@ -84,22 +85,22 @@ pub struct Finding {
 
 impl Finding {
     /// Something is good.
-    pub fn ok(id: &'static str, subject: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn ok(id: Id, subject: impl Into<String>, text: impl Into<String>) -> Self {
         Finding { id, subject: subject.into(), outcome: Outcome::Ok, text: text.into(), remedy: None }
     }
 
     /// Something works, but is probably not what is meant, or not for long.
-    pub fn warning(id: &'static str, subject: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn warning(id: Id, subject: impl Into<String>, text: impl Into<String>) -> Self {
         Finding { outcome: Outcome::Warning, ..Finding::ok(id, subject, text) }
     }
 
     /// Something does not work.
-    pub fn failed(id: &'static str, subject: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn failed(id: Id, subject: impl Into<String>, text: impl Into<String>) -> Self {
         Finding { outcome: Outcome::Failed, ..Finding::ok(id, subject, text) }
     }
 
     /// Something was not looked at; the text says why.
-    pub fn skipped(id: &'static str, subject: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn skipped(id: Id, subject: impl Into<String>, text: impl Into<String>) -> Self {
         Finding { outcome: Outcome::Skipped, ..Finding::ok(id, subject, text) }
     }
 
@@ -113,8 +114,8 @@ impl Finding {
 /// A finding for programs: a [`Finding`] and where it belongs.
 #[derive(Debug, Serialize)]
 struct Check {
-    /// What was checked.
-    id: &'static str,
+    /// What was checked: see below. The same check of two things has the same id.
+    id: Id,
     /// `configuration`, `node`, `kubernetes`, `aws`, `hosted_zones` or `names`.
     section: Section,
     /// What it is about.
@@ -199,11 +200,6 @@ impl<'a> Findings<'a> {
             self.unread = emit(*out, &text).err();
         }
         self.found.push((self.section, finding));
-    }
-
-    /// Whether a check of this id has failed.
-    pub fn has_failed(&self, id: &str) -> bool {
-        self.found.iter().any(|(_, finding)| finding.id == id && finding.outcome == Outcome::Failed)
     }
 
     /// How many checks came to what.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::ids::Id;
 use crate::cli::check::rbac::{Reach, Subject, objects};
 use crate::cli::render::distance;
 use crate::config::{Config, Switch};
@@ -27,7 +28,7 @@ const CERTIFICATE_MARGIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 const ALL_NODES: Duration = Duration::from_secs(14);
 
 /// What is asked of the API server, for when it cannot be asked.
-const OWN: [&str; 3] = ["own_node_list", "own_node_watch", "own_node"];
+const OWN: [Id; 3] = [Id::OwnNodeList, Id::OwnNodeWatch, Id::OwnNode];
 
 /// Checks all that the daemon, `list` and `prune` need of Kubernetes.
 pub async fn check(config: &Config, identity: &Identity, policy: Option<&Policy>, findings: &mut Findings<'_>) {
@@ -42,17 +43,17 @@ pub async fn check(config: &Config, identity: &Identity, policy: Option<&Policy>
     let read = match read {
         Ok(read) => read.map(|(state, _)| state),
         Err(no_answer) => {
-            findings.add(Finding::failed("api_server", &server, no_answer.to_string()));
+            findings.add(Finding::failed(Id::ApiServer, &server, no_answer.to_string()));
             return skip_server(&settings, findings);
         }
     };
     if let Err(error) = &read
         && error.forbidden.is_none()
     {
-        findings.add(hinted(Finding::failed("api_server", &server, error.summary()), error.hint()));
+        findings.add(hinted(Finding::failed(Id::ApiServer, &server, error.summary()), error.hint()));
         return skip_server(&settings, findings);
     }
-    findings.add(Finding::ok("api_server", &server, "answers, and accepts the credentials"));
+    findings.add(Finding::ok(Id::ApiServer, &server, "answers, and accepts the credentials"));
     own_node(&settings, &info, read, policy, findings).await;
     all_nodes(&settings, needs_all, findings).await;
 }
@@ -65,12 +66,12 @@ fn unused(config: &Config) -> Vec<Finding> {
             "not used, as no kubeconfig was found: the node is published by its addresses alone"
         }
     };
-    let mut found = vec![Finding::skipped("kubeconfig", "Kubernetes", why)];
+    let mut found = vec![Finding::skipped(Id::Kubeconfig, "Kubernetes", why)];
     // Where it is switched off, that is a mistake in the configuration.
     if config.survivors.is_some() && config.kubernetes.enabled != Switch::Off {
         let text = "enabled, but without Kubernetes nobody tells which nodes are dead";
         found.push(
-            Finding::failed("survivors", "survivors", text)
+            Finding::failed(Id::Survivors, "survivors", text)
                 .remedy("set kubernetes.kubeconfig to one that may list all nodes, or survivors.enabled to false"),
         );
     }
@@ -82,11 +83,11 @@ fn kubeconfig(settings: &NodeWatchSettings, findings: &mut Findings<'_>) -> Opti
     match find_kubeconfig(&settings.kubeconfig, &settings.environment) {
         Ok(info) => {
             let path = info.path.display().to_string();
-            findings.add(Finding::ok("kubeconfig", &path, info.origin.to_string()));
+            findings.add(Finding::ok(Id::Kubeconfig, &path, info.origin.to_string()));
             for passed_over in &info.passed_over {
                 let text = format!("passed over: {passed_over}");
                 findings.add(
-                    Finding::warning("kubeconfig_passed_over", passed_over.kubeconfig.display().to_string(), text)
+                    Finding::warning(Id::KubeconfigPassedOver, passed_over.kubeconfig.display().to_string(), text)
                         .remedy(
                             "run this as root or as the daemon's user, or name the kubeconfig in the configuration",
                         ),
@@ -101,7 +102,7 @@ fn kubeconfig(settings: &NodeWatchSettings, findings: &mut Findings<'_>) -> Opti
             let text = error.to_string();
             let (text, hint) =
                 text.split_once("\nhint: ").map_or((text.as_str(), None), |(text, hint)| (text, Some(hint)));
-            let finding = Finding::failed("kubeconfig", "kubeconfig", text);
+            let finding = Finding::failed(Id::Kubeconfig, "kubeconfig", text);
             findings.add(match hint {
                 Some(hint) => finding.remedy(hint),
                 None => finding.remedy("mend it, or set kubernetes.kubeconfig to another"),
@@ -118,8 +119,8 @@ pub fn lasts(certificate: &ClientCertificate, kubeconfig: &str, now: Timestamp) 
     let text = |when: &str| format!("the client certificate of '{common_name}' {when}");
     let renew =
         "k3s and RKE2 renew theirs when they restart, kubeadm with 'kubeadm certs renew', a kubelet its own by itself";
-    let tell = |make: fn(&'static str, String, String) -> Finding, when: String| {
-        make("certificate", kubeconfig.to_owned(), text(&when))
+    let tell = |make: fn(Id, String, String) -> Finding, when: String| {
+        make(Id::Certificate, kubeconfig.to_owned(), text(&when))
     };
     if !left.is_positive() {
         return tell(Finding::failed, format!("expired {} ago, at {not_after:.0}", distance(*not_after, now)))
@@ -135,7 +136,7 @@ pub fn lasts(certificate: &ClientCertificate, kubeconfig: &str, now: Timestamp) 
 /// Nothing can be asked.
 fn skip_server(settings: &NodeWatchSettings, findings: &mut Findings<'_>) {
     let node = format!("Node {}", settings.node);
-    for (id, subject) in OWN.map(|id| (id, node.as_str())).into_iter().chain([("nodes_list", "all Nodes")]) {
+    for (id, subject) in OWN.map(|id| (id, node.as_str())).into_iter().chain([(Id::NodesList, "all Nodes")]) {
         findings.add(Finding::skipped(id, subject, "not asked, as the API server cannot be"));
     }
 }
@@ -196,23 +197,23 @@ pub fn of_state(state: &NodeState, node: &str, policy: Option<&Policy>) -> Vec<F
     let object = match state {
         NodeState::Absent => {
             let text = "the cluster has no Node of this name, so that nothing is published";
-            return vec![Finding::failed("own_node", subject, text).remedy(
+            return vec![Finding::failed(Id::OwnNode, subject, text).remedy(
                 "set 'node' to the name that 'kubectl get nodes' shows, or name the kubeconfig of the right cluster",
             )];
         }
         NodeState::Present(object) => object,
     };
     let Some(policy) = policy else {
-        return vec![Finding::ok("own_node", subject, "there")];
+        return vec![Finding::ok(Id::OwnNode, subject, "there")];
     };
     let reasons = reasons(object, policy);
     let mut found = match reasons.is_empty() {
-        true => vec![Finding::ok("own_node", subject.clone(), "there, and fit to be in DNS")],
+        true => vec![Finding::ok(Id::OwnNode, subject.clone(), "there, and fit to be in DNS")],
         false => reasons
             .into_iter()
             .map(|reason| {
                 let text = format!("{reason}, which keeps it out of DNS as configured");
-                Finding::warning("own_node", subject.clone(), text)
+                Finding::warning(Id::OwnNode, subject.clone(), text)
             })
             .collect(),
     };
@@ -222,13 +223,13 @@ pub fn of_state(state: &NodeState, node: &str, policy: Option<&Policy>) -> Vec<F
             "'kubectl annotate --overwrite node {node} {}=VALUE', or '{}-' to remove it",
             mistake.key, mistake.key
         );
-        found.push(Finding::warning("annotation", subject.clone(), mistake.to_string()).remedy(remedy));
+        found.push(Finding::warning(Id::Annotation, subject.clone(), mistake.to_string()).remedy(remedy));
     }
     let said = Said { known: true, annotations: Some(&annotations) };
     for record in &policy.records {
         if let Err(reason) = annotation::routing(&record.routing, said, None) {
             let remedy = format!("'kubectl annotate node {node} {}=LATITUDE,LONGITUDE'", annotation::COORDINATES);
-            found.push(Finding::failed("coordinates", record.name.to_string(), reason.to_string()).remedy(remedy));
+            found.push(Finding::failed(Id::Coordinates, record.name.to_string(), reason.to_string()).remedy(remedy));
         }
     }
     found
@@ -271,25 +272,25 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
     match findings.wait("listing all Nodes", reading).await {
         Ok(Ok(list)) => {
             let text = format!("may be listed, {} of them", list.nodes.len());
-            findings.add(Finding::ok("nodes_list", subject, text));
+            findings.add(Finding::ok(Id::NodesList, subject, text));
         }
         Ok(Err(error)) => {
-            findings.add(refuse("nodes_list", error.summary().to_owned(), remedy(&error)));
+            findings.add(refuse(Id::NodesList, error.summary().to_owned(), remedy(&error)));
             if needed {
-                findings.add(Finding::skipped("nodes_watch", subject, "not tried, as they cannot even be listed"));
+                findings.add(Finding::skipped(Id::NodesWatch, subject, "not tried, as they cannot even be listed"));
             }
             return;
         }
-        Err(no_answer) => return findings.add(refuse("nodes_list", no_answer.to_string(), None)),
+        Err(no_answer) => return findings.add(refuse(Id::NodesList, no_answer.to_string(), None)),
     }
     if !needed {
         return;
     }
     let watched = findings.wait("watching all Nodes", trial::cluster(settings)).await;
     findings.add(match watched {
-        Ok(Ok(_)) => Finding::ok("nodes_watch", subject, "may be watched"),
-        Ok(Err(error)) => refuse("nodes_watch", error.summary().to_owned(), remedy(&error)),
-        Err(no_answer) => refuse("nodes_watch", no_answer.to_string(), None),
+        Ok(Ok(_)) => Finding::ok(Id::NodesWatch, subject, "may be watched"),
+        Ok(Err(error)) => refuse(Id::NodesWatch, error.summary().to_owned(), remedy(&error)),
+        Err(no_answer) => refuse(Id::NodesWatch, no_answer.to_string(), None),
     });
 }
 

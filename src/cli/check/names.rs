@@ -2,6 +2,7 @@
 
 use crate::cli::check::aws::{ask, failed};
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::ids::Id;
 use crate::decide::owner::SetIdentifier;
 use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
 use crate::decide::pool;
@@ -28,17 +29,17 @@ pub async fn check(
     let trying = provider.try_rights(zone_id, &record.name, &record.types, &own);
     let finding = match ask(findings, &format!("trying rights at {name}"), trying).await {
         Ok(rights) => rights_finding(&name, zone_id, record, &rights),
-        Err(error) => failed("change_rights", &name, &error),
+        Err(error) => failed(Id::ChangeRights, &name, &error),
     };
     findings.add(finding);
     let zone = ZoneRef::Id(zone_id.to_owned());
     let listing = match ask(findings, &format!("reading {name}"), provider.list(&zone, &record.name)).await {
         Ok(listing) => listing,
         Err(error) => {
-            findings.add(failed("list", &name, &error));
+            findings.add(failed(Id::List, &name, &error));
             for rtype in &record.types {
                 let why = "what the name holds could not be read";
-                findings.add(Finding::skipped("record_sets", format!("{name} {rtype}"), why));
+                findings.add(Finding::skipped(Id::RecordSets, format!("{name} {rtype}"), why));
             }
             return;
         }
@@ -52,7 +53,7 @@ fn rights_finding(name: &str, zone_id: &str, record: &RecordPolicy, rights: &Cha
     let types = list(record.types.iter().map(|rtype| rtype.as_str()));
     if rights.are_all_allowed() {
         let text = format!("UPSERT, CREATE and DELETE of {types} are allowed; nothing was changed to find that out");
-        return Finding::ok("change_rights", name, text);
+        return Finding::ok(Id::ChangeRights, name, text);
     }
     let mut text = String::new();
     for rtype in &record.types {
@@ -73,7 +74,7 @@ fn rights_finding(name: &str, zone_id: &str, record: &RecordPolicy, rights: &Cha
         text.push_str("; ");
     }
     text.push_str(rights.words().unwrap_or("the service does not say why"));
-    Finding::failed("change_rights", name, text).remedy(format!(
+    Finding::failed(Id::ChangeRights, name, text).remedy(format!(
         "allow route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/{zone_id}, under conditions that leave \
          in UPSERT, CREATE and DELETE of {types} at {}; 'nodedns iam-policy' prints it",
         record.name.as_str().trim_end_matches('.')
@@ -97,7 +98,7 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
     };
     let mut findings = Vec::new();
     if let Some(reason) = routing(&record.routing).and_then(|routing| pool::conflict(listing, pool, own, &routing)) {
-        let finding = Finding::failed("record_sets", &subject, reason.to_string());
+        let finding = Finding::failed(Id::RecordSets, &subject, reason.to_string());
         // Whatever adopt can take over is a conflict of policies.
         let is_adoptable = !listing.has_cname && pool.values().any(|set| set.routing.kind() != kind);
         findings.push(match is_adoptable {
@@ -107,13 +108,13 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
         return findings;
     }
     let mine = if pool.contains_key(&Some(own.clone())) { ", this node's among them" } else { "" };
-    findings.push(Finding::ok("record_sets", &subject, format!("{kind}, {count}{mine}")));
+    findings.push(Finding::ok(Id::RecordSets, &subject, format!("{kind}, {count}{mine}")));
     let limit = Limit { used: count_of(pool.len()), allowed: count_of(kind.pool_limit()) };
     // A pair that is there for its standby is full by design.
     if kind != PolicyKind::Failover && limit.is_near() {
         findings.push(
             Finding::warning(
-                "pool_limit",
+                Id::PoolLimit,
                 &subject,
                 format!("{} of the {} record sets that Route 53 takes for {kind}", limit.used, limit.allowed),
             )
@@ -123,7 +124,7 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
     let ttl = pool::ttl(pool, own, record);
     if ttl != record.ttl {
         let text = format!("the pool has a TTL of {ttl} s, configured are {} s; the pool's is kept", record.ttl);
-        findings.push(Finding::warning("pool_ttl", &subject, text).remedy(format!(
+        findings.push(Finding::warning(Id::PoolTtl, &subject, text).remedy(format!(
             "set ttl = {ttl}; Route 53 takes only one TTL in a weighted pool, so another one means to replace it as a whole"
         )));
         findings.extend(ttl_finding(&subject, ttl).filter(|_| ttl_finding(&subject, record.ttl).is_none()));
@@ -148,7 +149,7 @@ pub(super) fn ttl_finding(subject: &str, ttl: u32) -> Option<Finding> {
             "set ttl to 60, or to 300 at most",
         ),
     };
-    Some(Finding::warning("ttl", subject, text).remedy(remedy))
+    Some(Finding::warning(Id::Ttl, subject, text).remedy(remedy))
 }
 
 /// The routing to look for conflicts with. Where the node says its place itself, any will do: places

@@ -13,6 +13,7 @@ use rustix::process::geteuid;
 
 use crate::cli::check::account::{Account, DAEMON};
 use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::ids::Id;
 use crate::config::Config;
 use crate::control::client::{self, Error};
 use crate::control::protocol::Status;
@@ -31,12 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity> {
     match Identity::find(config) {
         Ok(identity) => {
-            let finding = Finding::ok("node_name", identity.node(), format!("the node's name, {}", identity.source));
+            let finding = Finding::ok(Id::NodeName, identity.node(), format!("the node's name, {}", identity.source));
             findings.add(match identity.doubts.as_slice() {
                 [] => finding,
                 doubts => {
                     let text = format!("{}, but it may be another: {}", finding.text, doubts.join("; "));
-                    Finding::warning("node_name", identity.node(), text)
+                    Finding::warning(Id::NodeName, identity.node(), text)
                         .remedy("run this as root or as the daemon's user, or set 'node' to the name in Kubernetes")
                 }
             });
@@ -45,7 +46,7 @@ pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity
         Err(error) => {
             let text = error.to_string();
             let (text, hint) = text.split_once("\nhint: ").unwrap_or((&text, "set 'node' in the configuration"));
-            findings.add(Finding::failed("node_name", "node", text).remedy(hint));
+            findings.add(Finding::failed(Id::NodeName, "node", text).remedy(hint));
             None
         }
     }
@@ -55,7 +56,7 @@ pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity
 pub fn owner(owner: &OwnerId) -> Finding {
     let owner = owner.to_string();
     let text = format!("the set identifier, {} of {SET_IDENTIFIER_MAX} characters", owner.len());
-    Finding::ok("owner_id", owner, text)
+    Finding::ok(Id::OwnerId, owner, text)
 }
 
 /// Which addresses would be published under each name, and where probes go.
@@ -68,10 +69,10 @@ pub async fn addresses(policy: &Policy, findings: &mut Findings<'_>) {
         }
         Err(error) => {
             let text = format!("the host's addresses cannot be read: {error:#}");
-            findings.add(Finding::failed("host_addresses", "addresses", text));
+            findings.add(Finding::failed(Id::HostAddresses, "addresses", text));
             for record in &policy.records {
                 let text = "not known without the host's addresses";
-                findings.add(Finding::skipped("record_address", record.name.to_string(), text));
+                findings.add(Finding::skipped(Id::RecordAddress, record.name.to_string(), text));
             }
         }
     }
@@ -100,11 +101,11 @@ pub fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapsho
                     (false, true) => Finding::warning,
                     (false, false) => Finding::skipped,
                 };
-                make("record_address", subject, format!("nothing to publish: {why}"))
+                make(Id::RecordAddress, subject, format!("nothing to publish: {why}"))
                     .remedy("'nodedns addresses' shows every address of the host, and why it is not published")
             }
-            ([first, ..], false) => Finding::ok("record_address", subject, format!("{first} would be published")),
-            (all, true) => Finding::ok("record_address", subject, format!("{} would be published", all.join(", "))),
+            ([first, ..], false) => Finding::ok(Id::RecordAddress, subject, format!("{first} would be published")),
+            (all, true) => Finding::ok(Id::RecordAddress, subject, format!("{} would be published", all.join(", "))),
         }
     };
     selections.iter().map(finding).collect()
@@ -134,7 +135,7 @@ pub fn probes(policy: &Policy, snapshot: &Snapshot) -> Vec<Finding> {
     foreign
         .map(|probe| {
             let text = "not an address of this host: the node comes and goes with another one";
-            Finding::warning("probe_address", format!("probe {}", probe.check), text)
+            Finding::warning(Id::ProbeAddress, format!("probe {}", probe.check), text)
                 .remedy("set it to what this node serves, for example tcp = \"127.0.0.1:443\"")
         })
         .collect()
@@ -143,9 +144,7 @@ pub fn probes(policy: &Policy, snapshot: &Snapshot) -> Vec<Finding> {
 /// Where the daemon keeps what must survive a restart.
 pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
     let subject = directory.display().to_string();
-    let tell = |make: fn(&'static str, String, String) -> Finding, text: String| {
-        make("state_directory", subject.clone(), text)
-    };
+    let tell = |make: fn(Id, String, String) -> Finding, text: String| make(Id::StateDirectory, subject.clone(), text);
     let euid = geteuid().as_raw();
     let metadata = match fs::metadata(directory) {
         Ok(metadata) if metadata.is_dir() => metadata,
@@ -187,13 +186,13 @@ pub fn state_directory(directory: &Path, daemon: Option<&Account>) -> Finding {
 pub fn process(daemon: Option<&Account>, credentials: Option<&Path>) -> Vec<Finding> {
     let euid = geteuid().as_raw();
     let user = match daemon {
-        _ if euid == 0 => Finding::ok("user", "root", "may read everything, so that rights of files do not show"),
-        Some(daemon) if daemon.uid == euid => Finding::ok("user", DAEMON, "the daemon's own user"),
+        _ if euid == 0 => Finding::ok(Id::User, "root", "may read everything, so that rights of files do not show"),
+        Some(daemon) if daemon.uid == euid => Finding::ok(Id::User, DAEMON, "the daemon's own user"),
         Some(_) => {
             let text = format!("not the daemon's user {DAEMON}, who may be able to read other files than this one");
-            Finding::skipped("user", format!("uid {euid}"), text).remedy("run this as root for the whole picture")
+            Finding::skipped(Id::User, format!("uid {euid}"), text).remedy("run this as root for the whole picture")
         }
-        None => Finding::ok("user", format!("uid {euid}"), format!("there is no user {DAEMON} on this host")),
+        None => Finding::ok(Id::User, format!("uid {euid}"), format!("there is no user {DAEMON} on this host")),
     };
     let handed = credentials.map(|directory| {
         let names = |entries: fs::ReadDir| {
@@ -205,14 +204,14 @@ pub fn process(daemon: Option<&Account>, credentials: Option<&Path>) -> Vec<Find
         let subject = directory.display().to_string();
         match fs::read_dir(directory).map(names) {
             Ok(names) if names.is_empty() => {
-                Finding::warning("credentials_directory", subject, "systemd has handed over no credentials")
+                Finding::warning(Id::CredentialsDirectory, subject, "systemd has handed over no credentials")
                     .remedy("see LoadCredential= of the unit")
             }
             Ok(names) => {
                 let text = format!("credentials from systemd: {}", names.join(", "));
-                Finding::ok("credentials_directory", subject, text)
+                Finding::ok(Id::CredentialsDirectory, subject, text)
             }
-            Err(error) => Finding::failed("credentials_directory", subject, format!("cannot be read: {error}"))
+            Err(error) => Finding::failed(Id::CredentialsDirectory, subject, format!("cannot be read: {error}"))
                 .remedy("$CREDENTIALS_DIRECTORY is set by systemd; unset it elsewhere"),
         }
     });
@@ -228,13 +227,13 @@ pub async fn daemon(socket: &Path, owner: Option<&OwnerId>, findings: &mut Findi
         None => finding,
     };
     match answer {
-        Err(no_answer) => findings.add(Finding::failed("daemon", subject, no_answer.to_string())),
+        Err(no_answer) => findings.add(Finding::failed(Id::Daemon, subject, no_answer.to_string())),
         // Before the service is started for the first time, that is how it should be.
-        Ok(Err(Error::NotRunning(_))) => findings.add(Finding::skipped("daemon", subject, "no daemon runs")),
+        Ok(Err(Error::NotRunning(_))) => findings.add(Finding::skipped(Id::Daemon, subject, "no daemon runs")),
         Ok(Err(error @ Error::Denied(_))) => {
-            findings.add(with_hint(Finding::skipped("daemon", subject, error.to_string()), &error));
+            findings.add(with_hint(Finding::skipped(Id::Daemon, subject, error.to_string()), &error));
         }
-        Ok(Err(error)) => findings.add(with_hint(Finding::failed("daemon", subject, error.to_string()), &error)),
+        Ok(Err(error)) => findings.add(with_hint(Finding::failed(Id::Daemon, subject, error.to_string()), &error)),
         Ok(Ok(status)) => of_daemon(&status, &subject, owner).into_iter().for_each(|finding| findings.add(finding)),
     }
 }
@@ -244,35 +243,36 @@ pub fn of_daemon(status: &Status, subject: &str, owner: Option<&OwnerId>) -> Vec
     let mut found = Vec::new();
     let own_version = env!("CARGO_PKG_VERSION");
     found.push(if status.version == own_version {
-        Finding::ok("daemon", subject, format!("a daemon of this version, {own_version}, runs"))
+        Finding::ok(Id::Daemon, subject, format!("a daemon of this version, {own_version}, runs"))
     } else {
         let text = format!("the daemon is of version {}, this program of {own_version}", status.version);
-        Finding::warning("daemon", subject, text).remedy("'systemctl restart nodedns'")
+        Finding::warning(Id::Daemon, subject, text).remedy("'systemctl restart nodedns'")
     });
     if let Some(owner) = owner
         && (owner.cluster(), owner.node()) != (status.cluster.as_str(), status.node.as_str())
     {
         let text =
             format!("it publishes node {} of cluster {}, and not what is configured here", status.node, status.cluster);
-        found.push(Finding::warning("daemon_identity", subject, text).remedy("'systemctl restart nodedns'"));
+        found.push(Finding::warning(Id::DaemonIdentity, subject, text).remedy("'systemctl restart nodedns'"));
     }
     if let Some(refused) = &status.reload_refused {
         let text = format!("it has refused to reload its configuration: {}", refused.replace('\n', "; "));
-        found.push(Finding::warning("daemon_reload", subject, text).remedy("mend it, then 'systemctl reload nodedns'"));
+        found
+            .push(Finding::warning(Id::DaemonReload, subject, text).remedy("mend it, then 'systemctl reload nodedns'"));
     }
     let troubled = status.records.iter().filter(|record| !record.healthy).count();
     let dry = if status.dry_run { ", in a dry run" } else { "" };
     found.push(match (status.healthy, troubled) {
         (true, _) => {
             let text = format!("healthy{dry}, {} records and types", status.records.len());
-            Finding::ok("daemon_health", subject, text)
+            Finding::ok(Id::DaemonHealth, subject, text)
         }
         (false, 0) => {
-            Finding::failed("daemon_health", subject, format!("unhealthy{dry}")).remedy("'nodedns status' says why")
+            Finding::failed(Id::DaemonHealth, subject, format!("unhealthy{dry}")).remedy("'nodedns status' says why")
         }
         (false, troubled) => {
             let text = format!("unhealthy{dry}, {troubled} of {} need attention", status.records.len());
-            Finding::failed("daemon_health", subject, text).remedy("'nodedns status' says why")
+            Finding::failed(Id::DaemonHealth, subject, text).remedy("'nodedns status' says why")
         }
     });
     found

@@ -85,6 +85,7 @@ pub fn summary(counts: Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::check::ids::Id;
 
     fn shown(finding: &Finding, width: Option<usize>, unicode: bool) -> String {
         let mut text = String::new();
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_finding_hangs_behind_its_sign_and_its_remedy_below_it() {
-        let finding = Finding::failed("own_node", "Node n1", "the API server forbids it")
+        let finding = Finding::failed(Id::OwnNode, "Node n1", "the API server forbids it")
             .remedy("give it the right with this:\n  kind: List\n    deep:   as it is, however long it may be");
         assert_eq!(
             shown(&finding, Some(24), true),
@@ -111,10 +112,10 @@ mod tests {
     #[test]
     fn without_unicode_words_stand_for_the_signs() {
         for (finding, sign, word) in [
-            (Finding::ok("x", "a", "b"), "✓", "ok     "),
-            (Finding::warning("x", "a", "b"), "!", "warning"),
-            (Finding::failed("x", "a", "b"), "✗", "FAILED "),
-            (Finding::skipped("x", "a", "b"), "-", "skipped"),
+            (Finding::ok(Id::Clock, "a", "b"), "✓", "ok     "),
+            (Finding::warning(Id::Clock, "a", "b"), "!", "warning"),
+            (Finding::failed(Id::Clock, "a", "b"), "✗", "FAILED "),
+            (Finding::skipped(Id::Clock, "a", "b"), "-", "skipped"),
         ] {
             assert_eq!(shown(&finding, None, true), format!("  {sign} a: b\n"));
             assert_eq!(shown(&finding, None, false), format!("  {word} a: b\n"));

@@ -4,6 +4,8 @@
 use clap::CommandFactory;
 
 use crate::cli::args::Cli;
+use crate::cli::check::findings::Section;
+use crate::cli::check::ids::Id;
 use crate::cli::exit::Exit;
 use crate::cli::help::reasons::{examples, intent};
 use crate::config::{DEFAULT_PATH, DEFAULT_SOCKET, DEFAULT_STATE_DIRECTORY};
@@ -11,8 +13,9 @@ use crate::decide::policy::{DEFAULT_TAINT_KEYS, Signal, SignalAction};
 
 /// Puts what is made from definitions in the place of each `{{…}}`.
 pub(super) fn expand(source: &str) -> String {
-    let made: [(&str, &dyn Fn() -> String); 9] = [
+    let made: [(&str, &dyn Fn() -> String); 10] = [
         ("{{exit-codes}}", &exit_codes),
+        ("{{check-ids}}", &check_ids),
         ("{{signals}}", &signals),
         ("{{publish}}", &|| reasons("publish")),
         ("{{withdraw}}", &|| reasons("withdraw")),
@@ -37,6 +40,12 @@ pub(super) fn commands() -> Vec<(String, String)> {
 
 fn exit_codes() -> String {
     Exit::ALL.iter().map(|exit| format!("{} :: {}\n\n", exit.code(), exit.meaning())).collect()
+}
+
+/// Every check, under its section.
+fn check_ids() -> String {
+    let word = |section: Section| section.title().to_lowercase().replace(' ', "_");
+    Id::ALL.iter().map(|id| format!("{} :: {}: {}\n\n", id.as_str(), word(id.section()), id.meaning())).collect()
 }
 
 fn reasons(wanted: &str) -> String {

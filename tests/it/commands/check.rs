@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::process::Command;
 use std::sync::Arc;
 
+use nodedns::cli::check::ids::Id;
 use nodedns::control::protocol::Status;
 use nodedns::control::server::{Limits, Server};
 use nodedns::decide::record::RecordType;
@@ -115,6 +116,11 @@ impl Checked {
         };
         let mut checks: Vec<_> = value["checks"].as_array().expect("checks").iter().map(check).collect();
         assert!(checks.iter().any(|check: &Check| check.id == "user"));
+        // Each is told where the manual says.
+        for check in checks.iter().filter(|check| check.id != "configuration") {
+            let id = Id::ALL.iter().find(|id| id.as_str() == check.id).unwrap_or_else(|| panic!("{}", check.id));
+            assert_eq!(serde_json::to_value(id.section()).expect("a word"), check.section, "{}", check.id);
+        }
         // What the daemon's user may read depends on whether this host has one.
         checks.retain(|check| !["user", "configuration_file"].contains(&check.id.as_str()));
         let checked = Checked { code, ok: value["ok"].as_bool().expect("a verdict"), checks };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use nodedns::cli::check::findings::{Counts, Finding, Outcome, Section};
+use nodedns::cli::check::ids::Id;
 use nodedns::cli::check::rbac::{Reach, Subject, objects};
 use nodedns::cli::check::render::{Style, heading, line, summary};
 use nodedns::cli::check::{kubernetes, node};
@@ -29,9 +30,9 @@ fn shown(width: Option<usize>, unicode: bool) -> String {
         (
             Section::Configuration,
             vec![
-                Finding::ok("a", "/etc/nodedns/nodedns.toml", "read, without a mistake"),
+                Finding::ok(Id::ConfigurationFile, "/etc/nodedns/nodedns.toml", "read, without a mistake"),
                 Finding::warning(
-                    "b",
+                    Id::Ttl,
                     "edge.example.com",
                     "a TTL of 3600 s: resolvers give the old answer for up to 3600 s after a withdrawal",
                 )
@@ -42,15 +43,18 @@ fn shown(width: Option<usize>, unicode: bool) -> String {
             Section::Kubernetes,
             vec![
                 Finding::failed(
-                    "c",
+                    Id::OwnNode,
                     "Node n1",
                     "the API server at https://127.0.0.1:6444 forbids it (403): nodes \"n1\" is forbidden",
                 )
                 .remedy(format!("apply this as an administrator of the cluster, with 'kubectl apply -f -':\n{rights}")),
-                Finding::skipped("d", "all Nodes", "not asked, as the API server cannot be"),
+                Finding::skipped(Id::NodesList, "all Nodes", "not asked, as the API server cannot be"),
             ],
         ),
-        (Section::Aws, vec![Finding::ok("e", "arn:aws:iam::123456789012:user/dns", "whose credentials these are")]),
+        (
+            Section::Aws,
+            vec![Finding::ok(Id::AwsIdentity, "arn:aws:iam::123456789012:user/dns", "whose credentials these are")],
+        ),
     ];
     let mut text = String::new();
     for (section, findings) in sections {
@@ -160,7 +164,7 @@ fn a_certificate_is_good_until_a_week_before_it_ends() {
 fn what_the_node_says_matters_as_far_as_a_record_heeds_it() {
     let outcomes = |state: &NodeState, records: Vec<RecordPolicy>| -> Vec<(Outcome, &'static str)> {
         let found = kubernetes::of_state(state, "n1", Some(&world::policy(records)));
-        found.iter().map(|finding| (finding.outcome, finding.id)).collect()
+        found.iter().map(|finding| (finding.outcome, finding.id.as_str())).collect()
     };
     let record = world::record("edge.example.com", "Z1");
     let own = |outcome| vec![(outcome, "own_node")];
@@ -185,4 +189,26 @@ fn what_the_node_says_matters_as_far_as_a_record_heeds_it() {
         [(Outcome::Ok, "own_node"), (Outcome::Warning, "annotation"), (Outcome::Failed, "coordinates")]
     );
     assert_eq!(outcomes(&world::ready(), vec![point]), [(Outcome::Ok, "own_node"), (Outcome::Failed, "coordinates")]);
+}
+
+/// Every id is in the manual once, under its section, and no two checks share one.
+#[test]
+fn every_id_is_in_the_manual() {
+    let mut page = Vec::new();
+    let args = nodedns::cli::args::HelpArgs { topic: vec!["output".to_owned()] };
+    nodedns::cli::help::run(&args, &mut page, &mut Vec::new()).expect("a page");
+    let page = String::from_utf8(page).expect("text");
+    let (_, table) = page.split_once("The ids of check:\n").expect("a table");
+    let told: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' ')).collect();
+    assert_eq!(told, Id::ALL.iter().map(|id| id.as_str()).collect::<Vec<_>>());
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len());
+    let lines: Vec<&str> = table.lines().collect();
+    for id in Id::ALL {
+        let at = lines.iter().position(|line| *line == format!("  {}", id.as_str())).expect("its line");
+        let section = serde_json::to_value(id.section()).expect("a word");
+        let meaning = format!("      {}: ", section.as_str().expect("a word"));
+        assert!(lines[at + 1].starts_with(&meaning), "{}", lines[at + 1]);
+        assert_eq!(serde_json::to_value(id).expect("a word"), id.as_str());
+    }
 }
