@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
 use crate::cli::pools::Names;
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value};
+use crate::cli::render::{emit, emit_value, printable};
 use crate::cli::world::{Outlook, Unread, World};
 use crate::config::{Config, load};
 use crate::decide::adopt::{Adoption, Refusal, Request, adopt};
@@ -304,5 +304,5 @@ pub fn render(pool: &NotAdopted) -> String {
     let what = if pool.refused { "not adopted" } else { "nothing to adopt" };
     let rtype = pool.rtype.map(|rtype| format!(" {rtype}")).unwrap_or_default();
     let hint = pool.hint.as_ref().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
-    format!("{}{rtype}: {what}: {}\n{hint}", pool.name, pool.explanation)
+    format!("{}{rtype}: {what}: {}\n{hint}", pool.name, printable(&pool.explanation))
 }

@@ -29,11 +29,12 @@ pub fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     generate(generator, &mut Cli::command(), "nodedns", &mut script);
     if shell == Shell::Fish {
-        // It is made for options only.
-        let word = |(name, summary): &(String, String)| format!("{name}\t{}", summary.replace(['\'', '"'], ""));
+        // The generator knows options only. It is quoted as there: twice, as fish expands what -a says.
+        let quoted = |summary: &str| summary.replace(['"', '$', '\\'], "").replace('\'', "\\'");
+        let word = |(name, summary): &(String, String)| format!("{name}\\t'{}'", quoted(summary));
         let words = explained().iter().map(word).collect::<Vec<_>>().join("\n");
         let first = "__fish_nodedns_using_subcommand help; and test (count (commandline -opc)) -eq 2";
-        script.extend(format!("complete -c nodedns -n \"{first}\" -f -a '{words}'\n").bytes());
+        script.extend(format!("complete -c nodedns -n \"{first}\" -f -a \"{words}\"\n").bytes());
     }
     String::from_utf8_lossy(&script).lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

@@ -13,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, typed};
 use crate::cli::pools::{Chosen, Names};
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value, paragraph, table, terminal_width};
+use crate::cli::render::{emit, emit_value, paragraph, printable, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::node::Nodes;
 use crate::decide::prune::{Dead, Decision, Place, Terms, Why, decide, gone};
@@ -274,7 +274,7 @@ fn view(decision: &Decision, places: &[Place]) -> Shown {
 pub fn render(shown: &Shown, width: Option<usize>) -> String {
     let mut text = String::new();
     for dead in &shown.nodes {
-        let reason = dead.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let reason = dead.reason.as_ref().map(|reason| format!(" ({})", printable(reason))).unwrap_or_default();
         text.push_str(&match dead.for_seconds {
             None => format!("{} is gone: the cluster has no Node of this name\n", dead.node),
             Some(seconds) => {

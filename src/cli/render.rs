@@ -49,8 +49,7 @@ pub fn is_printable(c: char) -> bool {
 /// A table with two blanks between the columns and none at the end of a line. Where it would be
 /// wider than `width`, the last column is wrapped between words. Every cell is [`printable`], on one line.
 pub fn table(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     arrange(header, &rows, width)
 }
 

@@ -9,7 +9,7 @@ use crate::cli::args::RestoreArgs;
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::operate::{Answer, Fresh, Operation, Report, Step, ask, carry_out, patiently, typed};
-use crate::cli::render::{emit, emit_value};
+use crate::cli::render::{emit, emit_value, printable};
 use crate::cli::undo::{Undo, UndoFile};
 use crate::config::{Config, load};
 use crate::decide::batch::{Batch, is_same_text};
@@ -192,7 +192,7 @@ fn batch(undo: &Undo, changes: Vec<Change>) -> Batch {
 pub fn render(shown: &Shown) -> String {
     let mut text = String::new();
     for alone in &shown.left_alone {
-        let set = alone.set_identifier.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let set = alone.set_identifier.as_ref().map(|id| format!(" {}", printable(id))).unwrap_or_default();
         text.push_str(&format!("{} {}{set} is left alone: {}\n", alone.name, alone.rtype, alone.explanation));
     }
     if shown.report.pools.is_empty() && shown.left_alone.is_empty() {

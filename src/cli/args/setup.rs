@@ -100,7 +100,8 @@ impl TypedValueParser for Explained {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let value = |(name, summary): &'static (String, String)| PossibleValue::new(name.as_str()).help(summary.as_str());
+        let value =
+            |(name, summary): &'static (String, String)| PossibleValue::new(name.as_str()).help(summary.as_str());
         Some(Box::new(explained().iter().map(value)))
     }
 }

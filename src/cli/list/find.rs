@@ -84,7 +84,8 @@ async fn everywhere(
     let waiting = progress.waiting("listing the hosted zones");
     let zones = patiently(|| provider.zones()).await;
     drop(waiting);
-    let zones = zones.map_err(|error| anyhow::Error::new(without_zone_id(error)).context("cannot list the hosted zones"))?;
+    let zones =
+        zones.map_err(|error| anyhow::Error::new(without_zone_id(error)).context("cannot list the hosted zones"))?;
     let zones: Vec<HostedZoneName> = zones.into_iter().map(HostedZoneName::from).collect();
     let mut found = Found::default();
     for (zone, read) in scan(provider, &zones, progress).await {
