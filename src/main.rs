@@ -15,11 +15,7 @@ use nodedns::daemon;
 fn main() -> ExitCode {
     let exit = match Cli::try_parse() {
         Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| failure::report(&error, &mut io::stderr())),
-        Err(error) => {
-            // A reader of the help that has seen enough is no failure.
-            let _ = error.print();
-            Exit::of_usage(&error)
-        }
+        Err(error) => failure::of_command_line(&error, &mut io::stderr()),
     };
     exit.into()
 }

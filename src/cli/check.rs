@@ -31,6 +31,7 @@ pub mod kubernetes;
 mod names;
 pub mod node;
 pub mod rbac;
+mod reader;
 pub mod render;
 
 /// What the checks of AWS, the hosted zones and the names start from.

@@ -32,6 +32,16 @@ pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
     exit(error)
 }
 
+/// Prints what is to be said of a command line that runs no command: what is wrong with it, or the help or
+/// the version that it asks for.
+pub fn of_command_line(error: &clap::Error, err: &mut dyn Write) -> Exit {
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Err(unwritten) if !error.use_stderr() => report(&OutputError(unwritten).into(), err),
+        // Where even the error output is gone, the exit code has to do.
+        Ok(()) | Err(_) => Exit::of_usage(error),
+    }
+}
+
 /// How the process ends for this error.
 pub fn exit(error: &anyhow::Error) -> Exit {
     if find::<WrongName>(error).is_some() {

@@ -14,6 +14,7 @@ use crate::cli::iam_policy::document::{Names, Needs, Partition, PoolNeed};
 use crate::cli::progress::{Progress, thousands};
 use crate::cli::render::{emit, emit_json};
 use crate::config::{Config, load};
+use crate::decide::health_check::HealthCheck;
 use crate::decide::policy::RecordPolicy;
 use crate::decide::record::ZoneRef;
 use crate::publish::route53::Route53;
@@ -27,6 +28,10 @@ pub const MANAGED_MAX: usize = 6144;
 
 /// The most characters of all inline policies of a user together, white space aside. Source: ibidem.
 pub const INLINE_MAX: usize = 2048;
+
+/// What is to be said where nodes remove the record sets of dead ones.
+const SURVIVORS_NOTE: &str = "note: [survivors] needs nothing more: the record sets of a dead node are at the same \
+                              names, where UPSERT, CREATE and DELETE are allowed anyway\n";
 
 /// Prints the policy. Asks AWS only where a record does not say its `zone_id`.
 ///
@@ -58,6 +63,9 @@ pub fn run(args: &IamPolicyArgs, out: &mut dyn Write, err: &mut dyn Write) -> an
                 fleet.join(" and ")
             ),
         )?;
+    }
+    if config.survivors.is_some() {
+        emit(err, SURVIVORS_NOTE)?;
     }
     emit(err, &size_note(policy.size()))?;
     Ok(Exit::Ok)
@@ -111,7 +119,7 @@ fn needs(config: &Config, records: &[RecordPolicy], zone_ids: Vec<String>, args:
         partition: Partition::of(config.route53.region.as_deref()),
         pools: pools.collect(),
         looks_up: records.iter().any(|record| !matches!(record.zone, ZoneRef::Id(_))),
-        health_checks: records.iter().any(|record| record.health_check.is_some()),
+        health_checks: records.iter().any(|record| record.health_check.as_ref().is_some_and(HealthCheck::is_managed)),
         operator: args.role == Role::Operator,
     }
 }

@@ -21,7 +21,7 @@ use crate::decide::record::Pool;
 use crate::watch::clock;
 
 pub use apply::{Fresh, carry_out};
-pub use patience::patiently;
+pub use patience::{patiently, patiently_while};
 
 /// What a command is about to do.
 #[derive(Debug, Clone)]

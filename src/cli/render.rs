@@ -147,7 +147,7 @@ impl Output {
 /// The output cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the output")]
-pub struct OutputError(#[source] io::Error);
+pub struct OutputError(#[source] pub(super) io::Error);
 
 impl OutputError {
     /// Whether it only means that the reader has seen enough (`nodedns status | head -1`).

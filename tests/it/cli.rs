@@ -305,6 +305,21 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""));
 }
 
+/// The help and the version are output like any other.
+#[test]
+fn help_that_cannot_be_written_is_a_failure_and_a_reader_that_has_seen_enough_is_none() {
+    for args in [&["--help"][..], &["--version"], &["help"], &["check", "--help"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let ended = nodedns(args).stdout(full).output().expect("the program starts");
+        assert_eq!(ended.status.code(), Some(1), "{args:?}");
+        assert!(text(&ended.stderr).starts_with("error: cannot write the output\n"), "{}", text(&ended.stderr));
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = nodedns(args).stdout(writer).output().expect("the program starts");
+        assert_eq!((ended.status.code(), text(&ended.stderr)), (Some(0), ""), "{args:?}");
+    }
+}
+
 #[tokio::test]
 async fn watching_in_a_pipe_gives_a_line_or_a_block_for_each_change() {
     let daemon = Daemon::start(healthy());

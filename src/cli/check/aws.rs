@@ -1,14 +1,18 @@
 //! AWS: whose the credentials are, the clock, what they may read, and the hosted zones.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::check::findings::{Finding, Findings, NoAnswer, Section};
 use crate::cli::check::ids::Id;
+use crate::cli::check::reader::Reader;
 use crate::cli::check::{Scene, dns, names};
+use crate::cli::operate::patiently_while;
 use crate::config::RecordTemplate;
 use crate::decide::health_check::HealthCheck;
+use crate::decide::name::DnsName;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::record::ZoneRef;
@@ -22,6 +26,8 @@ const CLOCK_WARNING: SignedDuration = SignedDuration::from_mins(1);
 
 /// From here on a request that waits a little is refused.
 const CLOCK_FAILED: SignedDuration = SignedDuration::from_mins(4);
+
+const ZONE_REMEDY: &str = "mend zone_id, or leave it out to have the zone looked up by the record's name";
 
 const CLOCK_REMEDY: &str = "keep the clock right, e.g. with systemd-timesyncd or chrony; 'timedatectl' says how it is";
 
@@ -53,40 +59,69 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
 }
 
 fn has_managed_check(record: &RecordTemplate) -> bool {
-    matches!(record.policy.health_check, Some(HealthCheck::Managed(_)))
+    record.policy.health_check.as_ref().is_some_and(HealthCheck::is_managed)
 }
 
-/// Waits for an answer; none in time is an error like any other.
+/// Asks, and again a few times while the account's requests are limited or the zone is busy; no answer in
+/// time is an error like any other. Once that was in vain, what follows is asked once: there is only so
+/// much time for all of it.
 pub(super) async fn ask<T>(
     findings: &mut Findings<'_>,
     what: &str,
-    answer: impl Future<Output = Result<T, ProviderError>>,
+    request: impl AsyncFn() -> Result<T, ProviderError>,
 ) -> Result<T, ProviderError> {
-    findings.wait(what, answer).await.unwrap_or_else(|error| Err(no_answer(error)))
+    let is_patient = !findings.is_limited;
+    let last = RefCell::new(None);
+    let may_pass = |error: &ProviderError| {
+        let passes = is_patient && is_limit(error.kind);
+        *last.borrow_mut() = passes.then(|| error.clone());
+        passes
+    };
+    let answer = findings.wait(what, patiently_while(may_pass, request)).await;
+    let answer = answer.unwrap_or_else(|error| Err(last.take().unwrap_or_else(|| no_answer(error))));
+    findings.is_limited |= matches!(&answer, Err(error) if is_limit(error.kind));
+    answer
+}
+
+fn is_limit(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Throttled | ErrorKind::Busy)
 }
 
 fn no_answer(error: NoAnswer) -> ProviderError {
     ProviderError { kind: ErrorKind::Unavailable, code: None, message: error.to_string() }
 }
 
-/// What an error says, and what it advises.
-fn told(error: &ProviderError) -> (String, Option<String>) {
+/// What an error says, and what there is to do about it.
+fn told(error: &ProviderError) -> (String, String) {
     let text = error.to_string();
-    match text.split_once("\nhint: ") {
-        Some((text, hint)) => (text.to_owned(), Some(hint.to_owned())),
-        None => (text, (error.kind == ErrorKind::Throttled).then(|| "run the check again in a minute".to_owned())),
+    if let Some((text, hint)) = text.split_once("\nhint: ") {
+        return (text.to_owned(), hint.to_owned());
     }
+    let advice = match error.kind {
+        ErrorKind::Throttled | ErrorKind::Busy => "run the check again in a minute",
+        ErrorKind::Denied | ErrorKind::Credentials => "'nodedns iam-policy' prints the rights that are needed",
+        ErrorKind::NoSuchZone => ZONE_REMEDY,
+        ErrorKind::Refused => "if route53.endpoint_url is set, see that it is Route 53's; then run the check again",
+        ErrorKind::Unavailable | ErrorKind::Unconfirmed => {
+            "see that this host reaches AWS (network, proxy, route53.endpoint_url), then run the check again"
+        }
+    };
+    (text, advice.to_owned())
 }
 
-/// A failure, with the advice of its error.
+/// A failure, with the advice of its error. A limit on requests says nothing of what was asked.
 pub(super) fn failed(id: Id, subject: impl Into<String>, error: &ProviderError) -> Finding {
-    with_advice(Finding::failed(id, subject, told(error).0), error)
-}
-
-fn with_advice(finding: Finding, error: &ProviderError) -> Finding {
-    match told(error).1 {
-        Some(advice) => finding.remedy(advice),
-        None => finding,
+    match error.kind {
+        ErrorKind::Throttled => {
+            Finding::skipped(id, subject, "not checked: Route 53 limits the account's requests; run it again")
+        }
+        ErrorKind::Busy => {
+            Finding::skipped(id, subject, "not checked: the zone is still busy with another change; run it again")
+        }
+        _ => {
+            let (text, advice) = told(error);
+            Finding::failed(id, subject, text).remedy(advice)
+        }
     }
 }
 
@@ -102,14 +137,11 @@ async fn identity(provider: &Route53, findings: &mut Findings<'_>) -> bool {
         }
         Err(error) if !accepted => failed(Id::AwsIdentity, "credentials", &error),
         // Publishing does not need STS.
-        Err(error) => with_advice(
-            Finding::warning(
-                Id::AwsIdentity,
-                "credentials",
-                format!("STS does not say whose they are: {}", told(&error).0),
-            ),
-            &error,
-        ),
+        Err(error) => {
+            let (text, advice) = told(&error);
+            let text = format!("STS does not say whose they are: {text}");
+            Finding::warning(Id::AwsIdentity, "credentials", text).remedy(advice)
+        }
     });
     findings.add(match time {
         Some(time) => clock_finding(offset(time, before, clock::wall())),
@@ -141,7 +173,7 @@ fn clock_finding(ahead: SignedDuration) -> Finding {
 /// Nothing waits for a change to be on every server but what `nodedns status` and `drain --wait` say.
 async fn get_change(provider: &Route53, findings: &mut Findings<'_>) {
     let subject = "route53:GetChange";
-    let finding = match ask(findings, "trying rights", provider.try_get_change()).await {
+    let finding = match ask(findings, "trying rights", async || provider.try_get_change().await).await {
         Ok(Right::Denied(words)) => {
             Finding::warning(Id::GetChange, subject, format!("{words}; how far a change has come cannot be told"))
                 .remedy("allow route53:GetChange on arn:aws:route53:::change/*, or take over 'nodedns iam-policy'")
@@ -154,7 +186,7 @@ async fn get_change(provider: &Route53, findings: &mut Findings<'_>) {
 
 async fn health_checks(provider: &Route53, findings: &mut Findings<'_>) {
     let subject = "route53:ListHealthChecks";
-    let finding = match ask(findings, "trying rights", provider.try_list_health_checks()).await {
+    let finding = match ask(findings, "trying rights", async || provider.try_list_health_checks().await).await {
         Ok(Right::Denied(words)) => Finding::failed(Id::ListHealthChecks, subject, words).remedy(
             "managed health checks need route53:ListHealthChecks and route53:CreateHealthCheck on *, and \
              route53:DeleteHealthCheck and route53:ChangeTagsForResource on arn:aws:route53:::healthcheck/*; \
@@ -169,7 +201,7 @@ async fn health_checks(provider: &Route53, findings: &mut Findings<'_>) {
     };
     findings.add(finding);
     let subject = "health checks";
-    let finding = match ask(findings, "asking for limits", provider.health_check_limit()).await {
+    let finding = match ask(findings, "asking for limits", async || provider.health_check_limit().await).await {
         Ok(limit) => limit_finding(Id::HealthCheckLimit, subject, limit, "in the account"),
         Err(error) => not_needed(Id::HealthCheckLimit, subject, &error, "route53:GetAccountLimit on *"),
     };
@@ -202,7 +234,9 @@ async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53,
     let mut zones = InZone::new();
     let mut lost = Vec::new();
     for record in &policy.records {
-        match ask(findings, "looking up hosted zones", provider.zone_id(&record.zone, &record.name)).await {
+        match ask(findings, "looking up hosted zones", async || provider.zone_id(&record.zone, &record.name).await)
+            .await
+        {
             Ok(zone_id) => zones.entry(zone_id).or_default().push(record),
             Err(error) => {
                 findings.add(failed(Id::Zone, record.name.to_string(), &error));
@@ -211,55 +245,71 @@ async fn zones_and_names(scene: &Scene<'_>, policy: &Policy, provider: &Route53,
         }
     }
     // What is known of a zone is asked once, and used for its names below.
+    let mut reader = Reader::new(provider);
     let mut usable = BTreeMap::new();
     for (zone_id, records) in &zones {
-        usable.insert(zone_id, zone(scene, zone_id, records, provider, findings).await);
+        usable.insert(zone_id, zone(scene, zone_id, records, &mut reader, provider, findings).await);
     }
     findings.begin(Section::Names);
     for record in lost {
-        findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), "its hosted zone was not found"));
+        let why = "not looked at: its hosted zone is not known";
+        findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), why));
     }
     for (zone_id, records) in &zones {
         for record in records {
-            match usable.get(zone_id) {
-                Some(Ok(_)) => names::check(policy, record, zone_id, provider, findings).await,
-                Some(Err(why)) => findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), *why)),
-                None => {}
+            let why = match usable.get(zone_id) {
+                Some(Ok(unserved)) => unserved.get(&record.name).map(String::as_str),
+                Some(Err(why)) => Some(*why),
+                None => None,
+            };
+            match why {
+                Some(why) => {
+                    let text = format!("not looked at: {why}");
+                    findings.add(Finding::skipped(Id::RecordSets, record.name.to_string(), text));
+                }
+                None => names::check(policy, record, zone_id, provider, &mut reader, findings).await,
             }
         }
     }
 }
 
-/// Checks one hosted zone; an error where there is no point in looking into it.
+/// Checks one hosted zone. The names that cannot be served from it, each with why; an error where there is
+/// no point in looking into it at all.
 async fn zone(
     scene: &Scene<'_>,
     zone_id: &str,
     records: &[&RecordPolicy],
+    reader: &mut Reader<'_>,
     provider: &Route53,
     findings: &mut Findings<'_>,
-) -> Result<(), &'static str> {
-    let details = match ask(findings, &format!("asking for zone {zone_id}"), provider.zone_details(zone_id)).await {
+) -> Result<BTreeMap<DnsName, String>, &'static str> {
+    let what = format!("asking for zone {zone_id}");
+    let details = match ask(findings, &what, async || provider.zone_details(zone_id).await).await {
         Ok(details) => details,
         Err(error) => {
             let right = format!("route53:GetHostedZone on arn:aws:route53:::hostedzone/{zone_id}");
-            let is_denied = error.kind == ErrorKind::Denied;
-            findings.add(not_needed(Id::Zone, zone_id, &error, &right));
-            let why = if is_denied { "the hosted zone cannot be read" } else { "the hosted zone was not found" };
+            let names = records.iter().map(|record| record.name.to_string()).collect::<Vec<_>>().join(", ");
+            let mut finding = not_needed(Id::Zone, zone_id, &error, &right);
+            if error.kind == ErrorKind::NoSuchZone {
+                finding.text.push_str(&format!("; it is the zone_id of {names}"));
+            }
+            findings.add(finding);
+            let is_lost = !is_limit(error.kind) && error.kind != ErrorKind::Denied;
+            let why = if is_lost { "the hosted zone was not found" } else { "the hosted zone cannot be read" };
             findings.add(Finding::skipped(Id::ZoneLimit, zone_id, why));
             findings.add(Finding::skipped(Id::Delegation, zone_id, why));
             // Where only these checks lack a right, the names can be looked at all the same.
-            return if is_denied { Ok(()) } else { Err("its hosted zone cannot be used") };
+            return if is_lost { Err("its hosted zone cannot be used") } else { Ok(BTreeMap::new()) };
         }
     };
     findings.add(zone_finding(&details, records));
+    let mut unserved = BTreeMap::new();
     for record in records.iter().filter(|record| !record.name.is_within(&details.zone.name)) {
         let text = format!("is not within {}, the name of the hosted zone {zone_id}", details.zone.name);
-        findings.add(
-            Finding::failed(Id::ZoneCovers, record.name.to_string(), text)
-                .remedy("mend zone_id, or leave it out to have the zone looked up by the record's name"),
-        );
+        findings.add(Finding::failed(Id::ZoneCovers, record.name.to_string(), text).remedy(ZONE_REMEDY));
+        unserved.insert(record.name.clone(), "it is not within its hosted zone".to_owned());
     }
-    let finding = match ask(findings, "asking for limits", provider.zone_limit(zone_id)).await {
+    let finding = match ask(findings, "asking for limits", async || provider.zone_limit(zone_id).await).await {
         Ok(limit) => limit_finding(Id::ZoneLimit, details.zone.name.to_string(), limit, "record sets in the zone"),
         Err(error) => {
             let right = format!("route53:GetHostedZoneLimit on arn:aws:route53:::hostedzone/{zone_id}");
@@ -268,8 +318,8 @@ async fn zone(
     };
     findings.add(finding);
     dns::delegation(scene.resolver, &details, provider, findings).await;
-    dns::delegations_below(&details, records, provider, findings).await;
-    Ok(())
+    unserved.extend(dns::delegations_below(&details, records, reader, findings).await);
+    Ok(unserved)
 }
 
 fn zone_finding(details: &ZoneDetails, records: &[&RecordPolicy]) -> Finding {

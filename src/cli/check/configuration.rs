@@ -20,10 +20,8 @@ pub fn mistakes(problems: &Problems, findings: &mut Findings<'_>) {
             path => format!("{path}: {}", problem.message),
         };
         let finding = Finding::failed(Id::Configuration, problem.source.to_string(), text);
-        findings.add(match &problem.hint {
-            Some(hint) => finding.remedy(hint.clone()),
-            None => finding,
-        });
+        let manual = "nodedns.toml(5) says what is allowed, 'nodedns config init' prints an example";
+        findings.add(finding.remedy(problem.hint.as_deref().unwrap_or(manual)));
     }
 }
 

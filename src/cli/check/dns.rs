@@ -1,16 +1,17 @@
 //! Whether the world is sent to the hosted zones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::cli::check::aws::{ask, failed};
+use crate::cli::check::aws::ask;
 use crate::cli::check::findings::{Finding, Findings};
 use crate::cli::check::ids::Id;
+use crate::cli::check::reader::Reader;
 use crate::decide::name::DnsName;
 use crate::decide::policy::RecordPolicy;
 use crate::publish::delegation::{self, Delegation, Served};
 use crate::publish::route53::Route53;
-use crate::publish::route53::inspect::ZoneDetails;
+use crate::publish::route53::inspect::{ZoneDetails, between};
 
 /// Whether resolvers are sent to the name servers of this zone.
 pub async fn delegation(
@@ -62,7 +63,9 @@ async fn twin(
     provider: &Route53,
     findings: &mut Findings<'_>,
 ) -> Option<String> {
-    let twins = ask(findings, "looking for a zone of the same name", provider.twins(&details.zone)).await.ok()?;
+    let twins = ask(findings, "looking for a zone of the same name", async || provider.twins(&details.zone).await)
+        .await
+        .ok()?;
     twins.into_iter().find(|twin| !twin.name_servers.is_disjoint(servers)).map(|twin| twin.zone.id)
 }
 
@@ -107,32 +110,45 @@ fn finding(details: &ZoneDetails, delegation: &Delegation, twin: Option<&str>) -
     }
 }
 
-/// Whether the zone itself gives a name, or one above it, away.
+/// Whether the zone itself gives a name, or one above it, away: those names, each with why nothing that is
+/// published there is answered.
 pub async fn delegations_below(
     details: &ZoneDetails,
     records: &[&RecordPolicy],
-    provider: &Route53,
+    reader: &mut Reader<'_>,
     findings: &mut Findings<'_>,
-) {
+) -> BTreeMap<DnsName, String> {
+    let mut given_away = BTreeMap::new();
+    let mut unread = Vec::new();
     for record in records.iter().filter(|record| record.name.is_within(&details.zone.name)) {
-        let name = record.name.to_string();
-        let found = provider.delegations_above(&details.zone, &record.name);
-        match ask(findings, &format!("looking above {name}"), found).await {
-            Ok(given_away) => {
-                if let Some(above) = given_away.first() {
+        for above in between(&details.zone.name, &record.name) {
+            match reader.at(&details.zone.id, &above, findings).await {
+                Ok((_, false)) => {}
+                Ok((_, true)) => {
                     let text = format!(
                         "the zone gives {above} away with an NS record set, so what {} holds there is not answered",
                         details.zone.id
                     );
                     findings.add(
-                        Finding::failed(Id::DelegatedBelow, name, text)
+                        Finding::failed(Id::DelegatedBelow, record.name.to_string(), text)
                             .remedy("publish in the zone that it is given to, or delete that NS record set"),
                     );
+                    given_away.insert(record.name.clone(), format!("its zone gives {above} away"));
+                    break;
+                }
+                // Why, is told beside what the names hold.
+                Err(_) => {
+                    unread.push(record.name.to_string());
+                    break;
                 }
             }
-            Err(error) => findings.add(failed(Id::DelegatedBelow, name, &error)),
         }
     }
+    if !unread.is_empty() {
+        let text = "whether the zone gives it away is not known: it cannot be read";
+        findings.add(Finding::skipped(Id::DelegatedBelow, unread.join(", "), text));
+    }
+    given_away
 }
 
 #[cfg(test)]

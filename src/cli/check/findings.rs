@@ -133,17 +133,19 @@ struct Check {
 pub struct Report {
     /// Whether nothing has failed. Warnings are allowed.
     ok: bool,
+    /// How many checks came to what.
+    counts: Counts,
     /// Every check, in the order of the sections.
     checks: Vec<Check>,
 }
 
 /// How many checks came to what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// Good.
-    pub good: usize,
+    pub ok: usize,
     /// With a warning.
-    pub warnings: usize,
+    pub warning: usize,
     /// To mend.
     pub failed: usize,
     /// Not looked at.
@@ -165,6 +167,8 @@ pub struct Findings<'a> {
     found: Vec<(Section, Finding)>,
     /// Nobody reads on; the first error says why.
     unread: Option<OutputError>,
+    /// Route 53 has gone on limiting the requests for as long as was waited: waiting costs too much.
+    pub(super) is_limited: bool,
     /// Fires when all the time is spent.
     end: Pin<Box<Sleep>>,
 }
@@ -178,6 +182,7 @@ impl<'a> Findings<'a> {
             headed: None,
             found: Vec::new(),
             unread: None,
+            is_limited: false,
             end: Box::pin(sleep(ALL)),
         }
     }
@@ -206,8 +211,8 @@ impl<'a> Findings<'a> {
     pub fn counts(&self) -> Counts {
         let count = |outcome| self.found.iter().filter(|(_, finding)| finding.outcome == outcome).count();
         Counts {
-            good: count(Outcome::Ok),
-            warnings: count(Outcome::Warning),
+            ok: count(Outcome::Ok),
+            warning: count(Outcome::Warning),
             failed: count(Outcome::Failed),
             skipped: count(Outcome::Skipped),
         }
@@ -246,6 +251,6 @@ impl<'a> Findings<'a> {
             let Finding { id, subject, outcome, text, remedy } = finding;
             Check { id, section, subject, outcome, text, remedy }
         };
-        Ok(Report { ok: counts.failed == 0, checks: self.found.into_iter().map(check).collect() })
+        Ok(Report { ok: counts.failed == 0, counts, checks: self.found.into_iter().map(check).collect() })
     }
 }

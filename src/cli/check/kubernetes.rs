@@ -27,7 +27,11 @@ const CERTIFICATE_MARGIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the list of all Nodes may take.
 const ALL_NODES: Duration = Duration::from_secs(14);
 
-/// What is asked of the API server, for when it cannot be asked.
+/// What to do where the API server does not answer, or not as one does.
+const UNREACHED: &str = "see that it runs, that nothing between it and this host drops packets, and that 'server' in the \
+                         kubeconfig is its URL";
+
+/// What is asked of the API server about the own Node.
 const OWN: [Id; 3] = [Id::OwnNodeList, Id::OwnNodeWatch, Id::OwnNode];
 
 /// Checks all that the daemon, `list` and `prune` need of Kubernetes.
@@ -43,14 +47,15 @@ pub async fn check(config: &Config, identity: &Identity, policy: Option<&Policy>
     let read = match read {
         Ok(read) => read.map(|(state, _)| state),
         Err(no_answer) => {
-            findings.add(Finding::failed(Id::ApiServer, &server, no_answer.to_string()));
+            findings.add(Finding::failed(Id::ApiServer, &server, no_answer.to_string()).remedy(UNREACHED));
             return skip_server(&settings, findings);
         }
     };
     if let Err(error) = &read
         && error.forbidden.is_none()
     {
-        findings.add(hinted(Finding::failed(Id::ApiServer, &server, error.summary()), error.hint()));
+        let remedy = error.hint().unwrap_or(UNREACHED);
+        findings.add(Finding::failed(Id::ApiServer, &server, error.summary()).remedy(remedy));
         return skip_server(&settings, findings);
     }
     findings.add(Finding::ok(Id::ApiServer, &server, "answers, and accepts the credentials"));
@@ -136,7 +141,7 @@ pub fn lasts(certificate: &ClientCertificate, kubeconfig: &str, now: Timestamp) 
 /// Nothing can be asked.
 fn skip_server(settings: &NodeWatchSettings, findings: &mut Findings<'_>) {
     let node = format!("Node {}", settings.node);
-    for (id, subject) in OWN.map(|id| (id, node.as_str())).into_iter().chain([(Id::NodesList, "all Nodes")]) {
+    for (id, subject) in [(Id::OwnNode, node.as_str()), (Id::NodesList, "all Nodes")] {
         findings.add(Finding::skipped(id, subject, "not asked, as the API server cannot be"));
     }
 }
@@ -167,7 +172,9 @@ async fn own_node(
         Ok(Err(error)) => {
             Finding::failed(watched, &subject, error.summary()).remedy(own_remedy(settings, info, &error))
         }
-        Err(no_answer) => Finding::failed(watched, &subject, format!("cannot be watched: {no_answer}")),
+        Err(no_answer) => {
+            Finding::failed(watched, &subject, format!("cannot be watched: {no_answer}")).remedy(UNREACHED)
+        }
     });
     of_state(&state, settings.node.as_str(), policy).into_iter().for_each(|finding| findings.add(finding));
 }
@@ -177,7 +184,7 @@ fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadE
     let node = settings.node.as_str();
     let other = info.client_certificate.as_ref().and_then(ClientCertificate::node_name).filter(|name| *name != node);
     let rights = other.is_none().then(|| rights(Reach::Own(node), info, error)).flatten();
-    rights.or_else(|| error.hint().map(str::to_owned)).unwrap_or_else(|| "see the API server's log".to_owned())
+    rights.or_else(|| error.hint().map(str::to_owned)).unwrap_or_else(|| UNREACHED.to_owned())
 }
 
 /// The RBAC objects that make good for a refusal, where it was one of rights and the identity is known.
@@ -262,7 +269,7 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
                 format!("{text}; only 'nodedns list' and 'nodedns prune' would want that"),
             ),
         };
-        hinted(finding, remedy.as_deref())
+        finding.remedy(remedy.unwrap_or_else(|| UNREACHED.to_owned()))
     };
     let remedy = |error: &ReadError| {
         let rights = error.kubeconfig.as_ref().and_then(|info| rights(Reach::All, info, error));
@@ -281,7 +288,9 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
             }
             return;
         }
-        Err(no_answer) => return findings.add(refuse(Id::NodesList, no_answer.to_string(), None)),
+        Err(no_answer) => {
+            return findings.add(refuse(Id::NodesList, no_answer.to_string(), Some(UNREACHED.to_owned())));
+        }
     }
     if !needed {
         return;
@@ -290,13 +299,6 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
     findings.add(match watched {
         Ok(Ok(_)) => Finding::ok(Id::NodesWatch, subject, "may be watched"),
         Ok(Err(error)) => refuse(Id::NodesWatch, error.summary().to_owned(), remedy(&error)),
-        Err(no_answer) => refuse(Id::NodesWatch, no_answer.to_string(), None),
+        Err(no_answer) => refuse(Id::NodesWatch, no_answer.to_string(), Some(UNREACHED.to_owned())),
     });
-}
-
-fn hinted(finding: Finding, hint: Option<&str>) -> Finding {
-    match hint {
-        Some(hint) => finding.remedy(hint),
-        None => finding,
-    }
 }

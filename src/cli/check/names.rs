@@ -3,12 +3,13 @@
 use crate::cli::check::aws::{ask, failed};
 use crate::cli::check::findings::{Finding, Findings};
 use crate::cli::check::ids::Id;
+use crate::cli::check::reader::Reader;
 use crate::decide::owner::SetIdentifier;
 use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
 use crate::decide::pool;
-use crate::decide::record::{Action, Listing, Pool, RecordType, ZoneRef};
+use crate::decide::reason::Reason;
+use crate::decide::record::{Action, Listing, Pool, RecordType};
 use crate::decide::routing::{Coordinates, Location, PolicyKind, Routing};
-use crate::publish::Provider;
 use crate::publish::route53::Route53;
 use crate::publish::route53::inspect::Limit;
 use crate::publish::route53::rights::{ChangeRights, Right};
@@ -16,27 +17,35 @@ use crate::publish::route53::rights::{ChangeRights, Right};
 /// A resolver goes on answering with the address of a node that has gone for as long as this.
 const LONG_TTL: u32 = 300;
 
+/// One that suits a node that may leave at any time.
+const GOOD_TTL: u32 = 60;
+
+const FULL_REMEDY: &str = "spread the nodes over more names, or remove what is dead with 'nodedns prune'";
+
 /// Checks one record: reading, changing, and each type of what it holds.
 pub async fn check(
     policy: &Policy,
     record: &RecordPolicy,
     zone_id: &str,
     provider: &Route53,
+    reader: &mut Reader<'_>,
     findings: &mut Findings<'_>,
 ) {
     let name = record.name.to_string();
     let own = policy.owner.set_identifier();
-    let trying = provider.try_rights(zone_id, &record.name, &record.types, &own);
+    let subject = format!("{name}: right to change {}", list(record.types.iter().map(|rtype| rtype.as_str())));
+    let trying = async || provider.try_rights(zone_id, &record.name, &record.types, &own).await;
     let finding = match ask(findings, &format!("trying rights at {name}"), trying).await {
-        Ok(rights) => rights_finding(&name, zone_id, record, &rights),
-        Err(error) => failed(Id::ChangeRights, &name, &error),
+        Ok(rights) => rights_finding(&subject, zone_id, record, &rights),
+        Err(error) => failed(Id::ChangeRights, &subject, &error),
     };
     findings.add(finding);
-    let zone = ZoneRef::Id(zone_id.to_owned());
-    let listing = match ask(findings, &format!("reading {name}"), provider.list(&zone, &record.name)).await {
-        Ok(listing) => listing,
+    let listing = match reader.at(zone_id, &record.name, findings).await {
+        Ok((listing, _)) => listing,
         Err(error) => {
-            findings.add(failed(Id::List, &name, &error));
+            if reader.is_news(zone_id, &error) {
+                findings.add(failed(Id::List, format!("{name}: reading"), &error));
+            }
             for rtype in &record.types {
                 let why = "what the name holds could not be read";
                 findings.add(Finding::skipped(Id::RecordSets, format!("{name} {rtype}"), why));
@@ -49,11 +58,11 @@ pub async fn check(
     }
 }
 
-fn rights_finding(name: &str, zone_id: &str, record: &RecordPolicy, rights: &ChangeRights) -> Finding {
+fn rights_finding(subject: &str, zone_id: &str, record: &RecordPolicy, rights: &ChangeRights) -> Finding {
     let types = list(record.types.iter().map(|rtype| rtype.as_str()));
     if rights.are_all_allowed() {
         let text = format!("UPSERT, CREATE and DELETE of {types} are allowed; nothing was changed to find that out");
-        return Finding::ok(Id::ChangeRights, name, text);
+        return Finding::ok(Id::ChangeRights, subject, text);
     }
     let mut text = String::new();
     for rtype in &record.types {
@@ -74,7 +83,7 @@ fn rights_finding(name: &str, zone_id: &str, record: &RecordPolicy, rights: &Cha
         text.push_str("; ");
     }
     text.push_str(rights.words().unwrap_or("the service does not say why"));
-    Finding::failed(Id::ChangeRights, name, text).remedy(format!(
+    Finding::failed(Id::ChangeRights, subject, text).remedy(format!(
         "allow route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/{zone_id}, under conditions that leave \
          in UPSERT, CREATE and DELETE of {types} at {}; 'nodedns iam-policy' prints it",
         record.name.as_str().trim_end_matches('.')
@@ -101,10 +110,14 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
         let finding = Finding::failed(Id::RecordSets, &subject, reason.to_string());
         // Whatever adopt can take over is a conflict of policies.
         let is_adoptable = !listing.has_cname && pool.values().any(|set| set.routing.kind() != kind);
-        findings.push(match is_adoptable {
-            true => finding.remedy(format!("'nodedns adopt {}' takes the record sets over, in one batch", record.name)),
-            false => finding,
-        });
+        findings.push(finding.remedy(match &reason {
+            _ if is_adoptable => {
+                format!("'nodedns adopt {}' takes the record sets over, in one batch", record.name)
+            }
+            Reason::CnameConflict => "delete the CNAME, or publish under another name".to_owned(),
+            Reason::PoolFull(_) => FULL_REMEDY.to_owned(),
+            _ => "give this node's record another routing, or remove the record set that is in the way".to_owned(),
+        }));
         return findings;
     }
     let mine = if pool.contains_key(&Some(own.clone())) { ", this node's among them" } else { "" };
@@ -118,18 +131,32 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
                 &subject,
                 format!("{} of the {} record sets that Route 53 takes for {kind}", limit.used, limit.allowed),
             )
-            .remedy("spread the nodes over more names, or remove what is dead with 'nodedns prune'"),
+            .remedy(FULL_REMEDY),
         );
     }
-    let ttl = pool::ttl(pool, own, record);
-    if ttl != record.ttl {
-        let text = format!("the pool has a TTL of {ttl} s, configured are {} s; the pool's is kept", record.ttl);
-        findings.push(Finding::warning(Id::PoolTtl, &subject, text).remedy(format!(
-            "set ttl = {ttl}; Route 53 takes only one TTL in a weighted pool, so another one means to replace it as a whole"
-        )));
-        findings.extend(ttl_finding(&subject, ttl).filter(|_| ttl_finding(&subject, record.ttl).is_none()));
-    }
+    findings.extend(pool_ttl(&subject, pool::ttl(pool, own, record), record.ttl));
     findings
+}
+
+/// What there is to say of a pool whose TTL is not the configured one. What is wrong with the latter alone
+/// is told with the configuration.
+fn pool_ttl(subject: &str, ttl: u32, configured: u32) -> Option<Finding> {
+    if ttl == configured {
+        return None;
+    }
+    let text = format!("the pool has a TTL of {ttl} s, configured are {configured} s; the pool's is kept");
+    Some(match ttl_finding(subject, ttl) {
+        None => Finding::warning(Id::PoolTtl, subject, text).remedy(format!(
+            "set ttl = {ttl}; Route 53 takes only one TTL in a weighted pool, so another one means to replace it as a whole"
+        )),
+        Some(odd) => {
+            let wanted = if ttl_finding(subject, configured).is_none() { configured } else { GOOD_TTL };
+            Finding::warning(Id::PoolTtl, subject, format!("{text}: {}", odd.text)).remedy(format!(
+                "replace the pool's record sets in one change batch, all with a TTL of {wanted}: Route 53 takes only \
+                 one in a weighted pool"
+            ))
+        }
+    })
 }
 
 fn count_of(count: usize) -> u64 {

@@ -12,7 +12,7 @@ use rustix::fs::{Access, access};
 use rustix::process::geteuid;
 
 use crate::cli::check::account::{Account, DAEMON};
-use crate::cli::check::findings::{Finding, Findings};
+use crate::cli::check::findings::{Finding, Findings, Outcome};
 use crate::cli::check::ids::Id;
 use crate::config::Config;
 use crate::control::client::{self, Error};
@@ -27,6 +27,8 @@ use crate::watch::identity::Identity;
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+const DAEMON_LOG: &str = "'systemctl status nodedns' and 'journalctl -u nodedns' say more";
 
 /// Finds out which node this is.
 pub fn identity(config: &Config, findings: &mut Findings<'_>) -> Option<Identity> {
@@ -64,12 +66,15 @@ pub async fn addresses(policy: &Policy, findings: &mut Findings<'_>) {
     let read = findings.wait("reading the host's addresses", snapshot()).await;
     match read.map_err(anyhow::Error::from).and_then(|read| read.map_err(anyhow::Error::from)) {
         Ok(snapshot) => {
-            let found = policy.records.iter().flat_map(|record| of_record(record, &policy.addresses, &snapshot));
+            let found = of_records(&policy.records, &policy.addresses, &snapshot).into_iter();
             found.chain(probes(policy, &snapshot)).for_each(|finding| findings.add(finding));
         }
         Err(error) => {
             let text = format!("the host's addresses cannot be read: {error:#}");
-            findings.add(Finding::failed(Id::HostAddresses, "addresses", text));
+            findings.add(
+                Finding::failed(Id::HostAddresses, "addresses", text)
+                    .remedy("'ip address' shows whether the kernel tells them"),
+            );
             for record in &policy.records {
                 let text = "not known without the host's addresses";
                 findings.add(Finding::skipped(Id::RecordAddress, record.name.to_string(), text));
@@ -78,8 +83,38 @@ pub async fn addresses(policy: &Policy, findings: &mut Findings<'_>) {
     }
 }
 
-/// What would be published for one record, type by type.
-pub fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapshot) -> Vec<Finding> {
+/// What would be published for each record, type by type. What there is nothing for is told once for each type
+/// and reason, with the names.
+pub fn of_records(records: &[RecordPolicy], rules: &AddressRules, snapshot: &Snapshot) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    // Where the names of each stand, and which they are.
+    let mut nothing: Vec<(usize, Vec<String>, RecordType)> = Vec::new();
+    for record in records {
+        for (rtype, finding) in of_record(record, rules, snapshot) {
+            let is_same = |(at, _, of): &&mut (usize, Vec<String>, RecordType)| {
+                let other = found.get(*at);
+                *of == rtype && other.is_some_and(|o| (o.outcome, &o.text) == (finding.outcome, &finding.text))
+            };
+            match nothing.iter_mut().find(is_same) {
+                _ if finding.outcome == Outcome::Ok => found.push(finding),
+                Some((_, names, _)) => names.push(record.name.to_string()),
+                None => {
+                    nothing.push((found.len(), vec![record.name.to_string()], rtype));
+                    found.push(finding);
+                }
+            }
+        }
+    }
+    for (at, names, rtype) in nothing {
+        if let Some(finding) = found.get_mut(at) {
+            finding.subject = format!("{} {rtype}", names.join(", "));
+        }
+    }
+    found
+}
+
+/// What would be published for one record.
+fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapshot) -> Vec<(RecordType, Finding)> {
     let selected = |rtype: RecordType| {
         let fixed: Vec<IpAddr> =
             record.static_addresses.iter().copied().filter(|address| RecordType::of(*address) == rtype).collect();
@@ -108,7 +143,7 @@ pub fn of_record(record: &RecordPolicy, rules: &AddressRules, snapshot: &Snapsho
             (all, true) => Finding::ok(Id::RecordAddress, subject, format!("{} would be published", all.join(", "))),
         }
     };
-    selections.iter().map(finding).collect()
+    selections.iter().map(|selection| (selection.0, finding(selection))).collect()
 }
 
 /// Why no address of this type can be published: the refusal of the one that comes nearest.
@@ -222,12 +257,9 @@ pub fn process(daemon: Option<&Account>, credentials: Option<&Path>) -> Vec<Find
 pub async fn daemon(socket: &Path, owner: Option<&OwnerId>, findings: &mut Findings<'_>) {
     let answer = findings.wait("asking the daemon", client::status(socket, PATIENCE)).await;
     let subject = socket.display().to_string();
-    let with_hint = |finding: Finding, error: &Error| match error.hint() {
-        Some(hint) => finding.remedy(hint),
-        None => finding,
-    };
+    let with_hint = |finding: Finding, error: &Error| finding.remedy(error.hint().unwrap_or(DAEMON_LOG));
     match answer {
-        Err(no_answer) => findings.add(Finding::failed(Id::Daemon, subject, no_answer.to_string())),
+        Err(no_answer) => findings.add(Finding::failed(Id::Daemon, subject, no_answer.to_string()).remedy(DAEMON_LOG)),
         // Before the service is started for the first time, that is how it should be.
         Ok(Err(Error::NotRunning(_))) => findings.add(Finding::skipped(Id::Daemon, subject, "no daemon runs")),
         Ok(Err(error @ Error::Denied(_))) => {

@@ -66,8 +66,8 @@ fn sign(outcome: Outcome, unicode: bool) -> &'static str {
 
 /// The last line: how many checks came to what.
 pub fn summary(counts: Counts) -> String {
-    let mut text = format!("{} good", counts.good);
-    match counts.warnings {
+    let mut text = format!("{} good", counts.ok);
+    match counts.warning {
         0 => {}
         1 => text.push_str(", 1 warning"),
         warnings => text.push_str(&format!(", {warnings} warnings")),
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_last_line_counts() {
-        let counts = |good, warnings, failed, skipped| summary(Counts { good, warnings, failed, skipped });
+        let counts = |ok, warning, failed, skipped| summary(Counts { ok, warning, failed, skipped });
         assert_eq!(counts(12, 1, 2, 0), "12 good, 1 warning, 2 to mend");
         assert_eq!(counts(12, 0, 0, 0), "12 good, nothing to mend");
         assert_eq!(counts(0, 2, 1, 3), "0 good, 2 warnings, 1 to mend, 3 not checked");

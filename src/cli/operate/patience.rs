@@ -37,10 +37,21 @@ pub(super) async fn wait(failures: u32) {
 /// # Errors
 /// The last one.
 pub async fn patiently<T>(read: impl AsyncFn() -> Result<T, ProviderError>) -> Result<T, ProviderError> {
+    patiently_while(|error| may_pass(error.kind), read).await
+}
+
+/// The same, after those failures alone that `may_pass`.
+///
+/// # Errors
+/// The last one.
+pub async fn patiently_while<T>(
+    may_pass: impl Fn(&ProviderError) -> bool,
+    read: impl AsyncFn() -> Result<T, ProviderError>,
+) -> Result<T, ProviderError> {
     let mut failures = 0;
     loop {
         match read().await {
-            Err(error) if may_pass(error.kind) && failures + 1 < ATTEMPTS => failures += 1,
+            Err(error) if may_pass(&error) && failures + 1 < ATTEMPTS => failures += 1,
             result => return result,
         }
         wait(failures).await;

@@ -9,13 +9,15 @@ use std::time::Duration;
 use aws_sdk_route53::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_route53::error::BoxError;
 use aws_sdk_route53::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_route53::types::{AccountLimitType, HostedZoneLimitType, RrType};
+use aws_sdk_route53::types::{AccountLimitType, HostedZoneLimitType};
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 
 use crate::decide::name::DnsName;
 use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::decide::record::Listing;
 use crate::publish::route53::Route53;
 use crate::publish::route53::error::Request;
+use crate::publish::route53::list::AtName;
 use crate::publish::zone::{HostedZone, bare_id};
 
 /// Who the credentials belong to.
@@ -152,42 +154,20 @@ impl Route53 {
         limit(answer.limit().map(|limit| limit.value()), answer.count(), "GetAccountLimit")
     }
 
-    /// The names between the zone's own and `name`, itself among them, that the zone gives away to
-    /// other name servers with an NS record set of its own. What the zone holds below one of them is
-    /// not answered. One listing for each; needs `route53:ListResourceRecordSets`.
+    /// What a name of the zone holds, and whether it has name servers of its own: unless it is the zone's,
+    /// that gives the name and all below it away. Needs `route53:ListResourceRecordSets`.
     ///
     /// # Errors
     /// As every request.
-    pub async fn delegations_above(&self, zone: &HostedZone, name: &DnsName) -> Result<Vec<DnsName>, ProviderError> {
-        let mut found = Vec::new();
-        for between in between(&zone.name, name) {
-            let page = self
-                .send(Request::List, |client| {
-                    client
-                        .list_resource_record_sets()
-                        .hosted_zone_id(bare_id(&zone.id))
-                        .max_items(1)
-                        .start_record_name(between.as_str())
-                        .start_record_type(RrType::Ns)
-                        .send()
-                })
-                .await?;
-            if page.max_items() < 1 {
-                return Err(incomplete(&format!("the listing of {between} in zone {} breaks off", zone.id)));
-            }
-            let first = page.resource_record_sets().first();
-            if first.is_some_and(|set| {
-                *set.r#type() == RrType::Ns && DnsName::parse(set.name()).is_ok_and(|name| name == between)
-            }) {
-                found.push(between);
-            }
-        }
-        Ok(found)
+    pub async fn at_name(&self, zone_id: &str, name: &DnsName) -> Result<(Listing, bool), ProviderError> {
+        let read = self.read(zone_id, AtName::new(zone_id, name)).await?;
+        let has_name_servers = read.has_name_servers();
+        Ok((read.listing(), has_name_servers))
     }
 }
 
-/// The names below `zone` down to `name`, the shortest first.
-fn between(zone: &DnsName, name: &DnsName) -> Vec<DnsName> {
+/// The names below `zone` down to `name`, the shortest first: those that the zone could give away.
+pub fn between(zone: &DnsName, name: &DnsName) -> Vec<DnsName> {
     let mut names = Vec::new();
     let mut rest = name.as_str();
     while let Ok(name) = DnsName::parse(rest) {

@@ -152,16 +152,27 @@ pub(super) struct AtName<'a> {
     name: &'a DnsName,
     listing: Listing,
     passed: bool,
+    has_name_servers: bool,
 }
 
 impl<'a> AtName<'a> {
     pub fn new(zone_id: &str, name: &'a DnsName) -> Self {
-        AtName { name, listing: Listing { zone_id: zone_id.to_owned(), ..Listing::default() }, passed: false }
+        AtName {
+            name,
+            listing: Listing { zone_id: zone_id.to_owned(), ..Listing::default() },
+            passed: false,
+            has_name_servers: false,
+        }
     }
 
     /// What the name holds.
     pub fn listing(self) -> Listing {
         self.listing
+    }
+
+    /// Whether the name has name servers of its own.
+    pub fn has_name_servers(&self) -> bool {
+        self.has_name_servers
     }
 
     /// A listed name that is no name we could publish is another name.
@@ -195,7 +206,7 @@ impl Collect for AtName<'_> {
                     add(&mut self.listing, rtype, converted).map_err(|()| twice(rtype, set))?;
                 }
                 Kind::Cname => self.listing.has_cname = true,
-                Kind::Other => {}
+                Kind::Other => self.has_name_servers |= *set.r#type() == RrType::Ns,
             }
         }
         Ok(())

@@ -84,9 +84,9 @@ pub struct KubeconfigInfo {
     pub path: PathBuf,
     /// Why this one.
     pub origin: KubeconfigOrigin,
-    /// The API server's URL.
+    /// The API server's URL, without the user and the password that may be in it.
     pub server: Option<String>,
-    /// Its `proxy-url`, which nodedns cannot use.
+    /// Its `proxy-url`, which nodedns cannot use; likewise.
     pub proxy_url: Option<String>,
     /// The client certificate, where the identity is one.
     pub client_certificate: Option<ClientCertificate>,
@@ -286,12 +286,19 @@ fn read(origin: KubeconfigOrigin, paths: &[PathBuf], environment: &Environment) 
     let info = KubeconfigInfo {
         path,
         origin,
-        server: cluster.server.clone(),
-        proxy_url: cluster.proxy_url.clone().filter(|url| !url.is_empty()),
+        server: cluster.server.as_deref().map(without_userinfo),
+        proxy_url: cluster.proxy_url.as_deref().filter(|url| !url.is_empty()).map(without_userinfo),
         client_certificate: client_certificate_pem(user).and_then(|pem| ClientCertificate::parse(&pem)),
         passed_over: Vec::new(),
     };
     Ok(Loaded { info, kubeconfig, files })
+}
+
+/// A URL without user and password. A password with a slash in it, which no URL may have, ends at its `@`
+/// all the same: to show less of a path is better than to show a part of a password.
+fn without_userinfo(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, _)| url.split_at(scheme.len() + 3));
+    format!("{scheme}{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest))
 }
 
 fn refused(path: &Path, kubeconfig: &Path, error: &io::Error) -> KubeconfigError {
@@ -413,4 +420,24 @@ fn stamp(path: &Path) -> Option<Stamp> {
         modified: (file.mtime(), file.mtime_nsec()),
         changed: (file.ctime(), file.ctime_nsec()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_user_and_password() {
+        for (url, shown) in [
+            ("https://10.0.0.1:6443", "https://10.0.0.1:6443"),
+            ("https://rancher.example.com/k8s/clusters/c-1", "https://rancher.example.com/k8s/clusters/c-1"),
+            ("https://user:SECRET@[::1]:6443/x", "https://[::1]:6443/x"),
+            ("https://SECRET@host", "https://host"),
+            ("http://user:SEC/RE@T@host:1", "http://host:1"),
+            ("user:SECRET@host:3128", "host:3128"),
+            ("", ""),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use route53_sim::{ChangeConditions, Count, Fault, Operation, RecordSet, Sim};
+use route53_sim::{ChangeConditions, Count, Fault, Operation, RecordSet, Sim, Throttle};
 use serde_json::Value;
 
 use crate::support::desk::Desk;
@@ -63,6 +63,9 @@ async fn checked(desk: &Desk, resolver: &NameServer) -> Checked {
     assert!(desk.sim.requests().iter().all(|request| request.change_id.is_none()), "a check changes nothing");
     let lines: Vec<Value> = value["checks"].as_array().expect("a list").clone();
     let failed = lines.iter().any(|line| line["outcome"] == "failed");
+    for line in lines.iter().filter(|line| line["outcome"] == "failed") {
+        assert!(line["remedy"].is_string(), "without a remedy: {line:#}");
+    }
     assert_eq!(value["ok"], !failed, "{value:#}");
     let lines = lines.into_iter().filter(|line| {
         let section = line["section"].as_str().expect("text");
@@ -167,9 +170,17 @@ fn a_zone_that_is_not_right_is_told_and_hides_no_other() {
         let found = checked.lines.iter().find(|line| line["id"] == id && line["outcome"] == outcome);
         let found = found.unwrap_or_else(|| panic!("{zone}: {:#?}", checked.lines));
         assert!(found["text"].as_str().expect("text").contains(text), "{zone}: {found:#}");
+        if id == "zone_covers" {
+            let skipped = checked.outcomes("record_sets");
+            assert!(skipped.contains(&(name, "skipped")), "{skipped:?}");
+            assert_eq!(checked.outcomes("change_rights").len(), 1);
+        }
+        if zone.contains("ZNOWHERE") {
+            assert!(found["text"].as_str().expect("text").contains("the zone_id of a.example.org"), "{found:#}");
+        }
         // All is said of the other record.
         assert!(checked.outcomes("zone").contains(&("example.com", "ok")), "{zone}");
-        assert!(checked.outcomes("change_rights").contains(&("edge.example.com", "ok")), "{zone}");
+        assert!(checked.outcomes("change_rights").contains(&("edge.example.com: right to change A", "ok")), "{zone}");
         assert!(checked.outcomes("record_sets").contains(&("edge.example.com A", "ok")), "{zone}");
     }
 }
@@ -222,6 +233,9 @@ fn a_name_that_the_zone_gives_away_is_told() {
     let resolver = delegated(&desk.sim);
     let checked = run(checked(&desk, &resolver));
     checked.says("delegated_below", "failed", &["gives sub.example.com away", "publish in the zone"]);
+    // What is allowed there, and what the name holds, is of no use.
+    checked.says("record_sets", "skipped", &["its zone gives sub.example.com away"]);
+    assert_eq!(checked.outcomes("change_rights"), []);
 }
 
 #[test]
@@ -309,7 +323,20 @@ fn ttls_and_limits_are_looked_at() {
     let other = with("60", pool(3, 120));
     other.says("pool_ttl", "warning", &["a TTL of 120 s, configured are 60 s", "set ttl = 120"]);
     other.says("record_sets", "ok", &["weighted, 3 record sets"]);
-    with("60", pool(1, 3600)).says("ttl", "warning", &["a TTL of 3600 s"]);
+    // One finding with one remedy, whichever of the two is odd.
+    for (ttl, pool_ttl, remedy) in [
+        ("60", 3600, "all with a TTL of 60"),
+        ("300", 0, "all with a TTL of 300"),
+        ("7200", 3600, "all with a TTL of 60"),
+        ("3600", 120, "set ttl = 120"),
+    ] {
+        let checked = with(ttl, pool(1, pool_ttl));
+        checked.says("pool_ttl", "warning", &[&format!("a TTL of {pool_ttl} s, configured are {ttl} s"), remedy]);
+        let text = checked.line("pool_ttl").1;
+        assert_eq!(text.contains("set ttl"), remedy.contains("set ttl"), "{text}");
+        let of_configuration = if ["60", "300"].contains(&ttl) { 0 } else { 1 };
+        assert_eq!(checked.outcomes("ttl").len(), of_configuration, "{ttl}");
+    }
     assert_eq!(with("60", pool(79, 60)).outcomes("pool_limit"), []);
     with("60", pool(80, 60)).says("pool_limit", "warning", &["80 of the 100", "prune"]);
     with("60", pool(100, 60)).says("record_sets", "failed", &["already has 100 record sets"]);
@@ -339,4 +366,94 @@ fn managed_health_checks_need_rights_and_room() {
     bad.says("list_health_checks", "failed", &["not authorized", "route53:CreateHealthCheck"]);
     bad.says("health_check_limit", "skipped", &["route53:GetAccountLimit on *"]);
     assert_eq!(run(checked(&Desk::new(sim(), EDGE), &resolver)).outcomes("list_health_checks"), []);
+}
+
+/// As many records as there are, each with its own name.
+fn records(count: usize) -> String {
+    (1..=count).map(|number| EDGE.replace("edge.", &format!("r{number}."))).collect()
+}
+
+fn throttled(limit: Throttle, replace: Option<(&str, &str)>) -> Checked {
+    let desk = Desk::new(sim(), &records(6));
+    if let Some((from, to)) = replace {
+        desk.replace(from, to);
+    }
+    let resolver = delegated(&desk.sim);
+    desk.sim.set_options(|options| options.throttle = limit);
+    let checked = run(checked(&desk, &resolver));
+    let listed =
+        desk.sim.requests().into_iter().filter(|request| request.operation == Operation::ListResourceRecordSets);
+    let listed: Vec<String> =
+        listed.filter(|request| request.status == Some(200)).map(|request| request.line).collect();
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), listed.len(), "each name is read once: {listed:?}");
+    checked
+}
+
+#[test]
+fn a_limit_on_requests_is_waited_out() {
+    // With the default rate, and with one that the account does not allow.
+    for replace in [Some(("requests_per_second = 1000\nburst = 100\n", "")), None] {
+        let checked = throttled(Throttle::Legacy, replace);
+        for line in &checked.lines {
+            assert_eq!(line["outcome"], "ok", "{line:#}");
+        }
+        assert_eq!((checked.code, checked.outcomes("record_sets").len()), (Some(0), 6));
+    }
+}
+
+#[test]
+fn a_limit_that_remains_is_no_failure() {
+    let desk = Desk::new(sim(), &records(6));
+    let resolver = delegated(&desk.sim);
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::Throttling, Count::Always);
+    desk.sim.inject(Operation::ChangeResourceRecordSets, Fault::PriorRequestNotComplete, Count::Always);
+    let begin = std::time::Instant::now();
+    let checked = run(checked(&desk, &resolver));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(45), "{:?}", begin.elapsed());
+    assert_eq!(checked.code, Some(0));
+    for (id, text) in [("list", "Route 53 limits the account's requests; run it again"), ("change_rights", "busy")] {
+        let lines: Vec<_> = checked.lines.iter().filter(|line| line["id"] == id).collect();
+        assert_eq!(lines.len(), 6, "{id}");
+        for line in lines {
+            assert_eq!(line["outcome"], "skipped", "{line:#}");
+            assert!(line["text"].as_str().expect("text").contains(text), "{line:#}");
+        }
+    }
+    checked.says("zone", "ok", &[]);
+}
+
+#[test]
+fn a_zone_that_may_not_be_listed_is_told_once() {
+    let desk = Desk::new(sim(), &records(3));
+    let resolver = delegated(&desk.sim);
+    desk.sim.set_options(|options| options.denied_operations = BTreeSet::from([Operation::ListResourceRecordSets]));
+    let checked = run(checked(&desk, &resolver));
+    checked.says("list", "failed", &["not authorized"]);
+    assert_eq!(checked.outcomes("list"), [("r1.example.com: reading", "failed")]);
+    let names = "r1.example.com, r2.example.com, r3.example.com";
+    assert_eq!(checked.outcomes("delegated_below"), [(names, "skipped")]);
+    let sets = checked.outcomes("record_sets");
+    assert!(sets.len() == 3 && sets.iter().all(|(_, outcome)| *outcome == "skipped"), "{sets:?}");
+    let asked = |request: &route53_sim::Request| request.operation == Operation::ListResourceRecordSets;
+    assert_eq!(desk.sim.requests().iter().filter(|request| asked(request)).count(), 1);
+}
+
+/// No two lines of what can fail look alike, whatever it is that cannot be done.
+#[test]
+fn lines_say_what_was_tried() {
+    let desk = Desk::new(sim(), &records(2));
+    let resolver = delegated(&desk.sim);
+    for fault in [Fault::Status(500), Fault::AccessDenied] {
+        desk.sim.clear_faults();
+        for operation in [Operation::ListResourceRecordSets, Operation::ChangeResourceRecordSets] {
+            desk.sim.inject(operation, fault.clone(), Count::Always);
+        }
+        let checked = run(checked(&desk, &resolver));
+        let told: Vec<_> =
+            checked.lines.iter().map(|line| (line["subject"].to_string(), line["text"].to_string())).collect();
+        assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), told.len(), "{told:#?}");
+        let right = ("r1.example.com: right to change A", "failed");
+        assert!(checked.outcomes("change_rights").contains(&right), "{:#?}", checked.lines);
+        assert!(checked.outcomes("list").contains(&("r1.example.com: reading", "failed")), "{:#?}", checked.lines);
+    }
 }

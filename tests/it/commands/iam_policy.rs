@@ -6,13 +6,22 @@ use std::time::Duration;
 
 use nodedns::cli::iam_policy::document::{Names, Needs, Partition, PoolNeed, policy};
 use nodedns::cli::iam_policy::{INLINE_MAX, MANAGED_MAX, size_note};
-use nodedns::decide::record::RecordType;
+use nodedns::decide::node::Readiness;
+use nodedns::decide::observed::Observed;
+use nodedns::decide::owner::OwnerId;
+use nodedns::decide::record::{Action, Pool, RecordType, Target, Value as RecordValue};
+use nodedns::decide::routing::Routing;
+use nodedns::decide::survivors::{Ledger, Terms, removal};
+use nodedns::decide::time::Moment;
 use route53_sim::{Count, Fault, Operation, RecordSet, Sim};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::prune::{ready, undo_file};
+use crate::support::api_server::ApiServer;
 use crate::support::desk::Desk;
 use crate::support::iam::{Ask, CHANGES, allows, mistakes};
+use crate::support::name_server::{NameServer, Says};
 use crate::support::world::name;
 
 const ZONE: &str = "Z0123456789ABC";
@@ -116,6 +125,67 @@ async fn only_what_is_configured_is_allowed() {
     ] {
         assert_eq!(allows(&operator, &ask), allowed, "{ask:?}");
     }
+}
+
+/// Somebody else's health check is only named in the record set, which needs no right to it.
+#[tokio::test]
+async fn a_health_check_of_somebody_else_needs_no_rights() {
+    let record = "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\n";
+    for (more, managed) in [
+        ("health_check_id = \"01234567-89ab-cdef-0123-456789abcdef\"", false),
+        ("health_check = { type = \"tcp\", port = 443 }", true),
+    ] {
+        let (policy, _) = printed(&desk(&format!("{record}{more}\n")), &["--role", "operator"]).await;
+        assert_eq!(policy.to_string().contains("HealthCheck"), managed, "{more}: {policy:#}");
+    }
+}
+
+/// What a survivor removes is at the names that it publishes to itself, and so are those that it leans on.
+#[tokio::test]
+async fn a_survivors_removal_needs_nothing_more() {
+    let desk = desk(&format!("[survivors]\nenabled = true\n{RECORDS}"));
+    desk.replace("[kubernetes]\nenabled = false", "[kubernetes]\nenabled = true");
+    let (policy, said) = printed(&desk, &[]).await;
+    assert!(said.contains("note: [survivors] needs nothing more"), "{said}");
+    let nodes = ["n1", "n2", "n3", "dead", "gone"];
+    let owner = |node: &str| OwnerId::new("home", node).expect("an owner id");
+    let cluster = |names: &[&str]| {
+        let state = |name: &str| if name == "dead" { Readiness::NotReady(None) } else { Readiness::Ready };
+        Observed::Known(names.iter().map(|name| ((*name).to_owned(), state(name))).collect())
+    };
+    let mut ledger = Ledger::default();
+    ledger.update(cluster(&nodes), Moment::default());
+    ledger.update(cluster(&nodes[..4]), Moment::default());
+    let set = |node: &str| nodedns::decide::record::RecordSet {
+        set_identifier: Some(owner(node).set_identifier()),
+        routing: Routing::Weighted(10),
+        target: Target::Values { ttl: 60, values: BTreeSet::from([RecordValue::new("185.12.64.1")]) },
+        health_check_id: None,
+    };
+    let pool: Pool = nodes.iter().map(|node| (Some(owner(node).set_identifier()), set(node))).collect();
+    let dead = BTreeSet::from(["dead".to_owned(), "gone".to_owned()]);
+    for (zone, at, rtype) in [
+        (ZONE, "edge.example.com", RecordType::A),
+        (ZONE, "*.apps.example.com", RecordType::Aaaa),
+        (ZONE, "four.example.com", RecordType::A),
+        ("ZORG", "edge.example.org", RecordType::A),
+    ] {
+        for keep_min in 0..=3 {
+            let terms = Terms { owner: &owner("n1"), keep_min, failures: 0, ledger: &ledger };
+            let batch = removal(&name(at), rtype, &pool, &dead, terms).expect("enough are left");
+            let count = |action| batch.iter().filter(|change| change.action == action).count();
+            let witnesses = usize::try_from(keep_min).expect("a few");
+            assert_eq!((count(Action::Delete), count(Action::Create)), (2 + witnesses, witnesses));
+            let changes: Vec<_> = batch
+                .iter()
+                .map(|change| (change.action.as_str(), change.name.as_str(), change.rtype.as_str()))
+                .collect();
+            assert!(allows(&policy, &Ask::change(zone, &changes)), "{changes:?}");
+            assert!(!allows(&policy, &Ask::change("ZOTHER", &changes)), "{changes:?}");
+        }
+    }
+    let (_, said) = printed(&self::desk(RECORDS), &[]).await;
+    assert!(!said.contains("survivors"), "{said}");
 }
 
 /// Every combination of needs is a policy by IAM's grammar.
@@ -249,4 +319,61 @@ async fn the_policy_allows_what_is_done_and_no_more() {
     let changes: BTreeSet<&str> =
         asked.iter().filter_map(|ask| ask.keys.get(CHANGES)).flatten().map(String::as_str).collect();
     assert_eq!(changes, BTreeSet::from(["CREATE", "DELETE", "UPSERT"]));
+}
+
+/// What the commands of an operator really do: the policy of that role allows each request, and none of the
+/// statements that reading and changing needs can go.
+#[tokio::test]
+async fn the_policy_of_an_operator_allows_what_the_commands_do() {
+    let server = ApiServer::start().await;
+    server.set_node(ready("n1"));
+    let desk = desk(
+        "[[record]]\nname = \"edge.example.com\"\nzone_id = \"Z0123456789ABC\"\nstatic_addresses = [\"185.12.64.1\"]\n\
+         types = [\"A\"]\nhealth_check = { type = \"tcp\", port = 443 }\n\
+         [[record]]\nname = \"old.example.com\"\nzone_id = \"Z0123456789ABC\"\nstatic_addresses = [\"185.12.64.1\"]\n\
+         types = [\"A\"]\n",
+    )
+    .with_kubernetes(&server);
+    // A zone that nobody has configured, of the same name, and one with another.
+    desk.sim.add_zone("example.com", "ZTWIN", false);
+    for node in ["n1", "gone"] {
+        let set = RecordSet::new("edge.example.com", "A").set_identifier(&format!("nodedns/v1/home/{node}"));
+        desk.sim.put(ZONE, set.weight(10).ttl(60).value("185.12.64.1"));
+        let set = RecordSet::new("a.example.org", "A").set_identifier(&format!("nodedns/v1/home/{node}"));
+        desk.sim.put("ZORG", set.weight(10).ttl(60).value("185.12.64.1"));
+    }
+    desk.sim.put(ZONE, RecordSet::new("old.example.com", "A").ttl(60).value("185.12.64.1"));
+    let (policy, _) = printed(&desk, &["--role", "operator"]).await;
+    desk.sim.clear_requests();
+    let twin: Vec<_> = desk.sim.pool("ZTWIN", "example.com", "NS").into_iter().flat_map(|set| set.values).collect();
+    let resolver = NameServer::start(&[("example.com", Says::Ns(twin))]);
+    let resolver = resolver.address.to_string();
+    let check = desk.run(&["check", "--resolver", &resolver]).await;
+    assert!(check.out.contains("ZTWIN"), "{check:?}");
+    for args in [
+        &["list", "--all-zones"][..],
+        &["plan"],
+        &["prune", "--yes", "--grace", "0s"],
+        &["restore", "--yes", "UNDO"],
+        &["adopt", "--yes", "old.example.com"],
+    ] {
+        let file = if args.contains(&"UNDO") { undo_file(&desk) } else { String::new() };
+        let args: Vec<&str> = args.iter().map(|arg| if *arg == "UNDO" { file.as_str() } else { arg }).collect();
+        let said = desk.run(&args).await;
+        assert!(matches!(said.code, Some(0 | 2)), "{args:?}: {said:?}");
+    }
+    let accepted = desk.sim.requests().iter().filter(|request| request.change_id.is_some()).count();
+    assert_eq!(accepted, 3, "prune, restore and adopt have changed something");
+    let asked: BTreeSet<Ask> = desk.sim.requests().iter().filter_map(Ask::of).collect();
+    for ask in &asked {
+        assert!(allows(&policy, ask), "{ask:?}");
+    }
+    let statements = policy["Statement"].as_array().expect("a list").clone();
+    for (index, statement) in statements.iter().enumerate() {
+        let mut less = policy.clone();
+        less["Statement"].as_array_mut().expect("a list").remove(index);
+        // Health checks are created by the daemon, and collected by 'health-checks gc'.
+        let is_needed = !asked.iter().all(|ask| allows(&less, ask));
+        assert!(is_needed || statement["Sid"] == "ManageHealthChecks", "nobody needs {}", statement["Sid"]);
+    }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Bench, Checked, NO_WATCH, RECORD, good, settled, until_aws};
 use crate::node_watch::node;
-use crate::support::api_server::{Answer, kubeconfig};
+use crate::support::api_server::{Answer, kubeconfig, token_kubeconfig};
+use crate::support::desk::finish;
 use crate::support::pki::Pki;
 
 /// What the API server says to who may not list one Node, and who may not list all.
@@ -174,5 +175,30 @@ async fn without_kubernetes_it_is_not_missed_unless_survivors_need_it() {
     desk.replace("enabled = false", &format!("kubeconfig = \"{}\"", desk.path("none").display()));
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ids("failed")), (Some(2), vec!["kubeconfig"]));
-    assert_eq!(checked.the("own_node_watch").outcome, "skipped");
+    assert_eq!(checked.the("own_node").outcome, "skipped");
+}
+
+/// A kubeconfig may carry a password in its server's URL, or its proxy's.
+#[tokio::test]
+async fn a_password_in_a_url_of_the_kubeconfig_is_never_shown() {
+    let (desk, mut server) = good(RECORD).await;
+    let url = server.url().replace("http://", "http://admin:SECRET-PASSWORD@");
+    let text = token_kubeconfig(&url, "SECRET-TOKEN");
+    let proxied = text.replace("server:", "proxy-url: \"http://admin:SECRET-PASSWORD@192.0.2.1:3128\", server:");
+    assert!(text.contains("SECRET-PASSWORD") && text != proxied, "{proxied}");
+    for (text, runs) in [(&text, true), (&proxied, true), (&text, false)] {
+        if !runs {
+            server.stop();
+        }
+        std::fs::write(desk.path("kubeconfig"), text).expect("written");
+        for output in ["table", "json", "yaml"] {
+            let mut check = desk.check();
+            check.args(["--output", output]);
+            for said in [finish(check).await, desk.run(&["list", "--output", output]).await] {
+                assert!(!said.out.contains("SECRET") && !said.err.contains("SECRET"), "{said:?}");
+            }
+        }
+    }
+    let said = desk.checked().await;
+    assert!(said.out.contains(&server.url()), "the server is named: {}", said.out);
 }

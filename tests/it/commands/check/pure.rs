@@ -61,7 +61,7 @@ fn shown(width: Option<usize>, unicode: bool) -> String {
         text.push_str(&heading(section, text.is_empty()));
         findings.iter().for_each(|finding| line(&mut text, finding, Style { width, unicode }));
     }
-    let counts = Counts { good: 2, warnings: 1, failed: 1, skipped: 1 };
+    let counts = Counts { ok: 2, warning: 1, failed: 1, skipped: 1 };
     text + &format!("\n{}\n", summary(counts))
 }
 
@@ -88,7 +88,7 @@ fn rbac_objects_are_to_be_read_by_people_too() {
 fn of_record(record: &RecordPolicy, addresses: &[&str], deny: &[&str]) -> Vec<Finding> {
     let mut rules = world::policy(Vec::new()).addresses;
     rules.deny = deny.iter().map(|block| block.parse().expect("a block")).collect();
-    node::of_record(record, &rules, &world::snapshot(addresses))
+    node::of_records(std::slice::from_ref(record), &rules, &world::snapshot(addresses))
 }
 
 #[test]
@@ -101,6 +101,19 @@ fn each_type_says_what_would_be_published_or_why_nothing() {
         [
             (Outcome::Skipped, "edge.example.com A", nearest),
             (Outcome::Ok, "edge.example.com AAAA", "2001:4860::1 would be published")
+        ]
+    );
+    // The same of several names is told once.
+    let other = world::record("other.example.com", "Z1");
+    let rules = world::policy(Vec::new()).addresses;
+    let found = node::of_records(&[record.clone(), other], &rules, &world::snapshot(&["10.0.0.5", "2001:4860::1"]));
+    let published = "2001:4860::1 would be published";
+    assert_eq!(
+        told(&found),
+        [
+            (Outcome::Skipped, "edge.example.com, other.example.com A", nearest),
+            (Outcome::Ok, "edge.example.com AAAA", published),
+            (Outcome::Ok, "other.example.com AAAA", published),
         ]
     );
     // Nothing of any type is no record at all.
