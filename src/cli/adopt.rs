@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::operate::{Answer, Fresh, Interrupts, Operation, Report, Step, ask, carry_out, end, preface, typed};
 use crate::cli::pools::Names;
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value};
+use crate::cli::render::{emit, emit_value, printable};
 use crate::cli::world::{Outlook, Unread, World};
 use crate::config::{Config, load};
 use crate::decide::adopt::{Adoption, Refusal, Request, adopt};
@@ -24,8 +25,13 @@ use crate::decide::plan::own_set;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::reason::Reason;
 use crate::decide::record::Listing;
+use crate::decide::time::Moment;
 use crate::publish::Provider;
 use crate::publish::route53::Route53;
+use crate::watch::clock;
+
+/// For how long what was read of this node is taken to be so.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// What `--output json` prints.
 #[derive(Debug, Serialize)]
@@ -111,13 +117,15 @@ async fn adopt_all(
             }
         }
     }
-    if args.output.structured().is_none() {
-        preface(args.consent, out, &not_adopted.iter().map(render).collect::<String>())?;
-    }
-    for unread in &world.unread {
-        let _ = emit(err, &format!("warning: could not read {}: {}\n", unread.what, unread.error));
-    }
     let steps: Vec<Step> = targets.iter().map(|(step, _)| step.clone()).collect();
+    if args.output.structured().is_none() {
+        let blank = if steps.is_empty() || not_adopted.is_empty() { "" } else { "\n" };
+        preface(args.consent, out, &(not_adopted.iter().map(render).collect::<String>() + blank))?;
+    }
+    for Unread { what, error, hint, .. } in &world.unread {
+        let hint = hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+        let _ = emit(err, &format!("warning: could not read {what}: {error}\n{hint}"));
+    }
     let operation = Operation {
         command: "adopt",
         typed: typed(),
@@ -130,7 +138,11 @@ async fn adopt_all(
     let report = match ask(&operation, &steps, out, err)? {
         Answer::Nothing | Answer::Shown => Report::shown(&steps),
         Answer::Go => {
-            let again = async |step: &Step, _: u32| again(config, provider, &targets, step, manner).await;
+            let mut latest = None;
+            let again = async |step: &Step, _: u32| {
+                let world = fresh(&mut latest, config, provider).await?;
+                again(world, provider, &targets, step, manner).await
+            };
             carry_out(&operation, &steps, provider, again, Interrupts::new()?, out, err).await?
         }
     };
@@ -212,9 +224,29 @@ fn health_check(policy: &Policy, record: &RecordPolicy, listing: &Listing, plann
     }
 }
 
-/// Reads everything again, right before the batch of a pool.
-async fn again(
+/// The state of this node, read anew unless it was a moment ago: many pools are adopted in a row, and for
+/// each the probes alone may take seconds.
+async fn fresh<'w>(
+    latest: &'w mut Option<(Moment, World)>,
     config: &Config,
+    provider: &impl Provider,
+) -> anyhow::Result<&'w World> {
+    let is_fresh = |(read, _): &(Moment, World)| clock::now() - *read < FRESH;
+    let (_, world) = match latest.take().filter(is_fresh) {
+        Some(known) => latest.insert(known),
+        None => {
+            let read = clock::now();
+            let progress = Progress::new("reading the state of this node once more");
+            latest.insert((read, World::read(config, provider, &progress).await?))
+        }
+    };
+    sure(world)?;
+    Ok(world)
+}
+
+/// Reads the name again and decides anew, right before the batch of a pool.
+async fn again(
+    world: &World,
     provider: &impl Provider,
     targets: &[(Step, RecordPolicy)],
     step: &Step,
@@ -223,8 +255,6 @@ async fn again(
     let Some((_, record)) = targets.iter().find(|(target, _)| target == step) else {
         return Ok(Fresh::Leave("it is no longer configured".to_owned()));
     };
-    let world = World::read(config, provider, &Progress::silent()).await?;
-    sure(&world)?;
     let (outlook, listing) = world.look(record, provider).await?;
     let Some(planned) = outlook.forecast.types.iter().find(|planned| planned.plan.rtype == step.batch.rtype) else {
         return Ok(Fresh::Leave("it is no longer configured".to_owned()));
@@ -276,5 +306,5 @@ pub fn render(pool: &NotAdopted) -> String {
     let what = if pool.refused { "not adopted" } else { "nothing to adopt" };
     let rtype = pool.rtype.map(|rtype| format!(" {rtype}")).unwrap_or_default();
     let hint = pool.hint.as_ref().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
-    format!("{}{rtype}: {what}: {}\n{hint}", pool.name, pool.explanation)
+    format!("{}{rtype}: {what}: {}\n{hint}", pool.name, printable(&pool.explanation))
 }

@@ -147,8 +147,9 @@ pub enum Command {
     /// taken to be over. Changes nothing and needs no daemon; a running one is asked for the drain. Each
     /// probe is made until it has a verdict.
     ///
-    /// What could not be read is shown as '?' with the reason. Exits with 1 then, as changes may be
-    /// missing; else with 2 when there is something to change.
+    /// What could not be read is shown as '?' with the reason. As changes may be missing, it exits with 69
+    /// then where something could only not be reached, with 77 where something is not permitted, and with 1
+    /// for every other reason; else with 2 when there is something to change.
     #[command(after_long_help = after_help!("nodedns plan", "nodedns plan --output json | jq '.records[].changes'"))]
     Plan(PlanArgs),
 
@@ -195,10 +196,10 @@ pub enum Command {
     /// know of a place or role nobody does, so that the others then stay only in hand-made record sets
     /// of the same policy.
     ///
-    /// One atomic batch for each pool, so that resolvers see no gap. No record set of nodedns is touched.
-    /// Aliases and what a traffic policy or IP-based routing has made are refused, and so is a node that
-    /// the daemon would withdraw at once. Shows everything first and asks. Writes an undo file for
-    /// 'nodedns restore'. To be run on each node, after the other tool has been stopped. Exits with 1
+    /// One atomic batch for each pool, so that resolvers see no gap. No record set of other nodes is
+    /// touched. Aliases and what a traffic policy or IP-based routing has made are refused, and so is a
+    /// node that the daemon would withdraw at once. Shows everything first and asks. Writes an undo file
+    /// for 'nodedns restore'. To be run on each node, after the other tool has been stopped. Exits with 1
     /// when a pool was refused.
     #[command(after_long_help = after_help!("nodedns adopt", "nodedns adopt edge.example.com --dry-run"))]
     Adopt(AdoptArgs),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::render::paragraph;
+use crate::cli::render::{paragraph, printable};
 use crate::control::protocol::Routing;
 use crate::decide::batch::{Batch, Edit};
 use crate::decide::name::DnsName;
@@ -215,9 +215,4 @@ fn said_routing(routing: &routing::Routing) -> String {
         }
         routing => printable(&routing.to_string()),
     }
-}
-
-/// A text of somebody else's without anything that a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::cli::config::refuse;
 use crate::cli::exit::Exit;
 use crate::cli::pools::WrongName;
-use crate::cli::render::OutputError;
+use crate::cli::render::{OutputError, printable_lines};
 use crate::config::Problems;
 use crate::control::protocol::NOT_PERMITTED;
 use crate::control::{BindError, client};
@@ -28,7 +28,7 @@ pub fn report(error: &anyhow::Error, err: &mut dyn Write) -> Exit {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Where even the error output is gone, the exit code has to do.
-    let _ = err.write_all(text.as_bytes());
+    let _ = err.write_all(printable_lines(&text).as_bytes());
     exit(error)
 }
 
@@ -42,7 +42,8 @@ pub fn of_command_line(error: &clap::Error, err: &mut dyn Write) -> Exit {
     }
 }
 
-fn exit(error: &anyhow::Error) -> Exit {
+/// How the process ends for this error.
+pub fn exit(error: &anyhow::Error) -> Exit {
     if find::<WrongName>(error).is_some() {
         return Exit::Usage;
     }

@@ -6,6 +6,7 @@ mod reasons;
 pub mod topics;
 
 use std::io::Write;
+use std::sync::LazyLock;
 
 use clap::CommandFactory;
 
@@ -26,7 +27,7 @@ const WIDEST: usize = 100;
 /// # Errors
 /// When the output cannot be written.
 pub fn run(args: &HelpArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
-    let words: Vec<&str> = args.topic.iter().map(String::as_str).collect();
+    let words: Vec<&str> = args.topic.iter().chain(&args.subcommand).map(String::as_str).collect();
     match text(&words, terminal_width().unwrap_or(WIDTH).min(WIDEST)) {
         Ok(text) => {
             emit(out, &text)?;
@@ -55,13 +56,31 @@ pub fn text(words: &[&str], width: usize) -> Result<String, String> {
     }
 }
 
+/// Every word that can be explained with its first line: topics, then commands. A word that is both comes
+/// once.
+pub fn explained() -> &'static [(String, String)] {
+    static ALL: LazyLock<Vec<(String, String)>> = LazyLock::new(all);
+    &ALL
+}
+
+fn all() -> Vec<(String, String)> {
+    let topics = TOPICS.iter().map(|topic| (topic.name.to_owned(), topic.summary().to_owned()));
+    let mut all: Vec<(String, String)> = topics.collect();
+    for (name, summary) in expand::commands() {
+        if !all.iter().any(|(known, _)| *known == name) {
+            all.push((name, summary));
+        }
+    }
+    all
+}
+
 /// Every topic and command, each with its first line.
 fn overview(width: usize) -> String {
     let topics: Vec<_> = TOPICS.iter().map(|topic| (topic.name.to_owned(), topic.summary().to_owned())).collect();
     let commands = expand::commands();
     let rows = topics.iter().chain(&commands);
     let column = rows.map(|(name, _)| name.chars().count() + 4).max().unwrap_or(0);
-    let mut text = String::from("Usage: nodedns help [TOPIC | COMMAND...]\n");
+    let mut text = String::from("Usage: nodedns help [TOPIC | COMMAND [SUBCOMMAND]]\n");
     for (heading, rows) in [("Topics", &topics), ("Commands", &commands)] {
         text.push_str(&format!("\n{heading}:\n"));
         for (name, summary) in rows {

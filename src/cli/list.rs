@@ -97,6 +97,7 @@ async fn look<P: Provider>(
         if !has_cluster {
             return Err(Blind::NoCluster);
         }
+        let _waiting = progress.waiting("reading the Nodes from the API server");
         match Access::find(config) {
             Some(access) => access.nodes(LIMIT).await.map_err(Blind::Unread),
             None if config.kubernetes.enabled == Switch::Off => Err(Blind::Off),

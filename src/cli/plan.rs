@@ -107,9 +107,10 @@ pub enum CheckState {
     Unknown,
 }
 
-/// Shows what the daemon would come to. The exit code is [`Exit::Failed`] when something that decides is not
-/// known, so that no plan that lacks something passes for one without differences; else [`Exit::Differs`]
-/// when anything would change.
+/// Shows what the daemon would come to. When something that decides is not known, the exit code says so,
+/// so that no plan that lacks something passes for one without differences: [`Exit::Unavailable`] when
+/// nothing but a service that cannot be reached is the cause, [`Exit::NotPermitted`] when rights are
+/// missing, and [`Exit::Failed`] for any other cause. Else it is [`Exit::Differs`] when anything would change.
 ///
 /// # Errors
 /// When the configuration cannot be read, this node has no name or the output cannot be written.
@@ -153,9 +154,16 @@ impl Plan {
         }
     }
 
-    fn exit(&self) -> Exit {
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
         match (self.complete, self.differences) {
-            (false, _) => Exit::Failed,
+            (false, _) => {
+                let causes: Vec<Exit> = self.unread.iter().map(|unread| unread.exit).collect();
+                let can_be_mended = |cause: &Exit| matches!(cause, Exit::Unavailable | Exit::NotPermitted);
+                let all = causes.iter().all(can_be_mended);
+                // Where both are, what is denied stays so however often it is tried.
+                causes.into_iter().max().filter(|_| all).unwrap_or(Exit::Failed)
+            }
             (true, true) => Exit::Differs,
             (true, false) => Exit::Ok,
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
 
+use crate::cli::render::is_printable;
+
 /// What is done by then needs no explanation.
 const DELAY: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,12 @@ struct Shared {
 }
 
 struct Line {
+    /// What is going on while nothing is waited for in particular.
     text: String,
+    /// What is waited for, the oldest first, each by its number.
+    waiting: Vec<(usize, String)>,
+    /// How many have been waited for.
+    begun: usize,
     /// Whether the terminal shows something else than `text`.
     stale: bool,
     /// Whether the terminal shows anything.
@@ -77,7 +84,8 @@ impl Progress {
 
     /// Shows `what` on this screen after `delay`.
     pub fn on(screen: Box<dyn Screen>, what: impl Into<String>, delay: Duration) -> Self {
-        let line = Line { text: what.into(), stale: true, shown: false, ended: false, screen };
+        let (waiting, text) = (Vec::new(), what.into());
+        let line = Line { text, waiting, begun: 0, stale: true, shown: false, ended: false, screen };
         let shared = Arc::new(Shared { line: Mutex::new(line), ended: Condvar::new() });
         let drawer = Arc::clone(&shared);
         // A host that has no room for a thread has other troubles; the work itself goes on.
@@ -94,12 +102,53 @@ impl Progress {
         }
     }
 
+    /// Says `what` for as long as what it returns lives. Of several that are waited for at once, the one that
+    /// has been for longest is named, and the others are counted: what is done soon does not hide what hangs.
+    pub fn waiting(&self, what: impl Into<String>) -> Waiting<'_> {
+        let Some(Drawn { shared, .. }) = &self.drawn else { return Waiting { shared: None, number: 0 } };
+        let mut line = shared.lock();
+        line.begun += 1;
+        let number = line.begun;
+        line.waiting.push((number, what.into()));
+        line.stale = true;
+        Waiting { shared: Some(shared), number }
+    }
+
     /// Clears the line, lets `print` print, and draws the line again below it.
     pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         let Some(Drawn { shared, .. }) = &self.drawn else { return print() };
         let mut line = shared.lock();
         line.clear();
         print()
+    }
+}
+
+/// Something that is waited for, until this is dropped.
+pub struct Waiting<'p> {
+    shared: Option<&'p Shared>,
+    number: usize,
+}
+
+impl Waiting<'_> {
+    /// Changes what is said of it.
+    pub fn say(&self, what: impl Into<String>) {
+        if let Some(shared) = self.shared {
+            let mut line = shared.lock();
+            if let Some((_, text)) = line.waiting.iter_mut().find(|(number, _)| *number == self.number) {
+                *text = what.into();
+            }
+            line.stale = true;
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared {
+            let mut line = shared.lock();
+            line.waiting.retain(|(number, _)| *number != self.number);
+            line.stale = true;
+        }
     }
 }
 
@@ -138,13 +187,21 @@ impl Shared {
 }
 
 impl Line {
+    fn said(&self) -> String {
+        match self.waiting.split_first() {
+            None => self.text.clone(),
+            Some(((_, oldest), [])) => oldest.clone(),
+            Some(((_, oldest), others)) => format!("{oldest} (and {} more)", others.len()),
+        }
+    }
+
     fn draw(&mut self) {
         if !self.stale {
             return;
         }
         // In the last column some terminals wrap already.
         let room = self.screen.columns().saturating_sub(1);
-        let text: String = self.text.chars().filter(|c| !c.is_control()).collect();
+        let text: String = self.said().chars().filter(|c| is_printable(*c)).collect();
         let text = match text.chars().count() > room {
             true => text.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
             false => text,
@@ -236,6 +293,31 @@ mod tests {
         assert_eq!(next(), "\r\x1b[Ksecond");
         drop(progress);
         assert_eq!(drawn.iter().collect::<Vec<_>>(), ["\r\x1b[K"]);
+    }
+
+    #[test]
+    fn what_is_waited_for_is_named_the_oldest_first() {
+        let (progress, drawn) = progress(80, Duration::ZERO);
+        let shows = |expected: &str| {
+            let deadline = std::time::Instant::now() + Duration::from_secs(60);
+            while drawn.recv_timeout(Duration::from_secs(60)).expect("drawn") != format!("\r\x1b[K{expected}") {
+                assert!(std::time::Instant::now() < deadline, "{expected} is never shown");
+            }
+        };
+        shows("first");
+        let (hangs, works) = (progress.waiting("a"), progress.waiting("b"));
+        works.say("b: 300");
+        shows("a (and 1 more)");
+        drop(works);
+        shows("a");
+        let later = progress.waiting("c");
+        later.say("c: 300");
+        shows("a (and 1 more)");
+        drop(hangs);
+        shows("c: 300");
+        drop(later);
+        shows("first");
+        drop(Progress::silent().waiting("x"));
     }
 
     #[test]

@@ -202,7 +202,7 @@ async fn prune(
 }
 
 fn unread(what: &str, error: &ProviderError) -> Unread {
-    Unread { what: what.to_owned(), error: error.to_string(), hint: None }
+    Unread::of(what, error.clone())
 }
 
 /// What it means at this name that a node is not Ready: where several records make it, whatever keeps more.

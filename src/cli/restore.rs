@@ -12,7 +12,7 @@ use crate::cli::operate::{
     Answer, Fresh, Interrupts, Operation, Report, Step, ask, carry_out, end, patiently, preface, typed,
 };
 use crate::cli::pools::Names;
-use crate::cli::render::emit_value;
+use crate::cli::render::{emit_value, printable};
 use crate::cli::undo::{Undo, UndoFile};
 use crate::config::{Config, load};
 use crate::decide::batch::{Batch, is_same_text};
@@ -220,7 +220,7 @@ fn batch(undo: &Undo, changes: Vec<Change>) -> Batch {
 pub fn render(shown: &Shown) -> String {
     let mut text = String::new();
     for alone in &shown.left_alone {
-        let set = alone.set_identifier.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let set = alone.set_identifier.as_ref().map(|id| format!(" {}", printable(id))).unwrap_or_default();
         text.push_str(&format!("{} {}{set} is left alone: {}\n", alone.name, alone.rtype, alone.explanation));
         if let Some(hint) = &alone.hint {
             text.push_str(&format!("hint: {hint}\n"));

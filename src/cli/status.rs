@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use crate::cli::args::{ConfigFile, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
-use crate::cli::render::{Structured, distance, emit, emit_one_of_many, emit_value, paragraph, table, terminal_width};
+use crate::cli::render::{
+    Structured, distance, emit, emit_exact, emit_one_of_many, emit_value, paragraph, printable_lines, table_of_lines,
+    terminal_width,
+};
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
@@ -76,7 +79,10 @@ async fn follow(socket: &Path, format: Option<Structured>, out: &mut dyn Write) 
             emit_one_of_many(out, &status, format)?;
         } else {
             let text = render(&status, clock::wall(), terminal_width());
-            emit(out, &if in_place { format!("{CLEAR}{text}") } else { format!("{text}\n") })?;
+            match in_place {
+                true => emit_exact(out, &format!("{CLEAR}{}", printable_lines(&text)))?,
+                false => emit(out, &format!("{text}\n"))?,
+            }
         }
         tokio::select! {
             next = watch.next() => status = next?,
@@ -123,7 +129,7 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     // On one line if there is room, the wanted below the published if not. A wrapped address is of
     // no use to anyone, so where even that is too wide there is no table.
     let fits = |table: &String| width.is_none_or(|width| table.lines().all(|line| line.chars().count() <= width));
-    let table = [' ', '\n'].into_iter().map(|separator| records(&status.records, now, separator)).find(fits);
+    let table = [true, false].into_iter().map(|one_line| records(&status.records, now, one_line)).find(fits);
     text.push_str(table.as_deref().unwrap_or_default());
     for record in &status.records {
         let mut lines = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
@@ -268,20 +274,25 @@ fn survivors_lines(survivors: &SurvivorsStatus, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn records(records: &[RecordStatus], now: Timestamp, separator: char) -> String {
-    let rows: Vec<_> = records.iter().map(|record| row(record, now, separator)).collect();
-    table(&["NAME", "TYPE", "INTENT", "SINCE", "PUBLISHED", "REASON"], &rows, None)
+fn records(records: &[RecordStatus], now: Timestamp, one_line: bool) -> String {
+    let rows: Vec<_> = records.iter().map(|record| row(record, now, one_line)).collect();
+    table_of_lines(&["NAME", "TYPE", "INTENT", "SINCE", "PUBLISHED", "REASON"], &rows)
 }
 
-fn row(record: &RecordStatus, now: Timestamp, separator: char) -> Vec<String> {
-    let (published, wanted) = published(record);
+/// Cells, each with its lines.
+fn row(record: &RecordStatus, now: Timestamp, one_line: bool) -> Vec<Vec<String>> {
+    let published = match published(record) {
+        (published, None) => vec![published],
+        (published, Some(wanted)) if one_line => vec![format!("{published} -> {wanted}")],
+        (published, Some(wanted)) => vec![published, format!("-> {wanted}")],
+    };
     vec![
-        record.name.clone(),
-        record.rtype.clone(),
-        record.intent.to_string(),
-        distance(record.since, now),
-        wanted.map_or_else(|| published.clone(), |wanted| format!("{published}{separator}-> {wanted}")),
-        record.reason.clone(),
+        vec![record.name.clone()],
+        vec![record.rtype.clone()],
+        vec![record.intent.to_string()],
+        vec![distance(record.since, now)],
+        published,
+        vec![record.reason.clone()],
     ]
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::cli::exit::Exit;
+use crate::cli::failure::exit;
 use crate::cli::operate::patiently;
 use crate::cli::progress::Progress;
 use crate::config::Config;
@@ -45,17 +47,30 @@ pub struct Unread {
     pub error: String,
     /// What to do about it; `null` where nothing is known to help.
     pub hint: Option<String>,
+    /// How a command ends that fails for it alone.
+    #[serde(skip)]
+    pub exit: Exit,
 }
 
 impl Unread {
-    /// From an error whose text ends in what to do about it, on a line that begins with `hint: `.
+    /// From an error that ends a command in its own way.
+    pub(super) fn of(what: impl Into<String>, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let text = error.to_string();
+        let exit = match exit(&anyhow::Error::new(error)) {
+            exit @ (Exit::Unavailable | Exit::NotPermitted) => exit,
+            _ => Exit::Failed,
+        };
+        Unread { exit, ..Unread::new(what, text) }
+    }
+
+    /// From a text that ends in what to do about it, on a line that begins with `hint: `.
     fn new(what: impl Into<String>, error: impl ToString) -> Self {
         let text = error.to_string();
         let (error, hint) = match text.split_once("\nhint: ") {
             Some((error, hint)) => (error.to_owned(), Some(hint.to_owned())),
             None => (text, None),
         };
-        Unread { what: what.into(), error, hint }
+        Unread { what: what.into(), error, hint, exit: Exit::Failed }
     }
 }
 
@@ -132,7 +147,7 @@ impl World {
             outlooks.push(match self.look(record, provider).await {
                 Ok((outlook, _)) => outlook,
                 Err(error) => {
-                    let unread = Unread::new(format!("what Route 53 has at {}", record.name), error);
+                    let unread = Unread::of(format!("what Route 53 has at {}", record.name), error);
                     self.unread.push(unread.clone());
                     let listing = Observed::Unknown;
                     let forecast = self.forecast(record, &listing);
@@ -171,11 +186,14 @@ impl World {
     }
 }
 
-fn known<T, E: std::fmt::Display>(what: &str, read: Result<T, E>, unread: &mut Vec<Unread>) -> Observed<T> {
+fn known<T, E>(what: &str, read: Result<T, E>, unread: &mut Vec<Unread>) -> Observed<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     match read {
         Ok(value) => Observed::Known(value),
         Err(error) => {
-            unread.push(Unread::new(what, error));
+            unread.push(Unread::of(what, error));
             Observed::Unknown
         }
     }
@@ -196,7 +214,7 @@ async fn node(settings: Option<NodeWatchSettings>, unread: &mut Vec<Unread>) -> 
             // A server that does not answer does not answer the daemon either. Of all else, a kubeconfig
             // that this user may not read for one, the daemon may well know better.
             let reported = error.kind == ReadErrorKind::Unreachable;
-            unread.push(Unread::new("the Node", error));
+            unread.push(Unread::of("the Node", error));
             Some(NodeKnowledge { state: Observed::Unknown, reported })
         }
     }
@@ -229,14 +247,15 @@ async fn drain(config: &Config, node: &str) -> (Observed<Option<Drain>>, Option<
         }
         Err(error) => {
             // Whoever may ask the daemon need not read its file.
-            let error = asked.err().map_or_else(
+            let text = asked.err().map_or_else(
                 || error.to_string(),
                 |asked| match asked.hint() {
                     Some(hint) => format!("{error}, and {asked}\nhint: {hint}"),
                     None => format!("{error}, and {asked}"),
                 },
             );
-            (Observed::Unknown, Some(Unread::new(WHAT, error)))
+            let Unread { exit, .. } = Unread::of(WHAT, error);
+            (Observed::Unknown, Some(Unread { exit, ..Unread::new(WHAT, text) }))
         }
     }
 }

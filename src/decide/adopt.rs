@@ -59,7 +59,8 @@ pub struct Request<'a> {
     pub health_check_id: Option<&'a str>,
     /// Whether the values leave that are neither ours nor an owner's.
     pub drop_others: bool,
-    /// Whether a node is let in that is not fit.
+    /// Whether a node is let in that is not fit, and whether others' values may leave a pool below `keep_min`.
+    /// Never both.
     pub force: bool,
 }
 
@@ -148,7 +149,12 @@ pub fn adopt(request: Request<'_>) -> Result<Adoption, Refusal> {
         return Ok(Adoption::Nothing(Nothing::Shared));
     }
     understood(&foreign)?;
+    let drops = request.drop_others && foreign.iter().flat_map(|set| values(set)).any(|value| !taken.contains(value));
     match request.fitness {
+        // It would leave the name with the one node that is not fit.
+        Fitness::Unfit(reason) | Fitness::Unknown(reason) if request.force && drops => {
+            return Err(Refusal::ForcedDrop(reason.clone()));
+        }
         Fitness::Unfit(reason) if !request.force => return Err(Refusal::Unfit(reason.clone())),
         Fitness::Unknown(reason) if !request.force => return Err(Refusal::Unknown(reason.clone())),
         Fitness::Fit | Fitness::Recovering(_) | Fitness::Unfit(_) | Fitness::Unknown(_) => {}
@@ -173,7 +179,7 @@ pub fn adopt(request: Request<'_>) -> Result<Adoption, Refusal> {
         health_check_id: request.health_check_id.map(str::to_owned),
     };
     let changes = changes(request, pool, &fates, &own)?;
-    accepted(request, &own, &changes)?;
+    accepted(request, &own, &changes, drops)?;
     Ok(Adoption::Change(changes))
 }
 
@@ -298,9 +304,10 @@ fn is_standby(set: &RecordSet, pool: &Pool) -> bool {
     }
 }
 
-/// Refuses beforehand what Route 53 would refuse. Whether it takes two geoproximity record sets at one
+/// Refuses beforehand what Route 53 would refuse, and a pool that others' values leave and that becomes too
+/// small by that. Whether it takes two geoproximity record sets at one
 /// location is not documented, so that it is asked.
-fn accepted(request: Request<'_>, own: &RecordSet, changes: &[Change]) -> Result<(), Refusal> {
+fn accepted(request: Request<'_>, own: &RecordSet, changes: &[Change], drops: bool) -> Result<(), Refusal> {
     let sizes = || changes.iter().flat_map(|change| values(&change.set)).map(|value| value.as_str().chars().count());
     let (elements, characters) = (sizes().count(), sizes().sum());
     if elements > ELEMENTS_MAX || characters > CHARACTERS_MAX {
@@ -313,6 +320,10 @@ fn accepted(request: Request<'_>, own: &RecordSet, changes: &[Change]) -> Result
     let limit = own.routing.kind().pool_limit();
     if pool.len() > limit {
         return Err(Refusal::InTheWay(Reason::PoolFull(limit)));
+    }
+    let minimum = request.record.keep_min;
+    if drops && !request.force && u32::try_from(pool.len()).is_ok_and(|left| left < minimum) {
+        return Err(Refusal::KeepMin { left: pool.len(), minimum });
     }
     match pool::conflict(&after, pool, &request.owner.set_identifier(), &own.routing) {
         Some(reason) => Err(Refusal::InTheWay(reason)),

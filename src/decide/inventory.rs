@@ -145,6 +145,9 @@ pub struct Entry {
     pub deleting: bool,
     /// Why somebody should look at it, if somebody should.
     pub attention: Option<Attention>,
+    /// Enough is known to say whether somebody should, or it is for others to know: those of another
+    /// cluster, or whoever has written it by hand.
+    pub is_judged: bool,
 }
 
 impl Entry {
@@ -168,9 +171,13 @@ pub struct PoolInventory {
 }
 
 impl PoolInventory {
-    /// Whether somebody should look at one of its record sets.
-    pub fn needs_attention(&self) -> bool {
-        self.entries.iter().any(|entry| entry.attention.is_some())
+    /// Whether somebody should look at one of its record sets; `None` where that is not known, as it is not
+    /// how one of the nodes is.
+    pub fn needs_attention(&self) -> Option<bool> {
+        if self.entries.iter().any(|entry| entry.attention.is_some()) {
+            return Some(true);
+        }
+        self.entries.iter().all(|entry| entry.is_judged).then_some(false)
     }
 }
 
@@ -223,7 +230,10 @@ fn entry(
     let not_ready_for = node.filter(|node| node.ready != Readiness::Ready).and_then(|node| node.ready_for);
     let deleting = node.is_some_and(|node| node.deleting);
     let attention = attention(condition, node, signals);
-    Entry { set, owner, relation, condition, is_no_node, not_ready_for, deleting, attention }
+    // Without a cluster, an owner may be of this one.
+    let may_be_ours = of_cluster.is_some() || owner.is_some() && from.cluster.is_none();
+    let is_judged = !may_be_ours || is_no_node || condition != NodeCondition::Unknown;
+    Entry { set, owner, relation, condition, is_no_node, not_ready_for, deleting, attention, is_judged }
 }
 
 fn condition(node: &NodeSummary) -> NodeCondition {
@@ -472,7 +482,30 @@ mod tests {
         let expected = [&*gone, &*day, &*hour, &*mute, &*out, "", &*a, "nodedns/v1/other/x"];
         assert_eq!(within, expected.map(|id| (!id.is_empty()).then(|| id.to_owned())));
         let alarming: Vec<_> = pools.iter().map(PoolInventory::needs_attention).collect();
-        assert_eq!(alarming, [true, true, true, true, true, false, false, false]);
+        let expected = [true, true, true, true, true, false, false, false];
+        assert_eq!(alarming, expected.map(Some));
+    }
+
+    #[test]
+    fn whether_something_needs_attention_may_not_be_known() {
+        let cluster = nodes(&[("a", node(true, None, false, false)), ("out", node(true, None, true, false))]);
+        let keep_nodes = Globs(vec!["nas".to_owned()]);
+        let from = Viewpoint { keep_nodes: Some(&keep_nodes), ..HERE };
+        let nowhere = Viewpoint { cluster: None, ..HERE };
+        let found = |from, identifiers: &[&str], nodes| {
+            let places = vec![place("Z1", "e.example", RecordType::A, identifiers)];
+            inventory(places, from, nodes)[0].needs_attention()
+        };
+        let (known, unknown) = (Observed::Known(&cluster), Observed::Unknown);
+        let (own, sibling, kept) = ("nodedns/v1/home/n1", "nodedns/v1/home/a", "nodedns/v1/home/nas");
+        assert_eq!(found(from, &[sibling, kept, "nodedns/v1/lab/x", "hand-made"], known), Some(false));
+        assert_eq!(found(from, &[sibling, "nodedns/v1/home/out"], known), Some(true));
+        for identifier in [own, sibling, kept] {
+            assert_eq!(found(from, &[identifier, "hand-made"], unknown), None, "{identifier}");
+        }
+        assert_eq!(found(from, &["nodedns/v1/lab/x", "hand-made", ""], unknown), Some(false));
+        assert_eq!(found(nowhere, &["nodedns/v1/lab/x"], unknown), None, "it may be of this cluster");
+        assert_eq!(found(nowhere, &["hand-made", ""], unknown), Some(false));
     }
 
     proptest! {

@@ -249,15 +249,18 @@ impl fmt::Display for Reason {
                 write!(f, "the [addresses] filters leave none of the host's addresses; see 'nodedns addresses'")
             }
             Reason::CnameConflict => {
-                write!(f, "the name holds a CNAME, which tolerates nothing beside it; delete it first")
+                write!(
+                    f,
+                    "the name holds a CNAME, which tolerates nothing beside it; 'nodedns adopt' takes over none, so delete it by hand first"
+                )
             }
             Reason::SimpleConflict => write!(
                 f,
-                "the name holds a record set without routing policy; delete it, or give it this record's policy and a set identifier"
+                "the name holds a record set without routing policy, which nothing can stand beside; 'nodedns adopt' takes it over"
             ),
             Reason::PolicyConflict { found, wanted } => write!(
                 f,
-                "the name's record sets are {found}, this record is configured as {wanted}, and Route 53 allows one policy per name and type"
+                "the name's record sets are {found}, this record is configured as {wanted}, and Route 53 allows one policy per name and type; 'nodedns adopt' takes over those that nodedns has not written"
             ),
             Reason::LocationTaken(what) => write!(f, "another record set of the name already answers for {what}"),
             Reason::PoolFull(limit) => {

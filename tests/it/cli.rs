@@ -44,6 +44,16 @@ fn every_kind_of_trouble_is_explained_on_a_narrow_terminal() {
 }
 
 #[test]
+fn a_status_forges_no_line() {
+    let mut status = status_of(&troubled_report());
+    let lines = status::render(&status, noon(), None).lines().count();
+    status.records[0].reason = "a\nb\u{9b}2J\u{202e}c".to_owned();
+    let text = status::render(&status, noon(), None);
+    assert!(text.contains("a\\nb\\u{9b}2J\\u{202e}c"), "{text}");
+    assert_eq!(text.lines().count(), lines, "{text}");
+}
+
+#[test]
 fn a_pipe_gets_a_line_for_each_record() {
     let text = status::render(&status_of(&troubled_report()), noon(), None);
     let line = text.lines().find(|line| line.contains("AAAA  ")).expect("the second record's line");

@@ -146,6 +146,9 @@ pub struct AdoptArgs {
     pub drop_others: bool,
 
     /// Adopt although the daemon would withdraw this node at once
+    ///
+    /// With --drop-others: although fewer record sets than keep_min would be left. Never both: for a node
+    /// that is not fit nobody else's address is dropped.
     #[arg(long)]
     pub force: bool,
 

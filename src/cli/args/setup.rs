@@ -1,10 +1,14 @@
 //! The commands around setting nodedns up.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command, ValueEnum};
 
 use super::{ConfigFile, Kubeconfig, Output};
+use crate::cli::help::explained;
 
 /// The arguments of `nodedns check`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -74,7 +78,30 @@ pub enum Shell {
 /// The arguments of `nodedns help`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct HelpArgs {
-    /// A topic, or a command with its subcommand
-    #[arg(value_name = "TOPIC")]
-    pub topic: Vec<String>,
+    /// A topic or a command
+    #[arg(value_name = "TOPIC", value_parser = Explained, hide_possible_values = true)]
+    pub topic: Option<String>,
+
+    /// The command's subcommand
+    #[arg(value_name = "SUBCOMMAND")]
+    pub subcommand: Vec<String>,
+}
+
+/// Takes any word, as [`help`](crate::cli::help) says best what may have been meant by an unknown one, and
+/// tells the shells which there are.
+#[derive(Debug, Clone, Copy)]
+struct Explained;
+
+impl TypedValueParser for Explained {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        value.to_str().map(str::to_owned).ok_or_else(|| clap::Error::new(ErrorKind::InvalidUtf8).with_cmd(command))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value =
+            |(name, summary): &'static (String, String)| PossibleValue::new(name.as_str()).help(summary.as_str());
+        Some(Box::new(explained().iter().map(value)))
+    }
 }

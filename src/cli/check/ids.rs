@@ -50,9 +50,9 @@ ids! {
         NotReadyIgnored "not_ready_ignored" "signals.not_ready is ignored: a node that is not Ready stays in DNS.",
         ApiUnreachableWithdraws "api_unreachable_withdraws"
             "signals.api_unreachable withdraws: when the control plane fails, all nodes leave.",
-        Resync "resync" "resync is so short that it uses up the requests of the account.",
+        Resync "resync" "resync is so long that what somebody else has changed stays so for a long time.",
         Ttl "ttl" "The TTL is so long that resolvers give the old answer for a long time.",
-        RecordKeepMin "record_keep_min" "A record's keep_min lets its name become empty.",
+        RecordKeepMin "record_keep_min" "A record that is named after its node has a keep_min that never lets it leave.",
     }
     Node {
         User "user" "Who runs this, which decides what can be read.",

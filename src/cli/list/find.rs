@@ -9,7 +9,7 @@ use crate::decide::inventory::Place;
 use crate::decide::name::DnsName;
 use crate::decide::node::Nodes;
 use crate::decide::policy::{Signal, SignalPolicy};
-use crate::decide::provider::ProviderError;
+use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::record::Listing;
 use crate::publish::Provider;
 
@@ -81,8 +81,11 @@ async fn everywhere(
     provider: &impl Provider,
     progress: &Progress,
 ) -> anyhow::Result<Found> {
+    let waiting = progress.waiting("listing the hosted zones");
     let zones = patiently(|| provider.zones()).await;
-    let zones = zones.map_err(|error| anyhow::Error::new(error).context("cannot list the hosted zones"))?;
+    drop(waiting);
+    let zones =
+        zones.map_err(|error| anyhow::Error::new(without_zone_id(error)).context("cannot list the hosted zones"))?;
     let zones: Vec<HostedZoneName> = zones.into_iter().map(HostedZoneName::from).collect();
     let mut found = Found::default();
     for (zone, read) in scan(provider, &zones, progress).await {
@@ -113,6 +116,16 @@ async fn everywhere(
         }
     }
     Ok(found)
+}
+
+/// The error with a hint for whoever wants to see every zone: to name one is then no help.
+fn without_zone_id(error: ProviderError) -> ProviderError {
+    if error.kind != ErrorKind::Denied {
+        return error;
+    }
+    let why = error.message.split("\nhint: ").next().unwrap_or_default();
+    let message = format!("{why}\nhint: 'nodedns iam-policy --role operator' prints a policy that allows it");
+    ProviderError { message, ..error }
 }
 
 fn places(names: &Names<'_>, name: &DnsName, listing: Listing) -> Vec<Place> {

@@ -19,8 +19,8 @@ pub struct Listed {
     pub cluster: Option<String>,
     /// The own node's name; `null` where this host has none.
     pub node: Option<String>,
-    /// Whether somebody should look at one of the record sets.
-    pub needs_attention: bool,
+    /// Whether somebody should look at one of the record sets; `null` when that is not known.
+    pub needs_attention: Option<bool>,
     /// The list of nodes that the owners were joined with; `null` when it is not known.
     pub nodes: Option<NodesView>,
     /// Why it is not known; `null` when it is.
@@ -102,8 +102,8 @@ pub struct PoolView {
     pub rtype: &'static str,
     /// The hosted zone's id.
     pub zone_id: String,
-    /// Whether somebody should look at one of the record sets.
-    pub needs_attention: bool,
+    /// Whether somebody should look at one of the record sets; `null` when that is not known.
+    pub needs_attention: Option<bool>,
     /// The record sets: what needs attention first, then by set identifier.
     pub sets: Vec<SetView>,
 }
@@ -177,13 +177,22 @@ impl Listed {
         Listed {
             cluster: cluster.map(str::to_owned),
             node: node.map(str::to_owned),
-            needs_attention: pools.iter().any(PoolInventory::needs_attention),
+            needs_attention: overall(pools, !failures.is_empty()),
             nodes: nodes.as_ref().ok().map(seen),
             nodes_error: nodes.as_ref().err().map(NodesError::of),
             pools: pools.iter().map(PoolView::from).collect(),
             errors: failures.iter().map(failure).collect(),
             remarks,
         }
+    }
+}
+
+/// Whether one of the pools needs attention; `None` when that is not known. What could not be read may.
+fn overall(pools: &[PoolInventory], unread: bool) -> Option<bool> {
+    let known: Vec<_> = pools.iter().map(PoolInventory::needs_attention).collect();
+    match known.contains(&Some(true)) {
+        true => Some(true),
+        false => (!unread && !known.contains(&None)).then_some(false),
     }
 }
 

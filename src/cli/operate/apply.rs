@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::operate::patience::{ATTEMPTS, may_pass, patiently, wait};
 use crate::cli::operate::{Operation, Outcome, PoolReport, Report, Step, write_undo};
-use crate::cli::render::{OutputError, emit};
+use crate::cli::render::{OutputError, emit, printable};
 use crate::decide::batch::{Batch, Edit, is_same_text, is_within};
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::record::ZoneRef;
@@ -257,7 +257,7 @@ impl Told<'_> {
         }
         text.push('\n');
         if !pool.left.is_empty() {
-            text.push_str(&format!("  left, as that is no longer called for: {}\n", pool.left.join(", ")));
+            text.push_str(&format!("  left, as that is no longer called for: {}\n", printable(&pool.left.join(", "))));
         }
         self.say(&text);
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::future::join_all;
 use futures::stream;
 
 use super::{Chosen, Found, FoundName, Names};
@@ -13,13 +13,16 @@ use crate::cli::progress::{Progress, thousands};
 use crate::config::RecordTemplate;
 use crate::decide::name::DnsName;
 use crate::decide::owner::OwnerId;
-use crate::decide::provider::ProviderError;
+use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::record::{Pool, ZoneListing, ZoneRef};
 use crate::publish::Provider;
 use crate::publish::zone::HostedZone;
 
-/// How many hosted zones are read side by side; the provider's own limiter sets the pace.
-const ZONES_AT_ONCE: usize = 8;
+/// How many names or hosted zones are read side by side; the provider's own limiter sets the pace.
+const AT_ONCE: usize = 4;
+
+/// How long one of them may take in all. What hangs is then told as such, beside what could be read.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What has been read, by hosted zone and name.
 type Listings = BTreeMap<(String, DnsName), FoundName>;
@@ -27,10 +30,10 @@ type Listings = BTreeMap<(String, DnsName), FoundName>;
 impl Names<'_> {
     /// Reads the chosen names. What cannot be read is among the failures, and the rest is read all the
     /// same.
-    pub async fn read(&self, chosen: &Chosen, provider: &impl Provider, progress: &Progress) -> Found {
+    pub async fn read<'c>(&'c self, chosen: &'c Chosen, provider: &impl Provider, progress: &Progress) -> Found {
         let mut found = Found::default();
         // Whether it is for all names of the record, of which this is the one of this node.
-        let mut asked: Vec<(usize, &ZoneRef, &DnsName, bool)> = Vec::new();
+        let mut asked: Vec<(usize, &'c ZoneRef, &'c DnsName, bool)> = Vec::new();
         for (index, record) in self.records.iter().enumerate() {
             match chosen.is_all() || chosen.records.contains(&index) {
                 true => asked.push((index, &record.1.zone, &record.1.name, true)),
@@ -40,7 +43,14 @@ impl Names<'_> {
                 }
             }
         }
-        let read = join_all(asked.iter().map(|(_, zone, name, _)| patiently(|| provider.list(zone, name)))).await;
+        let one = |(_, zone, name, _): &(usize, &'c ZoneRef, &'c DnsName, bool)| {
+            let (zone, name) = (*zone, *name);
+            async move {
+                let _waiting = progress.waiting(format!("reading {name} in {zone}"));
+                within(LIMIT, patiently(|| provider.list(zone, name))).await
+            }
+        };
+        let read = side_by_side(asked.iter().map(one)).await;
         let mut listings = Listings::new();
         let mut scanned: BTreeMap<String, Vec<&RecordTemplate>> = BTreeMap::new();
         for ((index, zone, name, whole), read) in asked.into_iter().zip(read) {
@@ -143,6 +153,22 @@ impl fmt::Display for HostedZoneName {
     }
 }
 
+/// What these come to, in their order, a few at a time: one that hangs does not keep the others.
+async fn side_by_side<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let numbered = all.enumerate().map(|(number, one)| async move { (number, one.await) });
+    let mut done: Vec<(usize, F::Output)> = stream::iter(numbered).buffer_unordered(AT_ONCE).collect().await;
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, output)| output).collect()
+}
+
+/// What this comes to, or that it has not come to anything in time.
+async fn within<T>(limit: Duration, read: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
+    tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+        let message = format!("it could not be read within {} s", limit.as_secs());
+        Err(ProviderError { kind: ErrorKind::Unavailable, code: None, message })
+    })
+}
+
 /// Reads these zones whole, in their order.
 pub(in crate::cli) async fn scan<'z>(
     provider: &impl Provider,
@@ -150,8 +176,47 @@ pub(in crate::cli) async fn scan<'z>(
     progress: &Progress,
 ) -> Vec<(&'z HostedZoneName, Result<ZoneListing, ProviderError>)> {
     let one = |zone: &'z HostedZoneName| async move {
-        let read = |count| progress.say(format!("reading {zone}: {} record sets", thousands(count)));
-        (zone, patiently(|| provider.zone(&zone.id, &read)).await)
+        let waiting = progress.waiting(format!("reading {zone}"));
+        let read = |count| waiting.say(format!("reading {zone}: {} record sets", thousands(count)));
+        (zone, within(LIMIT, patiently(|| provider.zone(&zone.id, &read))).await)
     };
-    stream::iter(zones).map(one).buffered(ZONES_AT_ONCE).collect().await
+    side_by_side(zones.iter().map(one)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_hangs_keeps_the_others_from_nothing() {
+        let (now, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (now, most, done) = (&now, &most, &done);
+        let limit = Duration::from_secs(3);
+        let one = |number: usize| async move {
+            most.fetch_max(now.fetch_add(1, Relaxed) + 1, Relaxed);
+            let read = async {
+                match number {
+                    0 => pending().await,
+                    _ => sleep(Duration::from_millis(5)).await,
+                }
+                Ok(done.fetch_add(1, Relaxed))
+            };
+            let read = within(limit, read).await;
+            now.fetch_sub(1, Relaxed);
+            (number, read, done.load(Relaxed))
+        };
+        let all = side_by_side((0..31).map(one)).await;
+        assert_eq!(most.load(Relaxed), AT_ONCE);
+        assert_eq!(all.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), (0..31).collect::<Vec<_>>());
+        let (_, read, done_by_then) = &all[0];
+        assert_eq!(*done_by_then, 30, "it was waited for alone in the end");
+        let error = read.as_ref().expect_err("it hangs");
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unavailable, "it could not be read within 3 s"));
+        assert!(all[1..].iter().all(|(_, read, _)| read.is_ok()));
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::operate::Report;
-use crate::cli::render::{paragraph, table};
+use crate::cli::render::{paragraph, printable, table};
 use crate::cli::world::Unread;
 use crate::decide::prune::{Dead, Decision, Place, Refusal, Why};
 
@@ -146,14 +146,14 @@ pub(super) fn view(decision: &Decision, places: &[Place], report: Report) -> Sho
 pub fn render(shown: &Shown, width: Option<usize>) -> String {
     let mut text = String::new();
     for dead in &shown.nodes {
-        text.push_str(&format!("{}\n", dead.explanation));
+        text.push_str(&format!("{}\n", printable(&dead.explanation)));
     }
     let expected = ["live", "not_a_node", "other_cluster", "foreign", "not_asked"];
     let kept: Vec<&KeptView> = shown.kept.iter().filter(|kept| !expected.contains(&kept.reason)).collect();
     if !kept.is_empty() {
         let row = |kept: &&KeptView| {
             let identifier = kept.set_identifier.clone().unwrap_or_else(|| "-".to_owned());
-            vec![kept.name.clone(), kept.rtype.to_owned(), identifier, kept.explanation.clone()]
+            vec![kept.name.clone(), kept.rtype.to_owned(), identifier, printable(&kept.explanation)]
         };
         let rows: Vec<_> = kept.iter().map(row).collect();
         let blank = if text.is_empty() { "" } else { "\n" };

@@ -15,6 +15,15 @@ pub enum Refusal {
     Unfit(Reason),
     /// Not enough is known of the node.
     Unknown(Reason),
+    /// The node is not fit, and others' addresses would leave for it; why it is not.
+    ForcedDrop(Reason),
+    /// Others' addresses would leave, and fewer record sets be left than `keep_min`.
+    KeepMin {
+        /// How many would be left.
+        left: usize,
+        /// The record's `keep_min`.
+        minimum: u32,
+    },
     /// There is nothing to publish with, or it would stand in the way of itself.
     InTheWay(Reason),
     /// A record set is an alias; which one.
@@ -58,6 +67,8 @@ impl Refusal {
         match self {
             Refusal::Unfit(_) => "unfit",
             Refusal::Unknown(_) => "unknown",
+            Refusal::ForcedDrop(_) => "forced_drop",
+            Refusal::KeepMin { .. } => "keep_min",
             Refusal::InTheWay(reason) => reason.as_str(),
             Refusal::Alias(_) => "alias",
             Refusal::TrafficPolicy(..) => "traffic_policy",
@@ -75,7 +86,14 @@ impl Refusal {
         match self {
             Refusal::Unfit(_) => Some("adopt once the node is fit, or with --force"),
             Refusal::Unknown(Reason::AddressesUnknown) => None,
+            Refusal::Unknown(Reason::NodeUnknown) => {
+                Some("adopt once the Node can be read, which 'nodedns check' says more about, or with --force")
+            }
             Refusal::Unknown(_) => Some("run this as root, or adopt with --force"),
+            Refusal::ForcedDrop(_) => Some("adopt without --drop-others, or once the node is fit"),
+            Refusal::KeepMin { .. } => {
+                Some("adopt without --drop-others, or with --force, which lets the name become that small")
+            }
             Refusal::InTheWay(Reason::LocationTaken(_) | Reason::PoolFull(_)) => {
                 Some("--drop-others takes what is not this node's out of DNS until its own nodes publish it")
             }
@@ -108,6 +126,15 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Unfit(reason) => write!(f, "the daemon would withdraw this node at once: {reason}"),
             Refusal::Unknown(reason) => write!(f, "whether this node is fit to be in DNS is not known: {reason}"),
+            Refusal::ForcedDrop(reason) => write!(
+                f,
+                "--force lets this node in although it may not serve, and --drop-others would take the addresses of others out for it; both together are refused: {reason}"
+            ),
+            Refusal::KeepMin { left, minimum } => write!(
+                f,
+                "without the others' addresses {left} record set{} would be left, and keep_min is {minimum}",
+                if *left == 1 { "" } else { "s" }
+            ),
             Refusal::InTheWay(reason) => reason.fmt(f),
             Refusal::Alias(which) => write!(f, "{which} is an alias, and which addresses it stands for is not known"),
             Refusal::TrafficPolicy(which, instance) => {

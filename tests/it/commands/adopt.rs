@@ -295,7 +295,7 @@ async fn what_nodedns_does_not_understand_is_refused_with_what_to_do() {
         (vec![alias], "alias", "the record set without routing policy is an alias"),
         (vec![policy], "traffic_policy", "is made by the traffic policy instance tpi-1"),
         (vec![cidr], "ip_based", "the record set \"a\" is ip-based"),
-        (vec![cname], "cname_conflict", "the name holds a CNAME, which tolerates nothing beside it; delete it first"),
+        (vec![cname], "cname_conflict", "'nodedns adopt' takes over none, so delete it by hand first"),
         (
             vec![owner, at(("1", "3"), &[1])],
             "owner_policy",
@@ -392,10 +392,99 @@ async fn a_node_that_is_about_to_leave_adopts_only_by_force() {
     let said = adopt(&desk, &[]).await;
     assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
     assert!(said.out.contains("whether this node is fit to be in DNS is not known"), "{}", said.out);
+    assert!(
+        said.out.contains("\n  hint: adopt once the Node can be read") && !said.out.contains("root"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("warning: could not read the Node: ") && said.err.contains("\nhint: "), "{}", said.err);
     assert_eq!(changes(&desk), 0);
     server.always(crate::support::api_server::Answer::Serve);
+    // It may not serve, and then those who do must not leave for it.
+    let (code, shown) = desk.json(&["adopt", "--yes", "--force", "--drop-others"]).await;
+    assert_eq!((code, changes(&desk)), (Some(1), 0), "{shown}");
+    let refused = &shown["not_adopted"][0];
+    assert_eq!((&refused["reason"], &refused["refused"]), (&json!("forced_drop"), &json!(true)));
+    let why = refused["explanation"].as_str().expect("text");
+    assert!(why.contains("both together are refused: the node is cordoned"), "{why}");
+    desk.sim.put(ZONE, simple(&[1]));
+    let said = desk.run(&["adopt", "--dry-run", "--force", "--drop-others"]).await;
+    assert_eq!(said.code, Some(2), "nobody else's address is there to be dropped: {}{}", said.out, said.err);
+    desk.sim.put(ZONE, simple(&[1, 2]));
     assert_eq!(adopt(&desk, &["--force"]).await.code, Some(0));
     assert_eq!(pool(&desk), ["nodedns/v1/home/n1: 1 ttl 60 weight 10", "simple@185.12.64.2: 2 ttl 60 weight 10"]);
+}
+
+#[tokio::test]
+async fn a_pool_becomes_smaller_than_keep_min_only_by_force() {
+    let desk = desk(&format!("{WEIGHTED}\nkeep_min = 2"));
+    desk.sim.put(ZONE, simple(&[1, 2]));
+    let (code, shown) = desk.json(&["adopt", "--yes", "--drop-others"]).await;
+    assert_eq!((code, changes(&desk)), (Some(1), 0), "{shown}");
+    let refused = &shown["not_adopted"][0];
+    assert_eq!((&refused["reason"], &refused["refused"]), (&json!("keep_min"), &json!(true)));
+    assert!(refused["explanation"].as_str().expect("text").contains("1 record set would be left, and keep_min is 2"));
+    // Nobody is dropped, and nothing becomes smaller.
+    let said = desk.run(&["adopt", "--dry-run"]).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
+    desk.sim.put(ZONE, simple(&[1]));
+    let said = desk.run(&["adopt", "--dry-run", "--drop-others"]).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
+    desk.sim.put(ZONE, simple(&[1, 2]));
+    assert_eq!(adopt(&desk, &["--drop-others", "--force"]).await.code, Some(0));
+    assert_eq!(pool(&desk), ["nodedns/v1/home/n1: 1 ttl 60 weight 10"]);
+}
+
+/// The node is read before it is asked for, and once more for all pools; each pool right before its batch.
+#[tokio::test]
+async fn many_pools_are_adopted_by_one_look_at_the_node() {
+    let server = ApiServer::start().await;
+    server.set_node(node(false));
+    let desk = desk(WEIGHTED);
+    let more = |name: &str| {
+        format!(
+            "[[record]]\nname = \"{name}.example.com\"\nzone_id = \"{ZONE}\"\ntypes = [\"A\"]\n\
+             static_addresses = [\"{}\"]\n{WEIGHTED}\n[[record]]",
+            address(1)
+        )
+    };
+    desk.replace("[[record]]", &more("two"));
+    let desk = desk.with_kubernetes(&server);
+    desk.sim.put(ZONE, simple(&[1, 2]));
+    desk.sim.put(ZONE, RecordSet { name: "two.example.com".to_owned(), ..simple(&[1, 2]) });
+    let said = adopt(&desk, &[]).await;
+    assert_eq!((said.code, changes(&desk)), (Some(0), 2), "{}{}", said.out, said.err);
+    assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
+    let lists = desk.sim.requests().iter().filter(|r| r.operation == Operation::ListResourceRecordSets).count();
+    assert_eq!(lists, 4);
+}
+
+#[tokio::test]
+async fn what_others_write_is_shown_and_not_obeyed() {
+    let desk = desk(WEIGHTED);
+    desk.replace(
+        "[[record]]",
+        &format!(
+            "[[record]]\nname = \"empty.example.com\"\nzone_id = \"{ZONE}\"\ntypes = [\"A\"]\nstatic_addresses = [\"{}\"]\n[[record]]",
+            address(1)
+        ),
+    );
+    let hostile = "x: ttl 60\n  - forged\u{9b}2J\u{202e}";
+    desk.sim.put(ZONE, simple(&[1, 2]).set_identifier(hostile).weight(10));
+    let escaped = "x: ttl 60\\n  - forged\\u{9b}2J\\u{202e}";
+    for args in [&["adopt", "--dry-run"][..], &["list"], &["plan"]] {
+        let said = desk.run(args).await;
+        let bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!said.out.contains(bad) && !said.err.contains(bad), "{said:?}");
+        // A paragraph makes one blank of many.
+        let squeezed = said.out.replace("\\n  -", "\\n -");
+        assert_eq!(squeezed.contains(&escaped.replace("  ", " ")), args[0] != "plan", "{}", said.out);
+        assert!(!said.out.lines().any(|line| line.trim_start().starts_with("- forged")), "{}", said.out);
+    }
+    let (_, listed) = desk.json(&["list"]).await;
+    assert_eq!(listed["pools"][0]["sets"][0]["set_identifier"], json!(hostile), "programs get what there is");
+    let said = desk.run(&["adopt", "--dry-run"]).await;
+    assert!(said.out.contains("there is no record set yet\n\nedge.example.com A in Z1\n"), "{}", said.out);
 }
 
 /// How many requests of this kind have been made.

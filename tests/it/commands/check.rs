@@ -251,6 +251,17 @@ async fn mistakes_in_the_configuration_are_told_and_all_else_is_still_checked() 
     }
 }
 
+/// Also where the mistake itself has no advice.
+#[tokio::test]
+async fn a_cluster_that_is_no_token_is_told_with_what_to_do() {
+    let desk = Bench::new(RECORD, None);
+    desk.replace("cluster = \"home\"", "cluster = \"ho/me\"");
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("failed")), (Some(78), vec!["configuration"]));
+    let mistake = checked.the("configuration");
+    assert!(mistake.text.starts_with("cluster: ") && mistake.remedy.is_some(), "{mistake:?}");
+}
+
 /// What only shows when the node's name is known is a mistake in the configuration, too: here it is the
 /// host's, for which the cluster's leaves a single character.
 #[tokio::test]

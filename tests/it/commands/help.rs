@@ -9,7 +9,7 @@ use nodedns::cli::args::{Cli, Shell};
 use nodedns::cli::completions;
 use nodedns::cli::help::page::Block;
 use nodedns::cli::help::topics::{TOPICS, Topic};
-use nodedns::cli::help::{examples, intent, text};
+use nodedns::cli::help::{examples, explained, intent, text};
 use route53_sim::Sim;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -222,6 +222,40 @@ fn bash_completes_commands_and_words() {
     assert_eq!(complete("nodedns config sh", 2), "show");
     assert_eq!(complete("nodedns completions ", 2), "-h --help bash zsh fish");
     assert_eq!(complete("nodedns status --output y", 3), "yaml");
+    assert_eq!(complete("nodedns help ne", 2), "never-empty");
+    assert_eq!(complete("nodedns help exp", 2), "");
+    let words = complete("nodedns help ", 2);
+    for (word, _) in explained() {
+        assert_eq!(words.split(' ').filter(|offered| offered == word).count(), 1, "{word} in {words}");
+    }
+}
+
+#[test]
+fn what_adopt_is_for_says_so() {
+    let conflicts = examples()
+        .into_iter()
+        .filter(|reason| reason.as_str().ends_with("e_conflict") || reason.as_str().ends_with("y_conflict"));
+    let said: Vec<(&str, String)> = conflicts.map(|reason| (reason.as_str(), reason.to_string())).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (reason, text) in said {
+        assert!(text.contains("'nodedns adopt' takes "), "{text}");
+        assert_eq!(text.contains("delete it by hand first"), reason == "cname_conflict", "{text}");
+    }
+}
+
+#[test]
+fn zsh_and_fish_complete_what_can_be_explained() {
+    let (zsh, fish) = (completions::script(Shell::Zsh), completions::script(Shell::Fish));
+    let condition = "complete -c nodedns -n \"__fish_nodedns_using_subcommand help; and test ";
+    let offer = fish.split(condition).nth(1).expect("what fish offers");
+    for (word, summary) in explained() {
+        assert!(zsh.contains(&format!("{word}\\:")), "{word} in {zsh}");
+        let summary = summary.replace('\'', "\\'");
+        assert!(offer.contains(&format!("{word}\\t'{summary}'")), "{word} in {offer}");
+    }
+    if let Some(said) = shell("fish", &["--no-config", "-c", &format!("{fish}\ncomplete -C 'nodedns help never'")]) {
+        assert!(said.starts_with("never-empty\t"), "{said}");
+    }
 }
 
 #[test]

@@ -150,6 +150,27 @@ async fn every_relation_and_every_state() {
 }
 
 #[tokio::test]
+async fn whether_something_needs_attention_is_not_known_without_the_nodes() {
+    let sim = sim();
+    put(&sim, "edge.example.com", &["n1", "n9"]);
+    sim.put(ZONE, weighted("hand.example.com", "hand-made"));
+    let records = format!("{EDGE}{}", EDGE.replace("edge", "hand"));
+    let desk = Desk::new(sim, &records);
+    let (code, listed) = desk.json(&["list"]).await;
+    let attention = |pool: usize| &listed["pools"][pool]["needs_attention"];
+    assert_eq!((code, &listed["pools"][0]["name"]), (Some(0), &json!("edge.example.com")));
+    assert_eq!((&listed["needs_attention"], attention(0), attention(1)), (&Value::Null, &Value::Null, &json!(false)));
+    // What could not be read may need it as well.
+    desk.sim.remove(ZONE, "edge.example.com", "A", Some("nodedns/v1/home/n1"));
+    desk.sim.remove(ZONE, "edge.example.com", "A", Some("nodedns/v1/home/n9"));
+    let (_, listed) = desk.json(&["list"]).await;
+    assert_eq!(listed["needs_attention"], false);
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::AccessDenied, Count::Next(1));
+    let (code, listed) = desk.json(&["list"]).await;
+    assert_eq!((code, &listed["needs_attention"]), (Some(1), &Value::Null), "{listed}");
+}
+
+#[tokio::test]
 async fn what_the_record_ignores_is_shown_and_needs_no_attention() {
     let (sim, server) = (sim(), cluster(&["n1"]).await);
     server.set_node(node("n3", "False"));
@@ -315,6 +336,8 @@ async fn every_zone_of_the_account_and_one_that_is_denied() {
     let said = desk.run(&["list", "--all-zones"]).await;
     assert_eq!((said.code, said.out.as_str()), (Some(77), ""));
     assert!(said.err.starts_with("error: cannot list the hosted zones\n"), "{}", said.err);
+    assert!(said.err.contains("\nhint: 'nodedns iam-policy --role operator'"), "{}", said.err);
+    assert!(!said.err.contains("zone_id"), "{}", said.err);
 }
 
 #[tokio::test]
@@ -598,7 +621,7 @@ fn album() -> Listed {
     Listed {
         cluster: Some("home".to_owned()),
         node: Some("frankfurt-1".to_owned()),
-        needs_attention: true,
+        needs_attention: Some(true),
         nodes: Some(NodesView {
             count: 2,
             server: "https://127.0.0.1:6443".to_owned(),

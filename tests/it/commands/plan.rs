@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use nodedns::cli::exit::Exit;
 use nodedns::cli::plan::{Plan, render};
 use nodedns::cli::world::{Outlook, Unread};
 use nodedns::decide::fitness::{Conditions, NodeKnowledge};
@@ -97,7 +98,10 @@ async fn plans(desk: &Desk, code: i32, expected: &[&str]) -> Value {
     let (found, plan) = desk.json(&["plan"]).await;
     assert_eq!(told(&plan), expected, "{plan:#}");
     assert_eq!(found, Some(code), "{plan:#}");
-    assert_eq!((&plan["complete"], &plan["differences"]), (&json!(code != 1), &json!(told_differs(&plan))));
+    assert_eq!(
+        (&plan["complete"], &plan["differences"]),
+        (&json!(!matches!(code, 1 | 69 | 77)), &json!(told_differs(&plan)))
+    );
     assert!(!is_changed(desk));
     plan
 }
@@ -151,25 +155,31 @@ async fn what_cannot_be_read_makes_the_plan_incomplete_and_says_so() {
     published(&desk);
     plans(&desk, 0, &["A publish eligible []", "AAAA publish eligible []"]).await;
     server.always(Answer::Error(403, "nodes is forbidden".to_owned()));
-    let plan = plans(&desk, 1, &["A preserve node_unknown []", "AAAA preserve node_unknown []"]).await;
+    let plan = plans(&desk, 77, &["A preserve node_unknown []", "AAAA preserve node_unknown []"]).await;
     assert_eq!(plan["unread"][0]["what"], json!("the Node"), "{plan}");
     assert!(plan["unread"][0]["hint"].is_string(), "{plan}");
     // Where the node is unknown its record sets still follow the address.
     desk.sim.put(ZONE, set(OWN, "A", "185.12.64.77"));
-    plans(&desk, 1, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
+    plans(&desk, 77, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
     server.stop();
-    plans(&desk, 1, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
+    plans(&desk, 69, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
     // A server that does not answer does not answer the daemon either.
     desk.replace("api_unreachable = \"ignore\"", "api_unreachable = \"withdraw\"");
     plans(&desk, 2, &["A withdraw api_unreachable [delete]", "AAAA withdraw api_unreachable [delete]"]).await;
     server.resume().await;
     server.always(Answer::Error(403, "nodes is forbidden".to_owned()));
-    plans(&desk, 1, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
+    plans(&desk, 77, &["A preserve node_unknown [update]", "AAAA preserve node_unknown []"]).await;
     server.always(Answer::Serve);
     desk.sim.inject(Operation::ListResourceRecordSets, Fault::AccessDenied, Count::Always);
-    let plan = plans(&desk, 1, &["A preserve pool_unknown []", "AAAA preserve pool_unknown []"]).await;
+    let plan = plans(&desk, 77, &["A preserve pool_unknown []", "AAAA preserve pool_unknown []"]).await;
     assert_eq!((&plan["records"][0]["zone_id"], &plan["records"][0]["actual"]), (&Value::Null, &Value::Null));
     assert_eq!(plan["unread"][0]["what"], json!("what Route 53 has at edge.example.com"));
+    // Where both are the cause, what is denied stays so however often it is tried.
+    server.stop();
+    desk.replace("api_unreachable = \"withdraw\"", "api_unreachable = \"ignore\"");
+    plans(&desk, 77, &["A preserve pool_unknown []", "AAAA preserve pool_unknown []"]).await;
+    desk.sim.clear_faults();
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::AccessDenied, Count::Always);
     let said = desk.run(&["plan"]).await;
     assert!(
         said.out.contains("? not known") && said.out.contains("the plan is incomplete: 2 of 2 could not be told"),
@@ -219,7 +229,7 @@ async fn being_unprivileged_does_not_make_the_plan_wrong() {
     let said = finish(command).await;
     let plan: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.err));
     assert_eq!(told(&plan), ["A preserve drain_unknown []", "AAAA preserve drain_unknown []"]);
-    assert_eq!((said.code, &plan["complete"]), (Some(1), &json!(false)));
+    assert_eq!((said.code, &plan["complete"]), (Some(77), &json!(false)));
     assert!(plan["unread"][0]["error"].as_str().expect("text").contains("drain.json cannot be read"), "{plan}");
 }
 
@@ -278,7 +288,7 @@ async fn a_managed_health_check_is_attached_or_would_be_created() {
         json!({"state": "found", "checks": "tcp://185.12.64.1:443", "id": id})
     );
     desk.sim.inject(Operation::ListHealthChecks, Fault::AccessDenied, Count::Always);
-    let plan = plans(&desk, 1, &["A publish eligible []"]).await;
+    let plan = plans(&desk, 77, &["A publish eligible []"]).await;
     assert_eq!(plan["records"][0]["health_check"]["state"], json!("unknown"));
 }
 
@@ -346,6 +356,7 @@ fn the_plan_as_text() {
         what: "what Route 53 has at unread.example.com".to_owned(),
         error: "AccessDenied: not authorized to perform: route53:ListResourceRecordSets".to_owned(),
         hint: Some("allow the action on this hosted zone".to_owned()),
+        exit: Exit::NotPermitted,
     };
     let policy = world::policy(Vec::new());
     let plan = Plan::of(&policy, &outlooks, vec![unread], false);
@@ -358,6 +369,19 @@ fn the_plan_as_text() {
     let doubtful = Plan::of(&policy, &outlooks[3..5], Vec::new(), true);
     assert!(render(&doubtful, None).ends_with("the plan is incomplete: this may be another node\n"));
     assert!(!doubtful.complete);
+    let because = |exits: &[Exit]| {
+        let unread = |exit: &Exit| Unread { what: "x".to_owned(), error: "y".to_owned(), hint: None, exit: *exit };
+        Plan::of(&policy, &outlooks[5..], exits.iter().map(unread).collect(), false).exit()
+    };
+    for (exits, expected) in [
+        (&[Exit::Unavailable][..], Exit::Unavailable),
+        (&[Exit::NotPermitted], Exit::NotPermitted),
+        (&[Exit::Unavailable, Exit::NotPermitted, Exit::Unavailable], Exit::NotPermitted),
+        (&[Exit::Unavailable, Exit::Failed], Exit::Failed),
+        (&[], Exit::Failed),
+    ] {
+        assert_eq!(because(exits), expected, "{exits:?}");
+    }
 }
 
 /// The daemon, for as long as this lives.

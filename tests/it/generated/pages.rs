@@ -99,7 +99,7 @@ fn page(command: &clap::Command, name: &str) -> String {
     let mut roff = b".\\\" Made from the source by the test suite; do not edit.\n".to_vec();
     man.render_title(&mut roff).expect("title");
     man.render_name_section(&mut roff).expect("name");
-    man.render_synopsis_section(&mut roff).expect("synopsis");
+    roff.extend(synopsis(command, name).bytes());
     man.render_description_section(&mut roff).expect("description");
     if command.get_arguments().any(|argument| !argument.is_hide_set()) {
         man.render_options_section(&mut roff).expect("options");
@@ -146,6 +146,32 @@ fn page(command: &clap::Command, name: &str) -> String {
     text
 }
 
+/// How the command is written, with every option and what it takes.
+fn synopsis(command: &clap::Command, name: &str) -> String {
+    let mut words = vec![format!("\\fB{}\\fR", escape(command.get_bin_name().unwrap_or(name)))];
+    let shown = |argument: &&clap::Arg| !argument.is_hide_set();
+    for option in command.get_arguments().filter(|argument| !argument.is_positional()).filter(shown) {
+        let short = option.get_short().map(|short| format!("-{short}"));
+        let names = short.into_iter().chain(option.get_long().map(|long| format!("--{long}")));
+        let names: Vec<_> = names.map(|name| format!("\\fB{}\\fR", escape(&name))).collect();
+        let takes = option.get_num_args().is_some_and(|count| count.takes_values());
+        let values = option.get_value_names().unwrap_or_default().iter().filter(|_| takes);
+        let values: String = values.map(|value| format!(" \\fI{}\\fR", escape(value))).collect();
+        let more = if matches!(option.get_action(), clap::ArgAction::Append) { "..." } else { "" };
+        let option_text = format!("{}{values}", names.join("|"));
+        words.push(if option.is_required_set() { option_text } else { format!("[{option_text}]{more}") });
+    }
+    // As clap writes them: in brackets where they may be left out, with dots where there may be more.
+    for positional in command.get_positionals().filter(shown) {
+        let word = escape(&positional.to_string()).replace(['<', '>'], "");
+        words.push(format!("\\fI{word}\\fR"));
+    }
+    if command.has_subcommands() {
+        words.push("\\fICOMMAND\\fR".to_owned());
+    }
+    format!(".SH SYNOPSIS\n{}\n", words.join(" "))
+}
+
 /// The sections are rendered one by one and each defines the apostrophe anew; blank lines are not
 /// roff's way to make space.
 fn roff_lines(text: &str) -> String {
@@ -170,4 +196,17 @@ fn roff_lines(text: &str) -> String {
 fn tidy(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).expect("UTF-8");
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn the_synopsis_says_what_options_take_and_what_may_be_repeated() {
+    let pages = all();
+    let page = |name: &str| pages.get(&PathBuf::from(format!("man/{name}.1"))).expect("a page");
+    let list = page("nodedns-list");
+    assert!(list.contains("[\\fB\\-\\-kubeconfig\\fR \\fIPATH\\fR]"), "{list}");
+    assert!(list.contains("[\\fB\\-o\\fR|\\fB\\-\\-output\\fR \\fIFORMAT\\fR]"), "{list}");
+    assert!(list.contains(" \\fI[NAME]...\\fR\n"), "{list}");
+    assert!(page("nodedns-prune").contains("[\\fB\\-\\-node\\fR \\fINODE\\fR]..."));
+    assert!(page("nodedns-restore").contains(" \\fIFILE\\fR\n"));
+    assert!(page("nodedns-config").contains("\\fBnodedns config\\fR [\\fB\\-h"));
 }

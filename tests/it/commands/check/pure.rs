@@ -208,7 +208,7 @@ fn what_the_node_says_matters_as_far_as_a_record_heeds_it() {
 #[test]
 fn every_id_is_in_the_manual() {
     let mut page = Vec::new();
-    let args = nodedns::cli::args::HelpArgs { topic: vec!["output".to_owned()] };
+    let args = nodedns::cli::args::HelpArgs { topic: Some("output".to_owned()), subcommand: Vec::new() };
     nodedns::cli::help::run(&args, &mut page, &mut Vec::new()).expect("a page");
     let page = String::from_utf8(page).expect("text");
     let (_, table) = page.split_once("The ids of check:\n").expect("a table");

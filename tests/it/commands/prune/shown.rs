@@ -52,6 +52,23 @@ fn who_is_dead_and_what_stays_is_said() {
 }
 
 #[test]
+fn what_others_write_forges_no_line() {
+    let mut shown = shown();
+    let lines = render(&shown, None).lines().count();
+    shown.kept[7].set_identifier = Some("a\nedge.example.com\u{9b}2J\u{202e}".to_owned());
+    shown.nodes[1].reason = Some("x\ny\u{1b}[2J".to_owned());
+    for width in [None, Some(80)] {
+        let text = render(&shown, width);
+        assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{text}");
+        assert!(
+            text.contains("a\\nedge.example.com\\u{9b}2J\\u{202e}") && text.contains("(x\\ny\\u{1b}[2J)"),
+            "{text}"
+        );
+    }
+    assert_eq!(render(&shown, None).lines().count(), lines);
+}
+
+#[test]
 fn what_is_not_restored_is_said() {
     let alone = |identifier: Option<&str>, explanation: &str| restore::LeftAlone {
         name: "edge.example.com".to_owned(),
