@@ -171,13 +171,17 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__check)
-            opts="-o -c -h --resolver --output --config --help"
+            opts="-o -c -h --resolver --kubeconfig --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --resolver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -445,7 +449,7 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__help)
-            opts="-h --help"
+            opts="-h --help daemon ownership intents signals addresses never-empty dead-nodes draining prune adopt iam output exit-codes files-and-environment trouble run status drain resume health-checks plan list restore check iam-policy config completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,12 +493,16 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__list)
-            opts="-o -c -h --all-zones --output --config --help"
+            opts="-o -c -h --all-zones --kubeconfig --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0
@@ -549,7 +557,7 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__prune)
-            opts="-y -o -c -h --node --grace --keep-min --max-delete --allow-majority-down --yes --dry-run --undo-file --output --config --help"
+            opts="-y -o -c -h --node --grace --keep-min --max-delete --allow-majority-down --yes --dry-run --undo-file --kubeconfig --output --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -572,6 +580,10 @@ _nodedns() {
                     return 0
                     ;;
                 --undo-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -56,7 +56,7 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand run" -l dry-run -d 'Writ
 complete -c nodedns -n "__fish_nodedns_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand status" -s w -l watch -d 'Keep showing it as it changes, until interrupted'
@@ -66,7 +66,7 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l reason -d 'Why
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -l force -d 'Override keep_min: even the last record set of a name goes'
@@ -75,14 +75,14 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand drain" -s h -l help -d '
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l timeout -d 'How long to wait at most; the daemon goes on after that' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -l socket -d 'The daemon\'s control socket [default: control.socket of the configuration]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s w -l wait -d 'Wait until every record is where it should be, on every name server of Route 53'
 complete -c nodedns -n "__fish_nodedns_using_subcommand resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand addresses" -l class -d 'Judge for this address class [default: those of the configured records]' -r -f -a "global\t'Globally reachable, by the IANA registries'
 private\t'RFC 1918, and unique local IPv6'
 shared\t'100.64.0.0/10, which mesh VPNs use'
@@ -94,35 +94,37 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not _
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and not __fish_seen_subcommand_from list gc" -f -a "gc" -d 'Delete the health checks of this cluster that are not in use'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -l grace -d 'How long to wait before the second look' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s y -l yes -d 'Delete them without asking'
 complete -c nodedns -n "__fish_nodedns_using_subcommand health-checks; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand list" -l kubeconfig -d 'The kubeconfig of one who may list nodes, instead of kubernetes.kubeconfig' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand list" -l all-zones -d 'Read every hosted zone of the account, and show every pool that nodedns of any cluster has written to'
 complete -c nodedns -n "__fish_nodedns_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l node -d 'Only what these nodes have left; repeatable' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l grace -d 'How long a node must have been gone or not Ready' -r
-complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l keep-min -d 'How many record sets must stay at a name [default: keep_min of the record]' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l keep-min -d 'How many record sets whose nodes may be alive must stay at a name and type [default: keep_min of the record]' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l max-delete -d 'Delete nothing at all if it would be more record sets than this' -r
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l undo-file -d 'Where to write the undo file [default: a new one in control.state_directory/undo, or here]' -r -F
+complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l kubeconfig -d 'The kubeconfig of one who may list nodes, instead of kubernetes.kubeconfig' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -l allow-majority-down -d 'Go on although more than half of the nodes are gone or not Ready'
 complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s y -l yes -d 'Do it without asking'
@@ -131,7 +133,7 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand prune" -s h -l help -d '
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -l undo-file -d 'Where to write the undo file of this [default: a new one in control.state_directory/undo, or here]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s y -l yes -d 'Do it without asking'
 complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -l dry-run -d 'Only show what would be done'
@@ -139,7 +141,7 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand restore" -s h -l help -d
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l undo-file -d 'Where to write the undo file [default: a new one in control.state_directory/undo, or here]' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l drop-others -d 'Drop the values that are not this node\'s, and not published by a sibling, instead of keeping them in DNS'
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l force -d 'Adopt although the daemon would withdraw this node at once'
@@ -147,9 +149,10 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s y -l yes -d 'D
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -l dry-run -d 'Only show what would be done'
 complete -c nodedns -n "__fish_nodedns_using_subcommand adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -l resolver -d 'Ask this resolver who serves the hosted zones [default: those of /etc/resolv.conf]' -r
+complete -c nodedns -n "__fish_nodedns_using_subcommand check" -l kubeconfig -d 'The kubeconfig of one who may list nodes, instead of kubernetes.kubeconfig' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand iam-policy" -l role -d 'For whom' -r -f -a "daemon\t'The daemon on a node, and the commands that only look'
@@ -164,12 +167,12 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_s
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and not __fish_seen_subcommand_from check show schema init" -f -a "init" -d 'Write a commented example of the configuration file'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'How to show it' -r -f -a "table\t'For people'
 json\t'For scripts'
-yaml\t'The same as YAML'"
+yaml\t'The same in YAML'"
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s c -l config -d 'The configuration file; its drop-ins lie in PATH.d/*.toml' -r -F
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -177,3 +180,31 @@ complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_
 complete -c nodedns -n "__fish_nodedns_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c nodedns -n "__fish_nodedns_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c nodedns -n "__fish_nodedns_using_subcommand help; and test (count (commandline -opc)) -eq 2" -f -a "daemon\t'what the daemon does, and how to run it'
+ownership\t'which record sets nodedns writes, and which it never touches'
+intents\t'publish, withdraw, hold and preserve, and every reason for them'
+signals\t'what takes a node out of DNS, and what brings it back'
+addresses\t'which of the host\'s addresses are published'
+never-empty\t'why the last nodes stay in DNS, whatever happens'
+dead-nodes\t'who takes a node out of DNS that lost power'
+draining\t'taking a node out of DNS for maintenance'
+prune\t'deleting what dead nodes have left, and when it is refused'
+adopt\t'moving to nodedns from kube-node-dns, ExternalDNS or records made by hand'
+iam\t'the rights in AWS, and what they cannot say'
+output\t'what --output json and yaml print, key by key'
+exit-codes\t'how every command ends'
+files-and-environment\t'where everything is, and which variables count'
+trouble\t'what to do about what is not as it should be'
+run\t'Run the daemon: watch, decide and publish until stopped'
+status\t'Show what the daemon publishes, and why'
+drain\t'Take this node out of DNS, for maintenance'
+resume\t'Let this node back into DNS'
+health-checks\t'Show the managed health checks of this cluster, or delete those that are not in use'
+plan\t'Show what would change in Route 53 now, and why'
+list\t'Show every record set at the configured names, whose it is, and how its node is'
+restore\t'Undo a prune or an adopt from its undo file'
+check\t'Check everything that nodedns needs, and say what to do about what is missing'
+iam-policy\t'Print the IAM policy that the configuration needs'
+config\t'Check, show or write the configuration'
+completions\t'Print the completion script of a shell'
+help\t'Explain a topic or a command at length'"
