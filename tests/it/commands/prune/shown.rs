@@ -56,7 +56,8 @@ fn what_others_write_forges_no_line() {
     let mut shown = shown();
     let lines = render(&shown, None).lines().count();
     shown.kept[7].set_identifier = Some("a\nedge.example.com\u{9b}2J\u{202e}".to_owned());
-    shown.nodes[1].reason = Some("x\ny\u{1b}[2J".to_owned());
+    let reason = Some("x\ny\u{1b}[2J".to_owned());
+    shown.nodes[1] = DeadView::new("n4", &Dead::NotReady(std::time::Duration::ZERO, reason));
     for width in [None, Some(80)] {
         let text = render(&shown, width);
         assert!(!text.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{text}");
