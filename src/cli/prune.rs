@@ -39,7 +39,7 @@ pub use view::{DeadView, KeptView, RefusedView, Shown, render};
 ///
 /// # Errors
 /// When the nodes cannot be read whole, or no name at all can be read, when the whole does not look as it should
-/// ([`Refusal`](crate::decide::prune::Refusal)), or when the undo file cannot be written. Nothing was
+/// ([`Refusal`]), or when the undo file cannot be written. Nothing was
 /// changed then.
 pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = load(&sources_with(&args.config, &args.kubeconfig))?.config;
