@@ -12,7 +12,7 @@ use crate::cli::args::{GcArgs, HealthChecksArgs, HealthChecksCommand, Output};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
 use crate::cli::progress::{Progress, thousands};
-use crate::cli::render::{emit, emit_value, table, terminal_width};
+use crate::cli::render::{counted, emit, emit_value, table, terminal_width};
 use crate::config::{Config, Span, load};
 use crate::decide::health_check::{FoundCheck, OWNER_TAG, ZONE_TAG};
 use crate::decide::name::DnsName;
@@ -228,10 +228,7 @@ async fn collect(
         }
         return Ok(Exit::Ok);
     }
-    let count = match entries.len() {
-        1 => "1 health check".to_owned(),
-        count => format!("{count} health checks"),
-    };
+    let count = counted(entries.len(), "health check");
     if !args.yes && !agreed(&entries, &count, err)? {
         entries.iter_mut().for_each(|entry| entry.outcome = Some(Outcome::WouldDelete));
         show(&entries, args.output, out)?;

@@ -14,7 +14,6 @@ use crate::cli::iam_policy::document::{Names, Needs, Partition, PoolNeed};
 use crate::cli::progress::{Progress, thousands};
 use crate::cli::render::{emit, emit_json};
 use crate::config::{Config, load};
-use crate::decide::health_check::HealthCheck;
 use crate::decide::policy::RecordPolicy;
 use crate::decide::record::ZoneRef;
 use crate::publish::route53::Route53;
@@ -119,7 +118,7 @@ fn needs(config: &Config, records: &[RecordPolicy], zone_ids: Vec<String>, args:
         partition: Partition::of(config.route53.region.as_deref()),
         pools: pools.collect(),
         looks_up: records.iter().any(|record| !matches!(record.zone, ZoneRef::Id(_))),
-        health_checks: records.iter().any(|record| record.health_check.as_ref().is_some_and(HealthCheck::is_managed)),
+        health_checks: records.iter().any(RecordPolicy::has_managed_check),
         operator: args.role == Role::Operator,
     }
 }

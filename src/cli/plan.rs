@@ -10,7 +10,7 @@ use crate::cli::config::sources;
 use crate::cli::diff::{EditView, PoolDiff, render as render_diff};
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value, paragraph, terminal_width};
+use crate::cli::render::{counted, emit, emit_value, paragraph, terminal_width};
 use crate::cli::world::{Outlook, Unread, World};
 use crate::config::load;
 use crate::control::protocol::{Intent, Routing};
@@ -276,17 +276,13 @@ fn notes(record: &PlannedRecord) -> Vec<String> {
 
 fn summary(plan: &Plan) -> String {
     let changes: usize = plan.records.iter().map(|record| record.changes.len()).sum();
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
     let checks = plan.records.iter().filter(|record| record.lacks_check()).count();
     let mut parts = Vec::new();
     if changes > 0 {
-        parts.push(format!("{} would change", count(changes, "record set")));
+        parts.push(format!("{} would change", counted(changes, "record set")));
     }
     if checks > 0 {
-        parts.push(format!("{} would be created", count(checks, "health check")));
+        parts.push(format!("{} would be created", counted(checks, "health check")));
     }
     if parts.is_empty() && plan.complete {
         parts.push("nothing would change".to_owned());

@@ -16,7 +16,7 @@ use crate::cli::operate::{
 };
 use crate::cli::pools::{Chosen, Names};
 use crate::cli::progress::Progress;
-use crate::cli::render::{emit, emit_value, terminal_width};
+use crate::cli::render::{counted, emit, emit_value, terminal_width};
 use crate::cli::world::Unread;
 use crate::config::{Config, load};
 use crate::decide::name::DnsName;
@@ -277,9 +277,4 @@ async fn wait(lasts: Duration, interrupts: &mut Interrupts, err: &mut dyn Write)
             () = tokio::time::sleep(left.min(Duration::from_secs(1))) => {}
         }
     }
-}
-
-/// `1 record set`, `2 record sets`.
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

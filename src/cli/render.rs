@@ -86,6 +86,12 @@ fn columns(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX).min(u16::MAX - GAP)
 }
 
+/// `1 record set`, `2 record sets`.
+pub fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// Appends a paragraph, [`printable`] and wrapped at `width`, every line of it behind `indent` blanks. Any
 /// white space is as good as a blank.
 pub fn paragraph(text: &mut String, paragraph: &str, indent: usize, width: Option<usize>) {

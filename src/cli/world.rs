@@ -20,7 +20,7 @@ use crate::decide::address::Snapshot;
 use crate::decide::drain::Drain;
 use crate::decide::fitness::{Conditions, NodeKnowledge};
 use crate::decide::forecast::{Facts, Forecast, forecast};
-use crate::decide::health_check::{CheckListing, HealthCheck};
+use crate::decide::health_check::CheckListing;
 use crate::decide::observed::Observed;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::probe::{self, Probe, ProbeOutcome};
@@ -284,8 +284,7 @@ async fn verdicts(wanted: BTreeSet<Probe>) -> BTreeMap<Probe, ProbeOutcome> {
 
 /// All health checks; `None` where no record needs one of them.
 async fn checks(policy: &Policy, provider: &impl Provider) -> Option<Result<CheckListing, ProviderError>> {
-    let is_managed = |record: &RecordPolicy| matches!(record.health_check, Some(HealthCheck::Managed(_)));
-    match policy.records.iter().any(is_managed) {
+    match policy.records.iter().any(RecordPolicy::has_managed_check) {
         true => Some(patiently(async || provider.health_checks().await).await),
         false => None,
     }

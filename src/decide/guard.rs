@@ -49,6 +49,11 @@ pub fn take_turns<T>(candidates: &mut [T], failures: u32) {
     candidates.rotate_left(turn);
 }
 
+/// What so many refusals count as for [`take_turns`] where a person waits: others come first at once.
+pub fn failures_after(refusals: u32) -> u32 {
+    if refusals == 0 { 0 } else { refusals.saturating_add(1) }
+}
+
 /// The record sets other than `own` that may be witnesses: siblings of the same cluster first, and
 /// among equals the ones that follow `own` in the pool's order, so that nodes which withdraw
 /// together lean on different witnesses.

@@ -22,13 +22,6 @@ pub enum HealthCheck {
     Managed(ManagedCheck),
 }
 
-impl HealthCheck {
-    /// Whether nodedns creates and deletes it.
-    pub fn is_managed(&self) -> bool {
-        matches!(self, HealthCheck::Managed(_))
-    }
-}
-
 /// What a managed health check asks of an address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManagedCheck {

@@ -88,6 +88,13 @@ pub struct RecordPolicy {
     pub signals: BTreeMap<Signal, SignalPolicy>,
 }
 
+impl RecordPolicy {
+    /// Whether nodedns creates and deletes the health checks of its record sets.
+    pub fn has_managed_check(&self) -> bool {
+        matches!(self.health_check, Some(HealthCheck::Managed(_)))
+    }
+}
+
 /// Where the routing of a record set is taken from. Annotations of the Node may go before it, see
 /// [`annotation::routing`](crate::decide::annotation::routing).
 #[derive(Debug, Clone, PartialEq, Eq)]

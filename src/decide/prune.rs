@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::decide::batch::{Batch, is_same_text};
 use crate::decide::glob::Globs;
+use crate::decide::guard::failures_after;
 use crate::decide::name::DnsName;
 use crate::decide::node::{Nodes, Readiness};
 use crate::decide::owner::{OwnerId, SetIdentifier};
@@ -245,8 +246,7 @@ fn everywhere(places: &[Place], terms: Terms<'_>) -> Decision {
                 | Why::TrafficPolicy,
             ) => Part::None,
         };
-        // Whoever was refused leans on others at once: a person waits.
-        let failures = if terms.refusals == 0 { 0 } else { terms.refusals.saturating_add(1) };
+        let failures = failures_after(terms.refusals);
         let changes = witnessed(&place.name, place.rtype, &place.pool, place.keep_min, failures, part);
         for (identifier, set) in &place.pool {
             match (judge(place, set, terms), &changes) {

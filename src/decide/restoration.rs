@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::decide::guard::take_turns;
+use crate::decide::guard::{failures_after, take_turns};
 use crate::decide::owner::OwnerId;
 use crate::decide::pool;
 use crate::decide::reason::Reason;
@@ -56,15 +56,9 @@ pub fn guarded(
 ) -> Result<Vec<Change>, Refusal> {
     let Some(first) = changes.first() else { return Ok(changes) };
     let name = first.name.clone();
-    let mut after: Pool = listing.pool(rtype).cloned().unwrap_or_default();
-    for change in &changes {
-        match change.action {
-            Action::Delete => drop(after.remove(&change.set.set_identifier)),
-            Action::Create | Action::Upsert => {
-                drop(after.insert(change.set.set_identifier.clone(), change.set.clone()));
-            }
-        }
-    }
+    let mut after = listing.clone();
+    changes.iter().for_each(|change| after.apply(change));
+    let after: Pool = after.pools.remove(&rtype).unwrap_or_default();
     let come: Vec<&RecordSet> = changes.iter().filter(|c| c.action != Action::Delete).map(|c| &c.set).collect();
     for set in &come {
         fits(set, &after, listing)?;
@@ -81,7 +75,7 @@ pub fn guarded(
     let can_be = |set: &&RecordSet| !matches!(set.target, Target::TrafficPolicyInstance(_));
     let mut witnesses: Vec<&RecordSet> = after.values().filter(stays).filter(can_be).collect();
     witnesses.sort_by_key(|set| preference(set, terms.cluster));
-    take_turns(&mut witnesses, if terms.refusals == 0 { 0 } else { terms.refusals.saturating_add(1) });
+    take_turns(&mut witnesses, failures_after(terms.refusals));
     let wanted = keep_min.saturating_sub(come.len());
     if witnesses.len() < wanted {
         return Err(Refusal::TooFew { left: after.len(), keep_min });

@@ -11,7 +11,6 @@ use crate::cli::check::reader::Reader;
 use crate::cli::check::{Scene, dns, names};
 use crate::cli::operate::patiently_while;
 use crate::config::RecordTemplate;
-use crate::decide::health_check::HealthCheck;
 use crate::decide::name::DnsName;
 use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::provider::{ErrorKind, ProviderError};
@@ -59,7 +58,7 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
 }
 
 fn has_managed_check(record: &RecordTemplate) -> bool {
-    record.policy.health_check.as_ref().is_some_and(HealthCheck::is_managed)
+    record.policy.has_managed_check()
 }
 
 /// Asks, and again a few times while the account's requests are limited or the zone is busy; no answer in

@@ -4,6 +4,7 @@ use crate::cli::check::aws::{ask, failed};
 use crate::cli::check::findings::{Finding, Findings};
 use crate::cli::check::ids::Id;
 use crate::cli::check::reader::Reader;
+use crate::cli::render::counted;
 use crate::decide::owner::SetIdentifier;
 use crate::decide::policy::{Policy, RecordPolicy, RoutingRule};
 use crate::decide::pool;
@@ -102,8 +103,7 @@ fn pool_findings(record: &RecordPolicy, listing: &Listing, rtype: RecordType, ow
     let kind = record.routing.kind();
     let count = match pool.len() {
         0 => "no record sets yet".to_owned(),
-        1 => "1 record set".to_owned(),
-        sets => format!("{sets} record sets"),
+        sets => counted(sets, "record set"),
     };
     let mut findings = Vec::new();
     if let Some(reason) = routing(&record.routing).and_then(|routing| pool::conflict(listing, pool, own, &routing)) {

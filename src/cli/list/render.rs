@@ -1,9 +1,10 @@
 //! What `nodedns list` shows, for people.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 use crate::cli::list::view::{Listed, PoolView, SetView};
-use crate::cli::render::{distance, paragraph, table};
+use crate::cli::render::{counted, paragraph, table};
+use crate::decide::time::Lasting;
 
 /// How far what belongs to a row is set in below it.
 const INDENT: usize = 4;
@@ -185,13 +186,6 @@ fn kind_of(set: &SetView) -> &'static str {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
-fn lasting(seconds: u64) -> String {
-    let zero = Timestamp::UNIX_EPOCH;
-    let end = zero.checked_add(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)));
-    distance(end.unwrap_or(Timestamp::MAX), zero)
+fn lasting(seconds: u64) -> Lasting {
+    Lasting(Duration::from_secs(seconds))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Checks, Found, GRACE, Slot, Trace, is_managed};
+use super::{Checks, Found, GRACE, Slot, Trace};
 use crate::decide::engine::name::Attempts;
 use crate::decide::engine::{Notice, Target, target_of};
 use crate::decide::health_check::{CheckAnswer, CheckListing, FoundCheck, Place, Reference};
@@ -96,7 +96,7 @@ impl Checks {
 
     /// The name to tell of what concerns all: the first that has health checks.
     fn of_all(&self, policy: &Policy) -> Option<Target> {
-        let first = policy.records.iter().find(|record| is_managed(record)).map(target_of);
+        let first = policy.records.iter().find(|record| record.has_managed_check()).map(target_of);
         first.or_else(|| self.slots.keys().next().map(|(target, _)| target.clone()))
     }
 

@@ -141,7 +141,7 @@ impl Checks {
     ) -> Vec<TypePlan> {
         let plans = plan::plan(policy, record, world);
         let Some(listing) = world.listing.known() else { return plans };
-        let managed = is_managed(record);
+        let managed = record.has_managed_check();
         let is_trace =
             |own: &RecordSet| own.health_check_id.is_some() && own.health_check_id.as_deref() != existing(record);
         let mut own_sets = RecordType::ALL.into_iter().filter_map(|rtype| own_set(listing.pool(rtype), &policy.owner));
@@ -250,7 +250,8 @@ impl Checks {
     pub(super) fn decided(&mut self, policy: &Policy, names: &mut BTreeMap<Target, NameState>, now: Moment) {
         self.slots.retain(|(target, _), _| names.contains_key(target));
         let has_found = self.found.known().is_some_and(|found| !found.is_empty());
-        self.active = policy.records.iter().any(is_managed) || has_found || self.trace == Trace::Fresh;
+        self.active =
+            policy.records.iter().any(RecordPolicy::has_managed_check) || has_found || self.trace == Trace::Fresh;
         let Observed::Known(found) = &mut self.found else { return };
         let used: BTreeSet<&String> =
             names.values().flat_map(NameState::record_sets).filter_map(|set| set.health_check_id.as_ref()).collect();
@@ -403,8 +404,4 @@ fn existing(record: &RecordPolicy) -> Option<&str> {
         Some(HealthCheck::Existing(id)) => Some(id),
         Some(HealthCheck::Managed(_)) | None => None,
     }
-}
-
-fn is_managed(record: &RecordPolicy) -> bool {
-    matches!(record.health_check, Some(HealthCheck::Managed(_)))
 }
