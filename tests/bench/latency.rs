@@ -8,9 +8,9 @@
 #[expect(dead_code, reason = "shared with the test binaries, which use the rest")]
 mod support;
 
-#[path = "../e2e/host.rs"]
+#[path = "../e2e/node.rs"]
 #[expect(dead_code, reason = "shared with the whole-system tests, which use the rest")]
-mod host;
+mod node;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use host::{Host, ZONE, binary};
+use node::{Host, ZONE, binary};
 use route53_sim::{Operation, RecordSet};
 use rustix::process::Signal;
 use support::netns::in_lab;

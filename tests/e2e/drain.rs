@@ -7,7 +7,7 @@ use route53_sim::{Action, Request};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::host::{Expected, Host, OWN, ZONE, words};
+use crate::node::{Expected, Host, OWN, ZONE, words};
 use crate::support::netns::in_lab;
 
 const V4: &str = "185.12.64.1";

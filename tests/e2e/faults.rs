@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use route53_sim::{Count, Fault, Operation, Target};
 
-use crate::host::{Expected, Host, words};
+use crate::node::{Expected, Host, words};
 use crate::support::netns::in_lab;
 
 const ADDRESSES: [&str; 2] = ["185.12.64.1", "185.12.64.2"];

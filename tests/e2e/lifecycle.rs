@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::host::{Expected, Host, words};
+use crate::node::{Expected, Host, words};
 use crate::support::netns::in_lab;
 
 const V4: &str = "185.12.64.1";
@@ -138,10 +138,10 @@ fn a_nodes_life() {
 }
 
 fn bias_of(host: &Host) -> Option<i64> {
-    let sets = host.sim.record_sets(crate::host::ZONE);
+    let sets = host.sim.record_sets(crate::node::ZONE);
     let own = sets
         .iter()
-        .find(|set| set.name == crate::host::GEO && set.set_identifier.as_deref() == Some(crate::host::OWN))?;
+        .find(|set| set.name == crate::node::GEO && set.set_identifier.as_deref() == Some(crate::node::OWN))?;
     serde_json::to_value(own).ok()?["geoproximity"]["bias"].as_i64()
 }
 

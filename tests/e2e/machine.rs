@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::drain::run;
-use crate::host::{EDGE, Expected, Host, OWN, ZONE, words};
+use crate::node::{EDGE, Expected, Host, OWN, ZONE, words};
 use crate::support::netns::in_lab;
 use crate::support::skip;
 

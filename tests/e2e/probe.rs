@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::host::{Expected, Host};
+use crate::node::{Expected, Host};
 use crate::support::netns::in_lab;
 
 const V4: &str = "185.12.64.1";

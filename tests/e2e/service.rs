@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::host::{Expected, Host};
+use crate::node::{Expected, Host};
 use crate::support::netns::in_lab;
 
 const V4: &str = "185.12.64.1";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use route53_sim::{Action, Count, Fault, Operation, RecordSet, Target};
 use rustix::process::Signal;
 
-use crate::host::{EDGE, Expected, GEO, Host, OWN, ZONE, words};
+use crate::node::{EDGE, Expected, GEO, Host, OWN, ZONE, words};
 use crate::support::bus::{Bus, Manner};
 use crate::support::netns::{Lab, in_lab};
 

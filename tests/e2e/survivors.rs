@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::host::{EDGE, ZONE, binary, kubeconfig};
+use crate::node::{EDGE, ZONE, binary, kubeconfig};
 use crate::support::api_server::{Answer, ApiServer};
 use crate::support::netns::{Lab, in_lab};
 use crate::support::referee::Referee;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use route53_sim::{Count, Fault, Operation, Options, RecordSet, Sim};
 use tokio::time::sleep;
 
-use crate::host::{OWN, ZONE};
+use crate::node::{OWN, ZONE};
 use crate::support::netns::{Lab, in_lab};
 use crate::support::skip;
 use machine::{Machine, image};

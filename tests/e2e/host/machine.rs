@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::host::binary;
+use crate::node::binary;
 
 /// How long a boot or a shutdown may take. Nothing is timed by it.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -47,7 +47,7 @@ pub(crate) fn image() -> Result<PathBuf, String> {
             return Err(format!("{tool} is not installed (packages systemd-container, debootstrap, util-linux)"));
         }
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/systemd/image.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/host/image.sh");
     let output = Command::new(script).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(format!("no image can be made: {}", String::from_utf8_lossy(&output.stderr).trim()));
@@ -67,7 +67,7 @@ impl Machine {
         let network = (format!("/proc/{}/fd/{}", std::process::id(), network.as_raw_fd()), network);
         let console = fs::File::create(directory.path().join("console")).expect("a file");
         let here = directory.path().display();
-        let units = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/systemd");
+        let units = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/host");
         let container = Command::new("systemd-nspawn")
             .args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"])
             .arg(format!("--directory={}", image.display()))
