@@ -20,6 +20,7 @@
 //! | [`cli`] | the commands, one file each | the daemon's internals |
 //! | [`daemon`] | wires all of it to one loop | decisions |
 //! | [`state`] | what must survive a restart: the operator's drain; `nodedns plan` reads it where no daemon says | anything that can be found out again |
+//! | [`metrics`] | what is true and what has happened, in Prometheus's words | a truth of its own beside the status; a listener that nobody asked for |
 //! | [`systemd`], [`telemetry`] | the service manager and the log | |
 //!
 //! `tests/it/layers.rs` enforces who may use whom.
@@ -45,6 +46,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod decide;
+pub mod metrics;
 pub mod publish;
 pub mod state;
 pub mod systemd;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &["cli", "config", "daemon"]),
-    ("daemon", &["watch", "publish", "control", "config", "decide", "state", "systemd", "telemetry"]),
+    ("daemon", &["watch", "publish", "control", "config", "decide", "metrics", "state", "systemd", "telemetry"]),
     (
         "cli",
         &[
@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("watch", &["config", "decide"]),
     ("publish", &["config", "decide"]),
     ("control", &["config", "decide"]),
+    ("metrics", &["control::protocol", "decide"]),
     ("state", &["decide"]),
     ("systemd", &["decide"]),
     ("telemetry", &["decide"]),
@@ -41,11 +42,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("domain", &["publish"]),
     ("figment", &["config"]),
-    ("hyper_util", &["publish", "watch"]),
-    ("hyper", &["watch"]),
+    ("http_body_util", &["metrics"]),
+    ("hyper_util", &["metrics", "publish", "watch"]),
+    ("hyper", &["metrics", "watch"]),
     ("k8s_openapi", &["watch"]),
     ("kube", &["watch"]),
     ("netlink_", &["watch"]),
+    ("prometheus", &["metrics"]),
     ("rtnetlink", &["watch"]),
     ("rustls", &["publish", "watch"]),
     ("schemars", &["config"]),
@@ -139,6 +142,8 @@ fn planted_violations_are_found() {
         ("publish/mod.rs", "use toml_edit::Item;\n", 1, "publish may not name toml_edit"),
         ("control/server.rs", "let t = SystemTime::now();\n", 1, "only watch/ reads the clocks"),
         ("daemon.rs", "println!(\"x\");\n", 1, "only commands print"),
+        ("metrics/mod.rs", "use crate::control::server::Server;\n", 1, "metrics may not import control::server"),
+        ("cli/help.rs", "use crate::metrics::definitions::ALL;\n", 1, "cli may not import metrics"),
         ("config/mod.rs", "use super::super::daemon;\n", 1, "super::super"),
     ] {
         let violations = Source::new(file, text).violations(&dependencies);

@@ -1,0 +1,3 @@
+//! The metrics, for whoever watches many nodes: over HTTP, or as a file for node_exporter.
+
+pub mod definitions;
