@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
+use super::cgroup::Groups;
+
 /// How long a boot, a shutdown or a command may take. Nothing is timed by it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -86,6 +88,8 @@ pub(crate) struct Machine {
     /// `None` while it is off.
     container: Option<Child>,
     name: String,
+    /// Given up after the last of its processes has ended.
+    groups: Groups,
     /// Has `lab`, which the machine sees as `/lab`, its journal, its console and the disk.
     directory: TempDir,
 }
@@ -98,6 +102,13 @@ impl Drop for Machine {
         }
         if let Some(pid) = self.first_process() {
             let _ = kill_process(pid, Signal::KILL);
+        }
+        // It clears away what it has made, and only then nobody is left in the groups.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.container.as_mut().is_some_and(|container| matches!(container.try_wait(), Ok(None)))
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(20));
         }
         for child in self.container.iter_mut().chain([&mut self.disk]) {
             let _ = child.kill();
@@ -119,7 +130,9 @@ impl Machine {
             fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         let name = format!("nodedns-{}-{number}", std::process::id());
-        let mut machine = Machine { disk: mount(image, directory.path())?, container: None, name, directory };
+        let groups = Groups::new(&name)?;
+        let disk = mount(image, directory.path())?;
+        let mut machine = Machine { disk, container: None, name, groups, directory };
         machine.switch_on().await?;
         Ok(machine)
     }
@@ -135,8 +148,10 @@ impl Machine {
         let network = fs::File::open("/proc/thread-self/ns/net").expect("a namespace");
         let console = fs::File::create(self.directory.path().join("console")).expect("a file");
         let units = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/host");
-        let container = child_of_this_thread("nsenter")
-            .arg(format!("--mount=/proc/{}/ns/mnt", self.disk.id()))
+        let mut container = child_of_this_thread();
+        self.groups.start_in(&mut container);
+        let container = container
+            .args(["nsenter", &format!("--mount=/proc/{}/ns/mnt", self.disk.id())])
             .args(["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"])
             .args([format!("--directory={here}/disk/root"), format!("--machine={}", self.name)])
             .arg(format!("--network-namespace-path=/proc/{}/fd/{}", std::process::id(), network.as_raw_fd()))
@@ -286,8 +301,8 @@ impl Machine {
 
 /// Puts a layer over the image at `disk/root`, seen by nobody but whoever joins the process's mount namespace.
 fn mount(image: &Path, directory: &Path) -> Result<Child, String> {
-    let mut disk = child_of_this_thread("unshare")
-        .arg("--mount")
+    let mut disk = child_of_this_thread()
+        .args(["unshare", "--mount"])
         .arg(script("disk.sh").get_program())
         .args([image, &directory.join("disk")])
         .stdout(Stdio::piped())
@@ -304,9 +319,10 @@ fn mount(image: &Path, directory: &Path) -> Result<Child, String> {
     Ok(disk)
 }
 
-/// A program that is killed with the thread that has started it, also when that has no time to clean up.
-fn child_of_this_thread(program: &str) -> Command {
+/// Runs the program that its arguments name, and has it killed with the thread that has started it, also when
+/// that has no time to clean up.
+fn child_of_this_thread() -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", program]).stdin(Stdio::null());
+    command.args(["--pdeathsig", "KILL"]).stdin(Stdio::null());
     command
 }

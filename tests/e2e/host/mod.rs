@@ -21,6 +21,14 @@ macro_rules! on_each_debian {
     };
 }
 
+mod cgroup;
+mod journal;
 mod machine;
+mod prune;
+mod reload;
+mod restarts;
+mod sandbox;
 mod shutdown;
 mod site;
+mod start;
+mod users;

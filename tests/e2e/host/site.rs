@@ -14,7 +14,9 @@ use crate::support::netns::{Lab, in_lab};
 use crate::support::skip;
 
 pub(crate) const ADDRESS: &str = "185.12.64.1";
-const FAR: &str = "185.12.64.254";
+/// The wire's own two ends, in a network that is not published: what comes and goes is [`ADDRESS`].
+const NEAR: &str = "10.0.0.1";
+const FAR: &str = "10.0.0.254";
 pub(crate) const EDGE: &str = "edge.example.com.";
 pub(crate) const SOLE: &str = "sole.example.com.";
 
@@ -63,7 +65,6 @@ fn package() -> Result<PathBuf, String> {
 
 /// A machine with a wire to Route 53. Fields are dropped in this order: the machine goes off first.
 pub(crate) struct Site {
-    #[expect(dead_code, reason = "for the shows that differ")]
     pub(crate) suite: Suite,
     pub(crate) machine: Machine,
     pub(crate) sim: Sim,
@@ -74,7 +75,9 @@ pub(crate) struct Site {
 /// Route 53 at the far end of the wire, with a sibling in the one pool and nobody in the other.
 fn route53(lab: &Lab) -> Sim {
     lab.wire("eth0");
-    lab.ip(&format!("addr add {ADDRESS}/24 dev eth0"));
+    for address in [NEAR, ADDRESS] {
+        lab.ip(&format!("addr add {address}/24 dev eth0"));
+    }
     lab.far_ip(&format!("addr add {FAR}/24 dev eth0"));
     let listen: SocketAddr = format!("{FAR}:4580").parse().expect("an address");
     let sim = lab.at_the_far_end(|| {
