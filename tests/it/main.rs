@@ -35,3 +35,4 @@ mod matrix;
 // The repository's own invariants.
 mod generated;
 mod layers;
+mod nix;
