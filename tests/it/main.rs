@@ -36,3 +36,4 @@ mod matrix;
 mod generated;
 mod layers;
 mod nix;
+mod monitoring;
