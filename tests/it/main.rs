@@ -35,5 +35,5 @@ mod matrix;
 // The repository's own invariants.
 mod generated;
 mod layers;
-mod nix;
 mod monitoring;
+mod nix;
