@@ -71,8 +71,9 @@ async fn it_fails_where_it_cannot_work(site: Site) {
 
 async fn it_starts_after_what_it_needs(mut site: Site) {
     site.serve().await;
-    for slow in ["k3s.service", "lab-network.service"] {
-        site.drop_in(slow, "[Service]\nExecStartPre=/bin/sleep 2\n").await;
+    // The one after the other, so that waiting for the first is not waiting for both.
+    for (slow, seconds) in [("lab-network.service", 1), ("k3s.service", 3)] {
+        site.drop_in(slow, &format!("[Service]\nExecStartPre=/bin/sleep {seconds}\n")).await;
     }
     site.machine.must("systemctl reboot").await;
     site.machine.is_off().await;
