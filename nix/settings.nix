@@ -115,7 +115,7 @@ types.submodule {
         # Without it a daemon that starts before the kubelet has ever run would take the host for
         # one without Kubernetes, and publish it.
         default = if isNode then true else null;
-        defaultText = "`true` where NixOS runs k3s, RKE2 or a kubelet, else left out";
+        defaultText = lib.literalMD "`true` where NixOS runs k3s, RKE2 or a kubelet, else left out";
         description = "Whether the node's state in Kubernetes decides anything.";
       };
       kubeconfig = optional types.str ''

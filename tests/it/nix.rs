@@ -3,6 +3,7 @@
 //! `NODEDNS_NIXPKGS_LIB=PATH` has the same tests use nixpkgs' own `lib`.
 
 mod files;
+mod settings;
 mod units;
 
 use std::path::{Path, PathBuf};
@@ -58,8 +59,7 @@ impl Nix {
 
     /// What `tests/nix/FILE` comes to, with `arguments` beside the `lib`.
     fn call(&self, file: &str, arguments: &str) -> Result<Value, String> {
-        let lib = std::env::var("NODEDNS_NIXPKGS_LIB").map(|path| format!("libPath = {path:?};")).unwrap_or_default();
-        self.evaluate(&format!("import {:?} {{ {lib} {arguments} }}", root().join("tests/nix").join(file)))
+        self.evaluate(&format!("import {:?} {{ {} {arguments} }}", root().join("tests/nix").join(file), real_lib()))
     }
 
     /// What the module makes of a configuration in `tests/nix/cases.nix`.
@@ -70,6 +70,11 @@ impl Nix {
     fn good(&self, name: &str) -> Value {
         self.case(name).unwrap_or_else(|why| panic!("{name}: {why}"))
     }
+}
+
+/// The argument by which nixpkgs' own `lib` takes the place of the stand-in, if it is to.
+fn real_lib() -> String {
+    std::env::var("NODEDNS_NIXPKGS_LIB").map(|path| format!("libPath = {path:?};")).unwrap_or_default()
 }
 
 fn root() -> &'static Path {

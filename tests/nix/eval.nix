@@ -1,8 +1,9 @@
-# What nix/module.nix makes of one of the configurations in cases.nix.
+# What nix/module.nix makes of one of the configurations in cases.nix, or of another.
 {
   # The real `lib` of nixpkgs in place of the stand-in.
   libPath ? ./lib.nix,
-  case,
+  case ? null,
+  configuration ? (import ./cases.nix).${case},
 }:
 
 let
@@ -14,7 +15,7 @@ let
       modules = [
         ./nixos.nix
         ../../nix/module.nix
-        (import ./cases.nix).${case}
+        configuration
       ];
     })
     config

@@ -77,6 +77,11 @@ let
     inherit text;
   };
 
+  literalMD = text: {
+    _type = "literalMD";
+    inherit text;
+  };
+
   # A set with a condition around it, as a set with the condition around each value.
   pushDown =
     definition:
@@ -298,6 +303,7 @@ let
       hasPrefix
       isDerivation
       literalExpression
+      literalMD
       mapAttrsToList
       mkEnableOption
       mkIf
