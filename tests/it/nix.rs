@@ -30,6 +30,7 @@ impl Nix {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let below = |name: &str| self.scratch.path().join(name);
+        let had_store = Path::new("/nix").exists();
         let output = Command::new("nix-instantiate")
             .args(["--store", "dummy://"])
             .args(arguments)
@@ -44,6 +45,7 @@ impl Nix {
             .expect("nix-instantiate runs");
         let left: Vec<_> = std::fs::read_dir(self.scratch.path()).expect("readable").collect();
         assert!(left.is_empty(), "nix-instantiate left something behind: {left:?}");
+        assert_eq!(Path::new("/nix").exists(), had_store, "nix-instantiate made a store");
         output
     }
 
