@@ -152,7 +152,7 @@ testers.runNixOSTest {
     with subtest("Without credentials the service is there, and nothing is published"):
         for host in HOSTS:
             host.wait_for_unit("nodedns.service")
-            assert host.execute("nodedns status")[0] == 2
+            host.wait_until_succeeds("nodedns status; test $? -eq 2")
         assert pool() == {}
 
     with subtest("Credentials that appear are taken up"):
