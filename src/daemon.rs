@@ -8,6 +8,7 @@
 mod drain;
 mod effects;
 mod log;
+mod metrics;
 mod probes;
 mod reload;
 mod setup;
@@ -28,6 +29,7 @@ use crate::config::{self, Config, LogFormat, Sources};
 use crate::control::protocol::Status;
 use crate::decide::engine::{Engine, Event};
 use crate::decide::node::Cluster;
+use crate::metrics::Counts;
 use crate::publish::AnyProvider;
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
@@ -95,6 +97,7 @@ struct Daemon {
     probes: Probes,
     view: View,
     drains: Drains,
+    counts: Arc<Counts>,
     status: watch::Sender<Arc<Status>>,
     notifier: Notifier,
     is_ready: bool,

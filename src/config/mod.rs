@@ -32,6 +32,7 @@ mod show;
 mod validate;
 mod write;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The directory of what must survive a restart of the daemon.
     pub state_directory: PathBuf,
+    /// Where monitoring finds the metrics.
+    pub metrics: MetricsSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Which of the host's addresses may be published at all.
@@ -131,6 +134,15 @@ impl Default for Route53Settings {
             attempt_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// The `[metrics]` table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Where an HTTP server listens; `None`: there is none.
+    pub listen: Option<SocketAddr>,
+    /// The file for node_exporter; `None`: there is none.
+    pub textfile: Option<PathBuf>,
 }
 
 /// The `[log]` table.

@@ -5,6 +5,7 @@
 //! `validate`, where every mistake is found, not only the first.
 
 mod health_check;
+mod metrics;
 mod prune;
 mod record;
 mod signal;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use health_check::{CheckType, RawHealthCheck};
+pub use metrics::RawMetrics;
 pub use prune::RawPrune;
 pub(super) use record::DEFAULT_WEIGHT;
 pub use record::{Addresses, Class, PolicyName, RawRecord, RawRouting, RecordType, Role};
@@ -98,6 +100,10 @@ pub struct RawConfig {
     /// where it keeps what they tell it.
     pub control: RawControl,
 
+    /// Where monitoring finds the metrics: nowhere unless it is set. `nodedns help metrics` names every
+    /// one of them.
+    pub metrics: RawMetrics,
+
     /// What is logged, and how.
     pub log: RawLog,
 
@@ -121,6 +127,7 @@ impl Default for RawConfig {
             prune: RawPrune::default(),
             route53: RawRoute53::default(),
             control: RawControl::default(),
+            metrics: RawMetrics::default(),
             log: RawLog::default(),
             record: Vec::new(),
         }

@@ -2,6 +2,7 @@
 //! rules wherever they can be applied offline.
 
 mod health_check;
+mod metrics;
 mod probe;
 mod prune;
 mod record;
@@ -43,6 +44,7 @@ pub(super) fn validate(raw: &RawConfig, merged: &Merged, incomplete: bool) -> (C
         route53: route53(raw, &mut judge),
         socket: socket(raw, &mut judge),
         state_directory: state_directory(raw, &mut judge),
+        metrics: metrics::metrics(&raw.metrics, &mut judge),
         log: LogSettings { level: raw.log.level, format: raw.log.format },
         addresses: addresses(raw, &mut judge),
         timing: timing(raw, &mut judge),

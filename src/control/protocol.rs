@@ -5,6 +5,7 @@
 
 mod drain;
 mod routing;
+mod trouble;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -58,6 +58,7 @@ fn check_reload(old: &Config, new: &Config) -> Result<(), Problems> {
             (&old.socket, &old.state_directory) == (&new.socket, &new.state_directory),
             "the socket is made and the state read at the start",
         ),
+        ("metrics", old.metrics == new.metrics, "the listener and the file are set up at the start"),
         ("log", old.log == new.log, "logging is set up at the start"),
     ];
     let problems: Vec<Problem> = fixed

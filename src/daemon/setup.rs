@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Problems};
 use crate::control::server::{Limits, Server};
 use crate::daemon::drain::Drains;
+use crate::daemon::metrics::{Outlets, Requests};
 use crate::daemon::probes::Probes;
 use crate::daemon::stop::Departure;
 use crate::daemon::view::View;
@@ -18,6 +19,7 @@ use crate::daemon::{Daemon, Options};
 use crate::decide::engine::Engine;
 use crate::decide::policy::Policy;
 use crate::decide::probe;
+use crate::metrics::Counts;
 use crate::publish::AnyProvider;
 use crate::publish::memory::MemoryProvider;
 use crate::publish::route53::Route53;
@@ -40,17 +42,22 @@ impl Daemon {
             }
             Err(error) => return Err(error.into()),
         };
+        let is_alone = server.is_some();
+        let outlets = Outlets::open(&config.metrics, options.dry_run, is_alone)?;
+        let counts = Arc::new(Counts::new().context("cannot count")?);
         let now = clock::now();
         let mut engine = Engine::new(policy, RandomState::new().build_hasher().finish(), now);
         // Before it is asked for the first time: a node that is drained is never published for a moment.
         let (drains, commands) = Drains::load(&config, options.dry_run, &mut engine, now);
-        let provider = provider(&config, options.dry_run);
+        let provider = provider(&config, options.dry_run, &counts);
 
         let mut watchers = JoinSet::new();
         let (address_requests, requests) = mpsc::unbounded_channel();
         let (events, address_events) = mpsc::unbounded_channel();
+        let listening = addresses::Options::default();
+        let netlink = listening.counters.clone();
         watchers.spawn(async move {
-            addresses::watch(events, requests, addresses::Options::default()).await;
+            addresses::watch(events, requests, listening).await;
             "the watcher of the addresses"
         });
         let (events, node_events) = mpsc::unbounded_channel();
@@ -81,6 +88,7 @@ impl Daemon {
                 "the control socket"
             });
         }
+        outlets.serve(&status, &counts, netlink, &mut watchers);
         tracing::info!(
             node = identity.node(),
             cluster = config.cluster,
@@ -107,6 +115,7 @@ impl Daemon {
             probes,
             view,
             drains,
+            counts,
             status,
             notifier: Notifier::default(),
             is_ready: false,
@@ -126,9 +135,9 @@ pub(super) fn policy(config: &Config, identity: &Identity, dry_run: bool) -> Res
     Ok(policy)
 }
 
-pub(super) fn provider(config: &Config, dry_run: bool) -> AnyProvider {
+fn provider(config: &Config, dry_run: bool, counts: &Arc<Counts>) -> AnyProvider {
     if dry_run {
         return AnyProvider::Memory(MemoryProvider::new());
     }
-    AnyProvider::Route53(Route53::new(config.route53.clone()))
+    AnyProvider::Route53(Route53::new(config.route53.clone()).observed_by(Arc::new(Requests(counts.clone()))))
 }

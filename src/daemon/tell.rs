@@ -9,6 +9,7 @@ impl Daemon {
     pub(super) fn tell(&mut self) {
         for notice in self.engine.take_notices() {
             log::notice(&notice);
+            self.counts.notice(&notice);
             self.drains.follow(&notice);
         }
         self.publish_status();

@@ -135,15 +135,9 @@ pub(super) fn summary(status: &Status) -> String {
     if status.drain.state == DrainState::Drained {
         line.push_str(", drained");
     }
-    let troubled: Vec<_> = status.records.iter().filter(|record| !record.healthy).collect();
-    if let Some(first) = troubled.first() {
-        let moves = matches!(first.intent, Intent::Publish | Intent::Withdraw);
-        let why = match &first.last_error {
-            Some(error) => error.message.lines().next().unwrap_or_default(),
-            None if moves => "the change is on its way",
-            None => &first.explanation,
-        };
-        line.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    let mut troubled = status.records.iter().filter_map(|record| Some((record, record.trouble()?)));
+    if let Some((first, why)) = troubled.next() {
+        line.push_str(&format!(", {} need attention; {} {}: {why}", 1 + troubled.count(), first.name, first.rtype));
     }
     if let Some(warning) = &status.drain.warning {
         line.push_str(&format!("; drain: {warning}"));

@@ -59,6 +59,18 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [ErrorKind; 8] = [
+        ErrorKind::Throttled,
+        ErrorKind::Busy,
+        ErrorKind::Denied,
+        ErrorKind::Credentials,
+        ErrorKind::NoSuchZone,
+        ErrorKind::Refused,
+        ErrorKind::Unavailable,
+        ErrorKind::Unconfirmed,
+    ];
+
     /// The kind in snake case, for logs, metrics and `--output json`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,8 +3,8 @@
 //! One socket only listens, another only asks. They are never the same one: IPv4 and link
 //! notifications carry the sequence number of whoever caused them, so on a shared socket a
 //! stranger's change can pass for the end of our own reply, and a short list would look like
-//! addresses that have vanished. For the same reason notifications are never read, only counted:
-//! each one means that something may have changed and everything is to be asked for again.
+//! addresses that have vanished. For the same reason notifications are never read, only counted by
+//! their kind: each one means that something may have changed and everything is to be asked for again.
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ mod dump;
 mod request;
 mod subscription;
 
+pub use subscription::Kind;
 use subscription::Subscription;
 
 /// What the watcher sends.
@@ -51,7 +52,7 @@ impl Default for Options {
 /// What the watcher has seen since it was started. Every count only grows.
 #[derive(Debug, Default)]
 pub struct Counters {
-    events: AtomicU64,
+    events: [AtomicU64; Kind::ALL.len()],
     overruns: AtomicU64,
     reconnects: AtomicU64,
 }
@@ -59,7 +60,12 @@ pub struct Counters {
 impl Counters {
     /// Notifications received.
     pub fn events(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
+        self.events.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The same, by what they were about.
+    pub fn events_by_kind(&self) -> [(Kind, u64); Kind::ALL.len()] {
+        Kind::ALL.map(|kind| (kind, self.events[kind as usize].load(Ordering::Relaxed)))
     }
 
     /// How often the kernel had to drop notifications because the receive buffer was full.
@@ -175,7 +181,9 @@ async fn session(
         tokio::select! {
             burst = subscription.next_burst() => {
                 let burst = burst?;
-                options.counters.events.fetch_add(burst.events, Ordering::Relaxed);
+                for (counter, count) in options.counters.events.iter().zip(burst.events) {
+                    counter.fetch_add(count, Ordering::Relaxed);
+                }
                 options.counters.overruns.fetch_add(burst.overruns, Ordering::Relaxed);
                 if events.send(AddressEvent::Changed).is_err() {
                     return Ok(Gone);

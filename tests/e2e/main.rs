@@ -13,6 +13,7 @@ mod faults;
 mod host;
 mod lifecycle;
 mod machine;
+mod metrics;
 mod node;
 mod probe;
 mod service;

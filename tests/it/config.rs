@@ -12,7 +12,7 @@ use std::time::Duration;
 use nodedns::cli::args::{Cli, Command, ConfigArgs, ConfigCommand};
 use nodedns::cli::config::{run, run_sources};
 use nodedns::cli::exit::Exit;
-use nodedns::config::{Config, Flags, Loaded, LogLevel, Origin, Problems, Sources, Switch, load};
+use nodedns::config::{Config, Flags, Loaded, LogLevel, MetricsSettings, Origin, Problems, Sources, Switch, load};
 use nodedns::decide::health_check::HealthCheck;
 use nodedns::decide::policy::{DEFAULT_TAINT_KEYS, Signal, SignalAction, SignalPolicy};
 use nodedns::decide::probe::{HttpProbe, Probe, ProbeCheck};
@@ -97,6 +97,7 @@ fn the_smallest_file_is_a_whole_configuration() {
     assert_eq!(config.route53, nodedns::config::Route53Settings::default());
     assert_eq!(config.socket, Path::new("/run/nodedns/nodedns.sock"));
     assert_eq!(config.state_directory, Path::new("/var/lib/nodedns"));
+    assert_eq!(config.metrics, MetricsSettings::default(), "nothing listens unless asked");
 
     let policy = config.policy("node-1", true).expect("policy");
     assert_eq!(policy.owner.to_string(), "nodedns/v1/home/node-1");
@@ -859,6 +860,26 @@ fn mistakes_outside_of_records_too() {
             "3:19: control.state_directory: ",
             "is not an absolute path",
         ),
+        ("cluster = \"c\"\n[metrics]\nlisten = \"9797\"", "3:10: metrics.listen: ", "is not an IP address and a port"),
+        ("cluster = \"c\"\n[metrics]\nlisten = \":9797\"", "3:10: metrics.listen: ", "hint: write it like"),
+        ("cluster = \"c\"\n[metrics]\nlisten = \"localhost:9797\"", "3:10: metrics.listen: ", "is not an IP address"),
+        ("cluster = \"c\"\n[metrics]\nlisten = \"127.0.0.1\"", "3:10: metrics.listen: ", "is not an IP address"),
+        ("cluster = \"c\"\n[metrics]\nlisten = \"[::1]:0\"", "3:10: metrics.listen: ", "names no port"),
+        (
+            "cluster = \"c\"\n[metrics]\ntextfile = \"nodedns.prom\"",
+            "3:12: metrics.textfile: ",
+            "is not an absolute path",
+        ),
+        (
+            "cluster = \"c\"\n[metrics]\ntextfile = \"/x/nodedns.txt\"",
+            "3:12: metrics.textfile: ",
+            "does not name a file that ends in .prom",
+        ),
+        (
+            "cluster = \"c\"\n[metrics]\ntextfile = \"/x/nodedns.prom/\"",
+            "3:12: metrics.textfile: ",
+            "does not name a file that ends in .prom",
+        ),
         (
             "cluster = \"c\"\n[log]\nlevel = \"verbose\"",
             "3:9: log.level: ",
@@ -1138,6 +1159,10 @@ attempt_timeout = "30s"
 socket = "/run/other.sock"
 state_directory = "/srv/nodedns"
 
+[metrics]
+listen = "[::1]:9797"
+textfile = "/var/lib/metrics/nodedns.prom"
+
 [log]
 level = "warn"
 format = "text"
@@ -1171,6 +1196,8 @@ fn everything_that_can_be_said_arrives() {
     assert_eq!(config.route53.profile.as_deref(), Some("dns"));
     assert_eq!((config.route53.requests_per_second, config.route53.burst), (2.5, 10));
     assert!(!config.addresses.exclude_defaults && config.addresses.temporary);
+    assert_eq!(config.metrics.listen, "[::1]:9797".parse().ok());
+    assert_eq!(config.metrics.textfile.as_deref(), Some(Path::new("/var/lib/metrics/nodedns.prom")));
     let record = &config.records[0].policy;
     assert_eq!((record.class, record.all_addresses, record.keep_min, record.ttl), (AddressClass::Any, true, 0, 30));
     assert_eq!(record.static_addresses, BTreeSet::from(["2001:db8::7".parse::<IpAddr>().expect("address")]));

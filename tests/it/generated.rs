@@ -14,6 +14,7 @@ use nodedns::cli::args::{Cli, Shell};
 use nodedns::cli::completions;
 use nodedns::config::raw::{RawConfig, RawRecord};
 use nodedns::config::reference;
+use nodedns::metrics::definitions::ALL;
 use serde_json::Value;
 
 use crate::support::skip;
@@ -128,8 +129,15 @@ fn files() -> BTreeMap<PathBuf, String> {
         files.insert(Path::new("packaging/completions").join(name), completions::script(shell));
     }
     files.insert(PathBuf::from("src/cli/help/output-keys.txt"), keys::text());
+    files.insert(PathBuf::from("src/cli/help/metric-names.txt"), metric_names());
     files.extend(pages::all());
     files
+}
+
+/// Every metric, as `nodedns help metrics` shows it.
+fn metric_names() -> String {
+    let shown = ALL.iter().map(|metric| format!("{metric} :: {}: {}\n", metric.kind, metric.help));
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 fn schema() -> Value {

@@ -22,6 +22,7 @@ mod control;
 mod drain;
 mod health_checks_cli;
 mod journal;
+mod metrics;
 mod netns;
 mod node_watch;
 mod probe;

@@ -19,7 +19,7 @@ macro_rules! topics {
 }
 
 /// All topics.
-pub const TOPICS: [Topic; 15] = topics![
+pub const TOPICS: [Topic; 16] = topics![
     "daemon",
     "ownership",
     "intents",
@@ -32,6 +32,7 @@ pub const TOPICS: [Topic; 15] = topics![
     "adopt",
     "iam",
     "output",
+    "metrics",
     "exit-codes",
     "files-and-environment",
     "trouble",
@@ -39,6 +40,9 @@ pub const TOPICS: [Topic; 15] = topics![
 
 /// Every key that the commands print for programs; made from the source by the test suite.
 const KEYS: &str = include_str!("output-keys.txt");
+
+/// Every metric; made from the definitions by the test suite.
+const METRICS: &str = include_str!("metric-names.txt");
 
 impl Topic {
     /// What it is about, in a few words.
@@ -49,6 +53,6 @@ impl Topic {
     /// The explanation.
     pub fn page(&self) -> Page {
         let body = self.source.split_once('\n').map_or("", |(_, body)| body);
-        Page::parse(&expand(&body.replace("{{keys}}", KEYS)))
+        Page::parse(&expand(&body.replace("{{keys}}", KEYS).replace("{{metrics}}", METRICS)))
     }
 }

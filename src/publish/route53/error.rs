@@ -43,8 +43,27 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Its operation's name.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Request::Zones => "ListHostedZonesByName",
+            Request::List => "ListResourceRecordSets",
+            Request::Change | Request::TryRights => "ChangeResourceRecordSets",
+            Request::Status => "GetChange",
+            Request::Checks => "ListHealthChecks",
+            Request::CreateCheck => "CreateHealthCheck",
+            Request::TagCheck => "ChangeTagsForResource",
+            Request::DeleteCheck => "DeleteHealthCheck",
+            Request::CheckTags => "ListTagsForResources",
+            Request::Zone => "GetHostedZone",
+            Request::ZoneLimit => "GetHostedZoneLimit",
+            Request::AccountLimit => "GetAccountLimit",
+            Request::Caller => "GetCallerIdentity",
+        }
+    }
+
     /// What it means that the service may have taken the request and did not say so.
-    fn unclear(self) -> ErrorKind {
+    pub fn unclear(self) -> ErrorKind {
         match self {
             Request::Change | Request::CreateCheck | Request::TagCheck | Request::DeleteCheck => ErrorKind::Unconfirmed,
             // Nothing has come of it, whatever became of it.

@@ -10,6 +10,7 @@ mod health_checks;
 pub mod inspect;
 mod limiter;
 mod list;
+mod observe;
 pub mod rights;
 mod scan;
 mod zones;
@@ -36,9 +37,11 @@ use crate::publish::{Provider, name_of, zone};
 pub use crate::config::Route53Settings as Settings;
 pub use error::messages;
 pub use limiter::Limiter;
+pub use observe::{Ending, Observer};
 
 use client::Connection;
 use error::Request;
+use observe::Observation;
 use zones::Zones;
 
 /// Seen in the account's CloudTrail, beside each change.
@@ -48,6 +51,7 @@ const COMMENT: &str = concat!("nodedns ", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub struct Route53 {
     inner: Arc<Inner>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 struct Inner {
@@ -73,10 +77,16 @@ impl Route53 {
         Route53::build(settings, Some(SharedCredentialsProvider::new(credentials)))
     }
 
+    /// The same, and tells of every request.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Route53 { observer: Some(observer), ..self }
+    }
+
     fn build(settings: Settings, credentials: Option<SharedCredentialsProvider>) -> Self {
         let limiter = Limiter::new(settings.requests_per_second, settings.burst);
         let inner = Inner { settings, credentials, connection: Mutex::new(None), limiter, zones: Zones::default() };
-        Route53 { inner: Arc::new(inner) }
+        Route53 { inner: Arc::new(inner), observer: None }
     }
 
     /// The id of the hosted zone that `zone` means for `name`. Looked up once and remembered.
@@ -137,8 +147,12 @@ impl Route53 {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.inner.limiter.acquire().await;
-        let connection = self.connection().await?;
-        let result = call(connection).await.map_err(|error| error::translate(request, &error));
+        let observation = Observation::of(request, self.observer.as_ref());
+        let result = match self.connection().await {
+            Ok(connection) => call(connection).await.map_err(|error| error::translate(request, &error)),
+            Err(error) => Err(error),
+        };
+        observation.ends(&result);
         if matches!(&result, Err(error) if error.kind == ErrorKind::Credentials) {
             *self.inner.connection.lock().await = None;
         }

@@ -10,6 +10,8 @@ use std::io;
 
 use futures::FutureExt;
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::RouteMessage;
 use rtnetlink::MulticastGroup;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
@@ -26,11 +28,57 @@ pub(super) struct Subscription {
     buffer: Vec<u8>,
 }
 
+/// What a notification is about, as far as its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An address has come, gone or changed.
+    Address,
+    /// The same of a link.
+    Link,
+    /// The same of a default route.
+    Route,
+    /// Something that is not known here.
+    Other,
+}
+
+impl Kind {
+    /// All of them, each at its own number.
+    pub const ALL: [Kind; 4] = [Kind::Address, Kind::Link, Kind::Route, Kind::Other];
+
+    /// The kind in snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Address => "address",
+            Kind::Link => "link",
+            Kind::Route => "route",
+            Kind::Other => "other",
+        }
+    }
+
+    /// By the type in the message's header, which stands behind its length.
+    fn of(message: &[u8]) -> Self {
+        let Some([low, high]) = message.get(4..6) else { return Kind::Other };
+        let found = u16::from_ne_bytes([*low, *high]);
+        let address = [RouteNetlinkMessage::NewAddress, RouteNetlinkMessage::DelAddress]
+            .map(|wrap| wrap(AddressMessage::default()).message_type());
+        let link = [RouteNetlinkMessage::NewLink, RouteNetlinkMessage::DelLink]
+            .map(|wrap| wrap(LinkMessage::default()).message_type());
+        let route = [RouteNetlinkMessage::NewRoute, RouteNetlinkMessage::DelRoute]
+            .map(|wrap| wrap(RouteMessage::default()).message_type());
+        match found {
+            _ if address.contains(&found) => Kind::Address,
+            _ if link.contains(&found) => Kind::Link,
+            _ if route.contains(&found) => Kind::Route,
+            _ => Kind::Other,
+        }
+    }
+}
+
 /// What was waiting.
 #[derive(Debug, Default)]
 pub(super) struct Burst {
-    /// Notifications.
-    pub(super) events: u64,
+    /// Notifications of each [`Kind`].
+    pub(super) events: [u64; Kind::ALL.len()],
     /// How often the kernel said that it had dropped some.
     pub(super) overruns: u64,
 }
@@ -62,7 +110,7 @@ impl Subscription {
         let mut next = Some(self.receive().await);
         while let Some(received) = next {
             match received {
-                Ok(()) => burst.events += 1,
+                Ok(()) => burst.events[Kind::of(&self.buffer) as usize] += 1,
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => burst.overruns += 1,
                 Err(source) => return Err(WatchError::Socket { action: "receive", source }),
             }
@@ -71,14 +119,14 @@ impl Subscription {
         Ok(burst)
     }
 
-    /// One datagram, unread.
+    /// One datagram, which is one notification; left in the buffer.
     async fn receive(&mut self) -> io::Result<()> {
         self.buffer.clear();
         poll_fn(|context| self.socket.poll_recv(context, &mut self.buffer)).await
     }
 }
 
-/// What does not fit is cut off, which is as well, as nobody looks.
+/// What does not fit is cut off, which is as well, as nobody looks beyond the header.
 const BUFFER: usize = 4096;
 
 /// Links too, because an address stays when its link loses its carrier, and an IPv4 address even
@@ -118,3 +166,28 @@ const LOAD_U8: u16 = 0x30;
 const JUMP_EQUAL: u16 = 0x15;
 /// `BPF_RET | BPF_K`
 const RETURN: u16 = 0x06;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_is_counted_by_its_type() {
+        // The kernel's numbers (linux/rtnetlink.h), so that the library's are tested with the rest.
+        for (number, kind) in [
+            (16, Kind::Link),
+            (17, Kind::Link),
+            (20, Kind::Address),
+            (21, Kind::Address),
+            (24, Kind::Route),
+            (25, Kind::Route),
+            (18, Kind::Other),
+            (28, Kind::Other),
+        ] {
+            let header = [&[32, 0, 0, 0], &u16::to_ne_bytes(number)[..], &[0; 10]].concat();
+            assert_eq!(Kind::of(&header), kind, "{number}");
+        }
+        assert_eq!(Kind::of(&[16, 0]), Kind::Other);
+        assert!(Kind::ALL.iter().enumerate().all(|(index, kind)| *kind as usize == index));
+    }
+}

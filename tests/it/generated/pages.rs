@@ -37,6 +37,7 @@ fn daemon() -> String {
         ("never-empty", "NEVER EMPTY"),
         ("dead-nodes", "DEAD NODES"),
         ("draining", "DRAINING"),
+        ("metrics", "METRICS"),
         ("iam", "RIGHTS IN AWS"),
         ("files-and-environment", "FILES AND ENVIRONMENT"),
         ("exit-codes", "EXIT STATUS"),

@@ -8,6 +8,7 @@ mod faults;
 mod health_checks;
 mod inspect;
 mod listing;
+mod observer;
 mod properties;
 mod zone_scan;
 mod zones;

@@ -10,6 +10,7 @@ pub(crate) mod name_server;
 pub(crate) mod netns;
 pub(crate) mod pki;
 pub(crate) mod referee;
+pub(crate) mod scrape;
 pub(crate) mod siblings;
 pub(crate) mod told;
 pub(crate) mod world;
