@@ -124,6 +124,7 @@ in
     route53.burst = 10;
     control.socket = "/run/nodedns/other.sock";
     log.level = "warn";
+    metrics.listen = "127.0.0.1:9797";
   };
 
   survivors-of-a-kubelet = settings { survivors.enabled = true; };
