@@ -374,7 +374,7 @@ fn defects(dashboard: &Value) -> Vec<String> {
             continue;
         }
         let own = (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y)));
-        if !own.fold(true, |free, square| squares.insert(square) && free) {
+        if own.filter(|square| !squares.insert(*square)).count() > 0 {
             defect("it lies over another one");
         }
         if text(panel, "type") == "row" {
