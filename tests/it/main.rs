@@ -38,3 +38,4 @@ mod generated;
 mod layers;
 mod monitoring;
 mod nix;
+mod packaging;

@@ -245,9 +245,15 @@ impl Machine {
 
     /// Installs a package.
     pub(crate) async fn install_deb(&self, package: &Path) -> Ran {
-        let name = package.file_name().expect("a file").to_string_lossy().into_owned();
-        fs::copy(package, self.directory.path().join("lab").join(&name)).expect("a copy of the package");
+        let name = self.lend(package);
         self.run(&format!("DEBIAN_FRONTEND=noninteractive dpkg --install /lab/{name}")).await
+    }
+
+    /// Puts a copy of a file into `/lab`; its name there.
+    pub(crate) fn lend(&self, file: &Path) -> String {
+        let name = file.file_name().expect("a file").to_string_lossy().into_owned();
+        fs::copy(file, self.directory.path().join("lab").join(&name)).expect("a copy of the file");
+        name
     }
 
     /// A property of a unit, as `systemctl show` has it.
@@ -300,7 +306,7 @@ impl Machine {
 }
 
 /// Puts a layer over the image at `disk/root`, seen by nobody but whoever joins the process's mount namespace.
-fn mount(image: &Path, directory: &Path) -> Result<Child, String> {
+pub(crate) fn mount(image: &Path, directory: &Path) -> Result<Child, String> {
     let mut disk = child_of_this_thread()
         .args(["unshare", "--mount"])
         .arg(script("disk.sh").get_program())
@@ -321,7 +327,7 @@ fn mount(image: &Path, directory: &Path) -> Result<Child, String> {
 
 /// Runs the program that its arguments name, and has it killed with the thread that has started it, also when
 /// that has no time to clean up.
-fn child_of_this_thread() -> Command {
+pub(crate) fn child_of_this_thread() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).stdin(Stdio::null());
     command

@@ -24,9 +24,11 @@ macro_rules! on_each_debian {
 mod cgroup;
 mod journal;
 mod machine;
+mod packages;
 mod prune;
 mod reload;
 mod restarts;
+mod rpm;
 mod sandbox;
 mod shutdown;
 mod site;
