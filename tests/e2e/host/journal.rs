@@ -3,7 +3,7 @@
 use route53_sim::{Count, Fault, Operation};
 use serde_json::Value;
 
-use super::site::{ACCESS_KEY, ADDRESS, EDGE, SECRET_KEY, Site, until};
+use super::site::{ADDRESS, EDGE, SECRET_KEY, Site, until};
 
 on_each_debian!(the_journal_has_fields_and_no_secrets);
 
@@ -56,5 +56,5 @@ async fn the_journal_has_fields_and_no_secrets(site: Site) {
     let everything = site.machine.journal(&[]).await;
     let told = everything.iter().filter(|entry| entry.to_string().contains(SECRET_KEY)).collect::<Vec<_>>();
     assert!(told.is_empty(), "{told:#?}");
-    assert!(everything.len() > entries.len() && !ACCESS_KEY.is_empty());
+    assert!(everything.len() > entries.len());
 }

@@ -20,16 +20,14 @@ const FAR: &str = "10.0.0.254";
 pub(crate) const EDGE: &str = "edge.example.com.";
 pub(crate) const SOLE: &str = "sole.example.com.";
 
-/// What the daemon's credentials are, unless a show has others. The second one must not be told.
-pub(crate) const ACCESS_KEY: &str = "AKIDTESTTESTTESTTEST";
+/// What the daemon's credentials are, unless a show has others.
+const ACCESS_KEY: &str = "AKIDTESTTESTTESTTEST";
+/// This one must not be told.
 pub(crate) const SECRET_KEY: &str = "planted-secret-that-must-not-show";
 
 /// Runs a show in a machine that has just been booted, the package not yet installed; skips it where that
 /// cannot be.
-pub(crate) fn on<F: Future<Output = ()>>(suite: Suite, show: fn(Site) -> F)
-where
-    F: 'static,
-{
+pub(crate) fn on<F: Future<Output = ()> + 'static>(suite: Suite, show: fn(Site) -> F) {
     let made = package().and_then(|package| Ok((package, image(suite)?)));
     let (package, image) = match made {
         Ok(made) => made,
