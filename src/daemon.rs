@@ -14,6 +14,7 @@ mod reload;
 mod setup;
 mod signals;
 mod stop;
+mod summary;
 mod tell;
 mod view;
 

@@ -31,6 +31,7 @@ use crate::publish::Provider;
 use crate::publish::route53::Route53;
 use crate::watch::clock;
 use crate::watch::identity::{Access, Identity};
+use crate::watch::node::kubeconfig::Environment;
 use crate::watch::node::once::LIMIT;
 
 pub use view::{DeadView, KeptView, RefusedView, Shown, render};
@@ -47,9 +48,17 @@ pub fn run(args: &PruneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     let names = Names::new(&config, own.as_deref())?;
     let chosen = names.chosen(&args.names)?;
     let access = Access::find(&config).ok_or_else(|| {
+        let place = Environment::of_process().credstore();
+        let hint = place.map_or_else(
+            || {
+                "name the kubeconfig of one who may list nodes with --kubeconfig, or in kubernetes.kubeconfig"
+                    .to_owned()
+            },
+            |place| format!("put the kubeconfig of one who may list nodes, or a link to it, into {place}"),
+        );
         anyhow!(
             "who is dead is told by the cluster's nodes, and there is no kubeconfig, or kubernetes.enabled is false\n\
-             hint: name the kubeconfig of one who may list nodes with --kubeconfig, or in kubernetes.kubeconfig"
+             hint: {hint}"
         )
     })?;
     let provider = Route53::new(config.route53.clone());

@@ -146,7 +146,7 @@ pub struct RawKubernetes {
     pub enabled: Switch,
 
     /// The kubeconfig file, by its absolute path, which counts as `enabled = true` unless that is
-    /// `false`. With `auto` the first that is there of systemd's credential `kubeconfig`, those of
+    /// `false`. With `auto` the first that is there of systemd's credentials (see nodedns(8)), those of
     /// k3s and RKE2, the kubelet's own on kubeadm, and `$KUBECONFIG`.
     pub kubeconfig: String,
 

@@ -38,7 +38,7 @@ pub enum Error {
         theirs: u32,
     },
     /// The daemon refuses.
-    #[error("the daemon refuses: {}", .0.message)]
+    #[error("the daemon refuses: {}{}", .0.message, own_name(.0))]
     Refused(Refusal),
     /// The answer makes no sense.
     #[error("the daemon's answer is not understood")]
@@ -73,6 +73,14 @@ impl Error {
             }
             Error::Io { .. } => None,
         }
+    }
+}
+
+/// Who this is, where that is why the daemon refuses: it may not know.
+fn own_name(refusal: &Refusal) -> String {
+    match refusal.code == NOT_PERMITTED {
+        true => format!(", and you are uid {}", rustix::process::geteuid().as_raw()),
+        false => String::new(),
     }
 }
 

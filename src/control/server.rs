@@ -253,7 +253,8 @@ async fn serve(
 /// Has a change made for those who may.
 async fn change(change: Change, peer: Peer, commands: Option<Commands>, patience: Duration) -> Answer<&'static Status> {
     let Some(commands) = commands.filter(|_| peer.is_privileged()) else {
-        let message = format!("only root and the daemon's own user may change anything, and you are uid {}", peer.uid);
+        // Not as whom: in a user namespace (PrivateUsers=) the daemon sees every other user as nobody.
+        let message = "only root and the daemon's own user may change anything".to_owned();
         return Answer::Error(refusal(NOT_PERMITTED, message));
     };
     if let Change::Drain(request) = &change

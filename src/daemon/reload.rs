@@ -1,7 +1,8 @@
 //! SIGHUP.
 
 use crate::config::{self, Config, KubernetesSettings, Origin, Problem, Problems};
-use crate::daemon::{Daemon, log, setup, view};
+use crate::daemon::summary::summary;
+use crate::daemon::{Daemon, log, setup};
 use crate::decide::engine::Event;
 use crate::decide::probe;
 use crate::watch::clock;
@@ -18,7 +19,7 @@ impl Daemon {
         });
         self.publish_status();
         if self.is_ready {
-            self.notifier.ready(&view::summary(&self.status.borrow()));
+            self.notifier.ready(&summary(&self.status.borrow()));
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::daemon::{Daemon, log, view};
+use crate::daemon::summary::summary;
+use crate::daemon::{Daemon, log};
 
 impl Daemon {
     /// Tells everyone who wants to know: the log, the control socket, the service manager.
@@ -13,13 +14,13 @@ impl Daemon {
             self.drains.follow(&notice);
         }
         self.publish_status();
-        let line = view::summary(&self.status.borrow());
+        let line = summary(&self.status.borrow());
         let line = if self.engine.is_stopping() { format!("the system is shutting down: {line}") } else { line };
-        if self.is_ready {
-            self.notifier.status(&line);
-        } else if self.engine.addresses().is_known() {
+        if !self.is_ready && self.engine.addresses().is_known() {
             self.is_ready = true;
             self.notifier.ready(&line);
+        } else {
+            self.notifier.status(&line);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Config;
-use crate::control::protocol::{DrainState, Intent, KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
+use crate::control::protocol::{KubernetesStatus, Status, SurvivorsState, SurvivorsStatus};
 use crate::control::translate::{self, WallTime};
 use crate::daemon::drain::Drains;
 use crate::decide::engine::Engine;
@@ -126,28 +126,4 @@ impl View {
 
 fn classes(config: &Config) -> BTreeSet<AddressClass> {
     config.records.iter().map(|record| record.policy.class).collect()
-}
-
-/// One line for `systemctl status`: how many record sets are where they should be, and the first thing that is wrong.
-pub(super) fn summary(status: &Status) -> String {
-    let count = |intent| status.records.iter().filter(|record| record.intent == intent && record.in_sync).count();
-    let mut line = format!("{} published, {} withdrawn", count(Intent::Publish), count(Intent::Withdraw));
-    if status.drain.state == DrainState::Drained {
-        line.push_str(", drained");
-    }
-    let mut troubled = status.records.iter().filter_map(|record| Some((record, record.trouble()?)));
-    if let Some((first, why)) = troubled.next() {
-        line.push_str(&format!(", {} need attention; {} {}: {why}", 1 + troubled.count(), first.name, first.rtype));
-    }
-    if let Some(warning) = &status.drain.warning {
-        line.push_str(&format!("; drain: {warning}"));
-    }
-    if let Some(refused) = &status.reload_refused {
-        line.push_str("; reload refused, the old configuration stays in force: ");
-        line.push_str(&refused.replace('\n', "; "));
-    }
-    if status.dry_run {
-        line.push_str(" (dry run)");
-    }
-    line
 }

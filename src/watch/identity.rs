@@ -44,7 +44,7 @@ fn kubernetes(config: &Config, environment: &Environment) -> (Option<KubeconfigS
         (Switch::Off, _) => false,
         // A kubeconfig that is there but cannot be used is still a sign of Kubernetes: to go
         // on without would publish a node whatever state it is in.
-        (Switch::Auto, Err(KubeconfigError::Absent(_))) => config.kubernetes.kubeconfig.is_some(),
+        (Switch::Auto, Err(KubeconfigError::Absent { .. })) => false,
         (Switch::Auto, _) => true,
     };
     (asked.then_some(source), found.ok())

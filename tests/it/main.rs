@@ -39,3 +39,4 @@ mod layers;
 mod monitoring;
 mod nix;
 mod packaging;
+mod units;

@@ -16,6 +16,7 @@ use crate::decide::policy::{Policy, RecordPolicy};
 use crate::decide::provider::{ErrorKind, ProviderError};
 use crate::decide::record::ZoneRef;
 use crate::publish::route53::Route53;
+use crate::publish::route53::files::{HandedOver, handed_over};
 use crate::publish::route53::inspect::{Limit, ServerTime, ZoneDetails};
 use crate::publish::route53::rights::Right;
 use crate::watch::clock;
@@ -33,6 +34,7 @@ const CLOCK_REMEDY: &str = "keep the clock right, e.g. with systemd-timesyncd or
 /// Checks everything that Route 53, STS and resolvers can say.
 pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Findings<'_>) {
     findings.begin(Section::Aws);
+    files().into_iter().for_each(|finding| findings.add(finding));
     if !identity(provider, findings).await {
         let why = "the credentials were not accepted";
         findings.add(Finding::skipped(Id::GetChange, "route53:GetChange", why));
@@ -55,6 +57,21 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
             findings.add(Finding::skipped(Id::RecordSets, "names", why));
         }
     }
+}
+
+/// Which files systemd has handed over, and which of them are read.
+fn files() -> Vec<Finding> {
+    let told = |file: HandedOver| {
+        let subject = file.path.display().to_string();
+        match file.yields_to {
+            Some(other) => Finding::skipped(Id::AwsFile, subject, format!("not read, as {other} goes before it")),
+            None => {
+                let text = format!("given by systemd as a credential, read in place of {}", file.in_place_of);
+                Finding::ok(Id::AwsFile, subject, text)
+            }
+        }
+    };
+    handed_over().into_iter().map(told).collect()
 }
 
 fn has_managed_check(record: &RecordTemplate) -> bool {

@@ -83,6 +83,7 @@ ids! {
         NodesWatch "nodes_watch" "Whether it may watch them, which survivors need.",
     }
     Aws {
+        AwsFile "aws_file" "A file with AWS credentials or settings that systemd has handed over, and whether it is read.",
         AwsIdentity "aws_identity" "Whose the AWS credentials are.",
         Clock "clock" "Whether the clock agrees with AWS's.",
         GetChange "get_change" "Whether this identity may ask how far a change has come.",

@@ -11,10 +11,12 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_route53::Client;
 
 use crate::config::Route53Settings as Settings;
 use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::publish::route53::files::profile_files;
 
 /// Where Route 53 signs requests in the `aws` partition; no other Region makes a difference there.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -69,8 +71,9 @@ pub(super) async fn connect(
         .operation_attempt_timeout(settings.attempt_timeout)
         .operation_timeout(settings.attempt_timeout + Duration::from_secs(1))
         .build();
+    let files = profile_files();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(region(settings).await)
+        .region(region(settings, files.clone()).await)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
         // Bodies are small and the attempt timeout bounds them; a second clock has nothing to add.
@@ -84,6 +87,9 @@ pub(super) async fn connect(
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
+    if let Some(files) = files {
+        loader = loader.profile_files(files);
+    }
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -93,17 +99,43 @@ pub(super) async fn connect(
 
 /// The SDK's default chain would ask the instance metadata service last, which off EC2 is a wait
 /// for nothing.
-async fn region(settings: &Settings) -> Region {
+async fn region(settings: &Settings, files: Option<EnvConfigFiles>) -> Region {
     if let Some(region) = &settings.region {
         return Region::new(region.clone());
     }
+    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(region_of_profile(settings, files))
+        .region()
+        .await
+        .unwrap_or(Region::from_static(DEFAULT_REGION))
+}
+
+fn region_of_profile(settings: &Settings, files: Option<EnvConfigFiles>) -> ProfileFileRegionProvider {
     let mut profile = ProfileFileRegionProvider::builder();
     if let Some(name) = &settings.profile {
         profile = profile.profile_name(name);
     }
-    RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(profile.build())
-        .region()
-        .await
-        .unwrap_or(Region::from_static(DEFAULT_REGION))
+    if let Some(files) = files {
+        profile = profile.profile_files(files);
+    }
+    profile.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::meta::region::ProvideRegion;
+    use aws_runtime::env_config::file::EnvConfigFileKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_region_is_that_of_the_profile_in_the_files_that_systemd_hands_over() {
+        let config = "[default]\nregion = eu-north-1\n[profile edge]\nregion = eu-central-1\n";
+        let files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, config).build();
+        for (profile, region) in [(Some("edge"), "eu-central-1"), (Some("default"), "eu-north-1")] {
+            let settings = Settings { profile: profile.map(str::to_owned), ..Settings::default() };
+            let found = region_of_profile(&settings, Some(files.clone())).region().await;
+            assert_eq!(found, Some(Region::from_static(region)));
+        }
+    }
 }

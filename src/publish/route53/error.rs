@@ -105,7 +105,8 @@ impl Request {
 }
 
 const CREDENTIALS_HINT: &str = "hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile \
-                                with credential_process";
+                                with credential_process; for the service, put a credentials file into \
+                                /etc/credstore/nodedns.aws-credentials and 'systemctl restart nodedns'";
 /// What the SDK says, in an error without a type of its own, when credentials take too long to load.
 const IDENTITY_TIMEOUT: &str = "identity resolver timed out";
 const CHECKS_HINT: &str = "hint: 'nodedns health-checks gc' deletes those of this cluster that nothing refers to; the \

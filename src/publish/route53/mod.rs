@@ -6,6 +6,7 @@
 mod client;
 mod convert;
 mod error;
+pub mod files;
 mod health_checks;
 pub mod inspect;
 mod limiter;

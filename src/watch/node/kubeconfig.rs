@@ -1,15 +1,24 @@
 //! Which kubeconfig, and what is in it.
 
+mod error;
+mod places;
+mod stamps;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 
+pub use self::error::{Incomplete, KubeconfigError, Unreadable};
+pub use self::places::{CredentialSet, Distribution};
+pub(super) use self::stamps::FileSet;
 use super::certificate::ClientCertificate;
+
+/// The daemon's unit, without its suffix.
+const DAEMON: &str = "nodedns";
 
 /// Where the kubeconfig comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,6 +54,18 @@ impl Environment {
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
     }
+
+    /// Where the operator puts a kubeconfig, or a link to one, for the unit that this process is, if it is one.
+    pub fn credstore(&self) -> Option<String> {
+        Some(error::store(&self.unit()?, CredentialSet::ALL.first()?.kubeconfig))
+    }
+
+    /// The unit that systemd runs this process as, without its suffix, if it is one that credentials may be
+    /// handed over to.
+    fn unit(&self) -> Option<String> {
+        let name = self.credentials_directory.as_ref()?.file_name()?.to_str()?;
+        Some(name.strip_suffix(".service")?.to_owned())
+    }
 }
 
 /// Why a kubeconfig was chosen.
@@ -54,6 +75,8 @@ pub enum KubeconfigOrigin {
     Configured,
     /// systemd gave it as the credential `kubeconfig`.
     Credential,
+    /// systemd gave it as the credential `k3s.kubeconfig`, or that of another distribution.
+    KubeletCredential(Distribution),
     /// The kubelet's identity that k3s or RKE2 made.
     DistributionKubelet,
     /// The administrator's kubeconfig of a k3s or RKE2 server.
@@ -67,6 +90,9 @@ pub enum KubeconfigOrigin {
 impl fmt::Display for KubeconfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            KubeconfigOrigin::KubeletCredential(maker) => {
+                return write!(f, "the kubelet's own identity, made by {maker}, given by systemd as a credential");
+            }
             KubeconfigOrigin::Configured => "named in the configuration",
             KubeconfigOrigin::Credential => "given by systemd as a credential",
             KubeconfigOrigin::DistributionKubelet => "the kubelet's own identity",
@@ -94,95 +120,13 @@ pub struct KubeconfigInfo {
     pub passed_over: Vec<Unreadable>,
 }
 
-/// A file that is there, or may be, but cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The file that was denied: the kubeconfig itself, or one that it names.
-    pub path: PathBuf,
-    /// The kubeconfig.
-    pub kubeconfig: PathBuf,
-    /// False when a directory above may not be searched, so that nobody knows whether the file exists.
-    pub exists: bool,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match (self.exists, self.path == self.kubeconfig) {
-            (true, true) => write!(f, "found {path}, but it is not readable: permission denied"),
-            (true, false) => write!(
-                f,
-                "found {}, but {path}, which it names, is not readable: permission denied",
-                self.kubeconfig.display()
-            ),
-            (false, _) => write!(f, "cannot look for {path}: permission denied on a directory above it"),
-        }
-    }
-}
-
-/// Why there is no kubeconfig to use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KubeconfigError {
-    /// No file at any of these places.
-    Absent(Vec<PathBuf>),
-    /// The only ones there are cannot be read.
-    Unreadable(Vec<Unreadable>),
-    /// The file is there and useless; the file, and what is wrong with it (nothing secret).
-    Broken(PathBuf, String),
-}
-
-impl fmt::Display for KubeconfigError {
-    /// What is wrong, and what to do about it where a service finds it so.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what())?;
-        match self {
-            KubeconfigError::Absent(_) => {
-                write!(f, "\nhint: it is looked for again and again; set kubernetes.kubeconfig if it is elsewhere")
-            }
-            KubeconfigError::Unreadable(files) => {
-                write!(f, "\nhint: hand the files to the service with LoadCredential=kubeconfig:")?;
-                write!(f, "{}", files.first().map_or(Path::new("PATH"), |file| &file.kubeconfig).display())?;
-                write!(f, " (and kube-client.crt, kube-client.key, kube-ca.crt where it names such files)")
-            }
-            KubeconfigError::Broken(..) => Ok(()),
-        }
-    }
-}
-
-impl KubeconfigError {
-    fn what(&self) -> String {
-        let list = |items: Vec<String>, between| items.join(between);
-        match self {
-            KubeconfigError::Absent(places) => {
-                let places = places.iter().map(|path| path.display().to_string()).collect();
-                format!("no kubeconfig found; looked for {}", list(places, ", "))
-            }
-            KubeconfigError::Unreadable(files) => list(files.iter().map(Unreadable::to_string).collect(), "; "),
-            KubeconfigError::Broken(path, what) => {
-                format!("the kubeconfig {} cannot be used: {what}", path.display())
-            }
-        }
-    }
-
-    /// What is wrong, and what to do about it where a person's command finds it so.
-    pub(super) fn for_a_person(&self) -> String {
-        let hint = match self {
-            KubeconfigError::Absent(_) => "\nhint: set $KUBECONFIG, or kubernetes.kubeconfig, to where it is",
-            KubeconfigError::Unreadable(_) => "\nhint: run this as root, or set $KUBECONFIG to one of your own",
-            KubeconfigError::Broken(..) => "",
-        };
-        self.what() + hint
-    }
-}
-
-impl std::error::Error for KubeconfigError {}
-
 /// Finds the kubeconfig to use and says what it is, for `status` and `check`. Reads files.
 ///
-/// Under [`KubeconfigSource::Auto`] the order is: the systemd credential `kubeconfig`; k3s's
+/// Under [`KubeconfigSource::Auto`] the order is: the credentials of systemd ([`CredentialSet::ALL`]); k3s's
 /// kubelet identity (the least privilege there is) before its administrator's; the same of RKE2;
 /// kubeadm's kubelet identity; `$KUBECONFIG`. One that is absent or not readable is passed over; one
-/// that is broken is an error, because the next might lead to another cluster.
+/// that is broken, and a credential without those that belong to it, is an error, because the next might
+/// lead to another cluster.
 ///
 /// # Errors
 /// [`KubeconfigError`] tells absent from unreadable from broken.
@@ -204,44 +148,24 @@ pub(super) struct Loaded {
 pub(super) fn load(source: &KubeconfigSource, environment: &Environment) -> Result<Loaded, KubeconfigError> {
     let mut absent = Vec::new();
     let mut passed_over = Vec::new();
-    for (origin, paths) in candidates(source, environment) {
+    for (origin, paths) in places::candidates(source, environment) {
         match read(origin, &paths, environment) {
             Ok(mut loaded) => {
                 loaded.info.passed_over = passed_over;
                 return Ok(loaded);
             }
-            Err(KubeconfigError::Absent(mut places)) => absent.append(&mut places),
-            Err(KubeconfigError::Unreadable(mut files)) => passed_over.append(&mut files),
-            Err(broken @ KubeconfigError::Broken(..)) => return Err(broken),
+            Err(KubeconfigError::Absent { mut places, .. }) => absent.append(&mut places),
+            Err(KubeconfigError::Unreadable { mut files, .. }) => passed_over.append(&mut files),
+            Err(error) => return Err(error),
         }
     }
-    // A directory that may not be searched proves nothing, but it is the best hint there is.
-    Err(if passed_over.is_empty() { KubeconfigError::Absent(absent) } else { KubeconfigError::Unreadable(passed_over) })
-}
-
-fn candidates(source: &KubeconfigSource, environment: &Environment) -> Vec<(KubeconfigOrigin, Vec<PathBuf>)> {
-    use KubeconfigOrigin as Origin;
-    if let KubeconfigSource::Path(path) = source {
-        return vec![(Origin::Configured, vec![path.clone()])];
-    }
-    let mut candidates = Vec::new();
-    if let Some(directory) = &environment.credentials_directory {
-        candidates.push((Origin::Credential, vec![directory.join("kubeconfig")]));
-    }
-    for (origin, path) in [
-        (Origin::DistributionKubelet, "var/lib/rancher/k3s/agent/kubelet.kubeconfig"),
-        (Origin::DistributionAdmin, "etc/rancher/k3s/k3s.yaml"),
-        (Origin::DistributionKubelet, "var/lib/rancher/rke2/agent/kubelet.kubeconfig"),
-        (Origin::DistributionAdmin, "etc/rancher/rke2/rke2.yaml"),
-        (Origin::KubeadmKubelet, "etc/kubernetes/kubelet.conf"),
-    ] {
-        candidates.push((origin, vec![environment.root.join(path)]));
-    }
-    if let Some(variable) = &environment.kubeconfig {
-        let paths: Vec<_> = std::env::split_paths(variable).filter(|path| !path.as_os_str().is_empty()).collect();
-        candidates.push((Origin::Variable, paths));
-    }
-    candidates
+    let unit = environment.unit();
+    Err(match source {
+        // A directory that may not be searched proves nothing, but it is the best hint there is.
+        _ if !passed_over.is_empty() => KubeconfigError::Unreadable { files: passed_over, unit },
+        KubeconfigSource::Auto => KubeconfigError::Absent { places: absent, unit },
+        KubeconfigSource::Path(path) => KubeconfigError::Missing(path.clone()),
+    })
 }
 
 /// Reads one candidate. Several files are merged by kubectl's rules, those that are absent left out.
@@ -253,7 +177,7 @@ fn read(origin: KubeconfigOrigin, paths: &[PathBuf], environment: &Environment) 
         match std::fs::File::open(path) {
             Ok(_) => {}
             Err(error) if is_absent(&error) => continue,
-            Err(error) => return Err(refused(path, path, &error)),
+            Err(error) => return Err(refused(path, path, &error, environment)),
         }
         let broken = |what| KubeconfigError::Broken(path.clone(), what);
         let next = Kubeconfig::read_from(path).map_err(|error| broken(describe(error)))?;
@@ -262,26 +186,30 @@ fn read(origin: KubeconfigOrigin, paths: &[PathBuf], environment: &Environment) 
             Some((first, merged)) => (first, merged.merge(next).map_err(|error| broken(describe(error)))?),
         });
     }
-    let Some((path, mut kubeconfig)) = found else { return Err(KubeconfigError::Absent(paths.to_vec())) };
+    let Some((path, mut kubeconfig)) = found else {
+        return Err(KubeconfigError::Absent { places: paths.to_vec(), unit: environment.unit() });
+    };
     let Some((cluster, user)) = current(&mut kubeconfig) else {
         let what = "its current-context does not lead to a cluster and a user".to_owned();
         return Err(KubeconfigError::Broken(path, what));
     };
-    if let Some(directory) = &environment.credentials_directory
-        && path.starts_with(directory)
-    {
-        prefer_credentials(directory, cluster, user);
+    let set = CredentialSet::of(&path, environment);
+    if let Some((set, directory)) = set.zip(path.parent()) {
+        prefer_credentials(set, directory, cluster, user);
     }
-    for named in referenced(cluster, user) {
+    for Named { path: named, role } in referenced(cluster, user) {
         files.add(&named);
-        match std::fs::File::open(&named) {
-            Ok(_) => {}
-            Err(error) if is_absent(&error) => {
-                let what = format!("{}, which it names, does not exist", named.display());
-                return Err(KubeconfigError::Broken(path, what));
-            }
-            Err(error) => return Err(refused(&named, &path, &error)),
+        let Err(error) = std::fs::File::open(&named) else { continue };
+        if let Some((set, credential)) = set.and_then(|set| Some((set, role.credential(set)?))) {
+            let distribution = set.distribution;
+            let what = Incomplete { kubeconfig: path, named, credential, distribution };
+            return Err(KubeconfigError::Incomplete { what, unit: environment.unit() });
         }
+        if is_absent(&error) || set.is_some() {
+            let why = if is_absent(&error) { "does not exist" } else { "is not readable: permission denied" };
+            return Err(KubeconfigError::Broken(path, format!("{}, which it names, {why}", named.display())));
+        }
+        return Err(refused(&named, &path, &error, environment));
     }
     let info = KubeconfigInfo {
         path,
@@ -301,14 +229,15 @@ fn without_userinfo(url: &str) -> String {
     format!("{scheme}{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest))
 }
 
-fn refused(path: &Path, kubeconfig: &Path, error: &io::Error) -> KubeconfigError {
+fn refused(path: &Path, kubeconfig: &Path, error: &io::Error, environment: &Environment) -> KubeconfigError {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        let exists = std::fs::symlink_metadata(path).is_ok();
-        KubeconfigError::Unreadable(vec![Unreadable {
+        let file = Unreadable {
             path: path.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
-            exists,
-        }])
+            exists: std::fs::symlink_metadata(path).is_ok(),
+            is_kubelet: places::is_kubelet(kubeconfig, environment),
+        };
+        KubeconfigError::Unreadable { files: vec![file], unit: environment.unit() }
     } else {
         KubeconfigError::Broken(kubeconfig.to_owned(), format!("cannot read {}: {error}", path.display()))
     }
@@ -342,38 +271,68 @@ fn current(kubeconfig: &mut Kubeconfig) -> Option<(&mut Cluster, &mut AuthInfo)>
 }
 
 /// systemd hands over single files, and a kubeconfig names others by paths that only root may read:
-/// the credentials of these names stand in for them.
-fn prefer_credentials(directory: &Path, cluster: &mut Cluster, user: &mut AuthInfo) {
+/// the credentials of its set stand in for them. One that is empty is just being written.
+fn prefer_credentials(set: &CredentialSet, directory: &Path, cluster: &mut Cluster, user: &mut AuthInfo) {
     let credential = |name: &str| {
         let path = directory.join(name);
-        path.exists().then(|| path.to_string_lossy().into_owned())
+        let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        is_there.then(|| path.to_string_lossy().into_owned())
     };
-    if let Some(path) = credential("kube-client.crt") {
+    if let Some(path) = credential(set.certificate) {
         user.client_certificate = Some(path);
         user.client_certificate_data = None;
     }
-    if let Some(path) = credential("kube-client.key") {
+    if let Some(path) = credential(set.key) {
         user.client_key = Some(path);
         user.client_key_data = None;
     }
-    if let Some(path) = credential("kube-ca.crt") {
+    if let Some(path) = set.authority.and_then(credential) {
         cluster.certificate_authority = Some(path);
         cluster.certificate_authority_data = None;
     }
 }
 
+/// A file that a kubeconfig names.
+struct Named {
+    path: PathBuf,
+    role: Role,
+}
+
+/// What it is for.
+#[derive(Clone, Copy)]
+enum Role {
+    Authority,
+    Certificate,
+    Key,
+    Token,
+}
+
+impl Role {
+    /// The credential that stands in for such a file.
+    fn credential(self, set: &CredentialSet) -> Option<&'static str> {
+        match self {
+            Role::Authority => set.authority,
+            Role::Certificate => Some(set.certificate),
+            Role::Key => Some(set.key),
+            Role::Token => None,
+        }
+    }
+}
+
 /// The files that the current context names and that are not overridden by inline data.
-fn referenced(cluster: &Cluster, user: &AuthInfo) -> Vec<PathBuf> {
-    let unless = |inline: bool, path: &Option<String>| path.clone().filter(|path| !inline && !path.is_empty());
+fn referenced(cluster: &Cluster, user: &AuthInfo) -> Vec<Named> {
+    let file = |role, inline: bool, path: &Option<String>| {
+        let path = path.clone().filter(|path| !inline && !path.is_empty())?;
+        Some(Named { path: path.into(), role })
+    };
     [
-        unless(cluster.certificate_authority_data.is_some(), &cluster.certificate_authority),
-        unless(user.client_certificate_data.is_some(), &user.client_certificate),
-        unless(user.client_key_data.is_some(), &user.client_key),
-        unless(user.token.is_some(), &user.token_file),
+        file(Role::Authority, cluster.certificate_authority_data.is_some(), &cluster.certificate_authority),
+        file(Role::Certificate, user.client_certificate_data.is_some(), &user.client_certificate),
+        file(Role::Key, user.client_key_data.is_some(), &user.client_key),
+        file(Role::Token, user.token.is_some(), &user.token_file),
     ]
     .into_iter()
     .flatten()
-    .map(PathBuf::from)
     .collect()
 }
 
@@ -383,43 +342,6 @@ fn client_certificate_pem(user: &AuthInfo) -> Option<Vec<u8>> {
         (None, Some(path)) => std::fs::read(path).ok(),
         (None, None) => None,
     }
-}
-
-/// Files and what they looked like before they were read, to see later whether one was replaced.
-#[derive(Debug, Clone, Default)]
-pub(super) struct FileSet(Vec<(PathBuf, Option<Stamp>)>);
-
-/// Identity and age of the file that a path leads to, through any symbolic links: a rotation that
-/// swings a link shows as another inode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl FileSet {
-    fn add(&mut self, path: &Path) {
-        self.0.push((path.to_owned(), stamp(path)));
-    }
-
-    /// Whether any of the files has been replaced, rewritten, created or removed since.
-    pub(super) fn has_changed(&self) -> bool {
-        self.0.iter().any(|(path, before)| stamp(path) != *before)
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(path).ok()?;
-    Some(Stamp {
-        device: file.dev(),
-        inode: file.ino(),
-        size: file.size(),
-        modified: (file.mtime(), file.mtime_nsec()),
-        changed: (file.ctime(), file.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]

@@ -122,10 +122,8 @@ fn kind(cause: &Cause, source: &KubeconfigSource) -> ReadErrorKind {
         KubeconfigSource::Auto => ReadErrorKind::BadKubeconfig,
     };
     match cause {
-        Cause::Kubeconfig(KubeconfigError::Unreadable(_)) => ReadErrorKind::NotPermitted,
-        Cause::Kubeconfig(KubeconfigError::Absent(_)) if *source == KubeconfigSource::Auto => {
-            ReadErrorKind::NoKubeconfig
-        }
+        Cause::Kubeconfig(KubeconfigError::Unreadable { .. }) => ReadErrorKind::NotPermitted,
+        Cause::Kubeconfig(KubeconfigError::Absent { .. }) => ReadErrorKind::NoKubeconfig,
         Cause::Kubeconfig(_) => bad,
         Cause::Client(error) | Cause::Transport(error) if find::<AuthError>(error).is_some() => {
             ReadErrorKind::NotPermitted

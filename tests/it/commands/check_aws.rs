@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use route53_sim::{ChangeConditions, Count, Fault, Operation, RecordSet, Sim, Throttle};
 use serde_json::Value;
 
-use crate::support::desk::Desk;
+use crate::support::desk::{Desk, finish};
 use crate::support::name_server::{NameServer, Says};
 
 const ZONE: &str = "Z0123456789ABC";
@@ -366,6 +366,54 @@ fn managed_health_checks_need_rights_and_room() {
     bad.says("list_health_checks", "failed", &["not authorized", "route53:CreateHealthCheck"]);
     bad.says("health_check_limit", "skipped", &["route53:GetAccountLimit on *"]);
     assert_eq!(run(checked(&Desk::new(sim(), EDGE), &resolver)).outcomes("list_health_checks"), []);
+}
+
+/// The files that systemd has handed over, and which of them count.
+#[test]
+fn files_of_systemd_are_named_with_what_goes_before_them() {
+    let desk = Desk::new(sim(), EDGE);
+    let directory = desk.path("credentials");
+    std::fs::create_dir(&directory).expect("made");
+    let keys = |key: &str| format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = SECRET-KEY\n");
+    std::fs::write(directory.join("aws-credentials"), keys("AKIAPLAIN")).expect("written");
+    std::fs::write(directory.join("nodedns.aws-credentials.encrypted"), keys("AKIAENCRYPTED")).expect("written");
+    let check = |variable: Option<(&str, &str)>| {
+        let mut command = desk.command(&["check", "--resolver", "127.0.0.1:9", "--output", "json"]);
+        command.env("CREDENTIALS_DIRECTORY", &directory);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").envs(variable);
+        let said = run(finish(command));
+        assert!(!said.out.contains("SECRET-KEY") && !said.err.contains("SECRET-KEY"), "{said:?}");
+        let value: Value = serde_json::from_str(&said.out).expect("JSON");
+        let lines = value["checks"].as_array().expect("a list").clone();
+        let files = lines.into_iter().filter(|line| line["id"] == "aws_file");
+        let words =
+            |line: Value| ["subject", "outcome", "text"].map(|key| line[key].as_str().expect("text").to_owned());
+        let files: Vec<[String; 3]> = files.map(words).collect();
+        let keys: BTreeSet<_> = desk.sim.requests().into_iter().filter_map(|request| request.access_key).collect();
+        desk.sim.clear_requests();
+        (files, keys)
+    };
+    let path = |name: &str| directory.join(name).display().to_string();
+    let line = |name: &str, outcome: &str, text: &str| [path(name), outcome.to_owned(), text.to_owned()];
+    let (files, used) = check(None);
+    assert_eq!(
+        files,
+        [
+            line(
+                "nodedns.aws-credentials.encrypted",
+                "ok",
+                "given by systemd as a credential, read in place of ~/.aws/credentials"
+            ),
+            line("aws-credentials", "skipped", "not read, as nodedns.aws-credentials.encrypted goes before it"),
+        ]
+    );
+    assert_eq!(used, BTreeSet::from(["AKIAENCRYPTED".to_owned()]));
+    std::fs::write(desk.path("own"), keys("AKIAOWN")).expect("written");
+    let (files, used) = check(Some(("AWS_SHARED_CREDENTIALS_FILE", desk.path("own").to_str().expect("text"))));
+    let text = "not read, as AWS_SHARED_CREDENTIALS_FILE goes before it";
+    assert_eq!(files.len(), 2);
+    assert!(files.iter().all(|[_, outcome, said]| outcome == "skipped" && said == text), "{files:?}");
+    assert_eq!(used, BTreeSet::from(["AKIAOWN".to_owned()]));
 }
 
 /// As many records as there are, each with its own name.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nodedns::watch::node::kubeconfig::{
-    Environment, KubeconfigError, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource, find_kubeconfig,
+    CredentialSet, Distribution, Environment, KubeconfigError, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource,
+    find_kubeconfig,
 };
 use tempfile::TempDir;
 
@@ -99,7 +100,7 @@ fn a_path_in_the_configuration_is_the_only_one_looked_at() {
     host.write_kubelet(K3S_KUBELET, "https://k3s", "n1");
     let path = host.path("own");
     let source = KubeconfigSource::Path(path.clone());
-    assert_eq!(find_kubeconfig(&source, &host.environment()), Err(KubeconfigError::Absent(vec![path.clone()])));
+    assert_eq!(find_kubeconfig(&source, &host.environment()), Err(KubeconfigError::Missing(path.clone())));
     host.write("own", &token_kubeconfig("https://own", "t"));
     let info = find_kubeconfig(&source, &host.environment()).expect("found");
     assert_eq!(
@@ -117,6 +118,9 @@ fn what_is_absent_is_named_with_every_place() {
     let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("nothing there");
     let places = [
         "run/credentials/nodedns.service/kubeconfig",
+        "run/credentials/nodedns.service/k3s.kubeconfig",
+        "run/credentials/nodedns.service/rke2.kubeconfig",
+        "run/credentials/nodedns.service/kubeadm.kubeconfig",
         K3S_KUBELET,
         K3S_ADMIN,
         RKE2_KUBELET,
@@ -125,8 +129,23 @@ fn what_is_absent_is_named_with_every_place() {
         "a",
         "b",
     ];
-    assert_eq!(error, KubeconfigError::Absent(places.map(|place| host.path(place)).into()));
-    assert!(error.to_string().contains("\nhint: "), "{error}");
+    let places = places.map(|place| host.path(place)).into();
+    assert_eq!(error, KubeconfigError::Absent { places, unit: Some("nodedns".to_owned()) });
+    let text = error.to_string();
+    assert!(text.starts_with("no kubeconfig found: k3s, RKE2 or kubeadm has not made one yet; looked for "), "{text}");
+    assert!(text.contains("\nhint: the daemon is started again when there is one; "), "{text}");
+    assert!(text.contains("'ln -s KUBECONFIG /etc/credstore/nodedns.kubeconfig', then 'systemctl restart nodedns'"));
+
+    // The unit that prunes has a kubeconfig of its own, and nobody starts it again at once.
+    environment.credentials_directory = Some(host.path("run/credentials/nodedns-prune.service"));
+    let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("nothing there");
+    let hint = "'ln -s KUBECONFIG /etc/credstore/nodedns-prune.kubeconfig', then 'systemctl start nodedns-prune'";
+    let text = error.to_string();
+    assert!(text.contains(hint) && !text.contains("started again"), "{text}");
+    // Elsewhere there is no such place.
+    environment.credentials_directory = None;
+    let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("nothing there");
+    assert!(!error.to_string().contains("credstore"), "{error}");
 }
 
 #[test]
@@ -143,8 +162,11 @@ fn credentials_of_systemd_stand_in_for_the_files_that_only_root_may_read() {
 
     // With the kubeconfig alone the files that it names are missing, and that is said.
     let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("files are missing");
-    assert!(matches!(&error, KubeconfigError::Broken(path, _) if path.starts_with(host.path(directory))), "{error:?}");
-    assert!(error.to_string().contains("/nonexistent/file, which it names, does not exist"), "{error}");
+    let KubeconfigError::Incomplete { what, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((&what.kubeconfig, what.credential), (&host.path(directory).join("kubeconfig"), "kube-ca.crt"));
+    let text = error.to_string();
+    assert!(text.contains("not the credential kube-ca.crt in place of /nonexistent/file, which it names\n"), "{text}");
+    assert!(text.contains("hint: 'ln -s /nonexistent/file /etc/credstore/nodedns.kube-ca.crt', then "), "{text}");
 
     host.write(&format!("{directory}/kube-client.crt"), &identity.certificate_pem);
     host.write(&format!("{directory}/kube-client.key"), &identity.key_pem);
@@ -158,6 +180,88 @@ fn credentials_of_systemd_stand_in_for_the_files_that_only_root_may_read() {
     assert!(find_kubeconfig(&source, &environment).is_ok());
     let elsewhere = find_kubeconfig(&KubeconfigSource::Path(host.path(K3S_KUBELET)), &environment).expect("found");
     assert_eq!(elsewhere.client_certificate.expect("a certificate").node_name(), Some("n1"));
+}
+
+/// A host where systemd has handed these credentials over, each kubeconfig with its own server.
+fn handed_over(names: &[&str]) -> (Host, Environment) {
+    let host = Host::new();
+    let directory = "run/credentials/nodedns.service";
+    let pki = Pki::new();
+    let nowhere = Path::new("/nonexistent/file");
+    for name in names {
+        let node = name.split_once(".kube-").map_or("own", |(set, _)| set);
+        let identity = pki.kubelet(node);
+        let text = match () {
+            () if name.ends_with(".crt") && name.contains("client") => identity.certificate_pem,
+            () if name.ends_with(".key") => identity.key_pem,
+            () if name.ends_with(".crt") => pki.authority_pem.clone(),
+            () => kubeconfig(&format!("https://{name}"), Some(nowhere), nowhere, nowhere),
+        };
+        host.write(&format!("{directory}/{name}"), &text);
+    }
+    let environment = Environment { credentials_directory: Some(host.path(directory)), ..host.environment() };
+    (host, environment)
+}
+
+#[test]
+fn the_operators_credential_goes_before_those_of_the_distributions_and_those_before_files() {
+    let all: Vec<&str> = CredentialSet::ALL.iter().flat_map(CredentialSet::names).collect();
+    let (host, environment) = handed_over(&all);
+    host.write_kubelet(K3S_KUBELET, "https://file", "n1");
+    // kubeadm's kubeconfig holds the CA certificates itself.
+    let path = host.path("run/credentials/nodedns.service/kubeadm.kubeconfig");
+    let text = std::fs::read_to_string(&path).expect("written").replace("certificate-authority", "note");
+    std::fs::write(&path, text).expect("written");
+    let mut found = Vec::new();
+    for set in &CredentialSet::ALL {
+        let info = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect("found");
+        let node = info.client_certificate.and_then(|certificate| certificate.node_name().map(str::to_owned));
+        found.push((info.server.expect("a server"), node.expect("a name"), info.origin));
+        std::fs::remove_file(host.path("run/credentials/nodedns.service").join(set.kubeconfig)).expect("removed");
+    }
+    let kubelet = KubeconfigOrigin::KubeletCredential;
+    let expected = [
+        ("https://kubeconfig", "own", KubeconfigOrigin::Credential),
+        ("https://k3s.kubeconfig", "k3s", kubelet(Distribution::K3s)),
+        ("https://rke2.kubeconfig", "rke2", kubelet(Distribution::Rke2)),
+        ("https://kubeadm.kubeconfig", "kubeadm", kubelet(Distribution::Kubeadm)),
+    ];
+    assert_eq!(found, expected.map(|(server, node, origin)| (server.to_owned(), node.to_owned(), origin)));
+    assert_eq!(host.find().expect("found").server.as_deref(), Some("https://file"));
+    assert!(kubelet(Distribution::K3s).to_string().contains("k3s, given by systemd as a credential"));
+}
+
+#[test]
+fn a_credential_never_makes_use_of_a_file_of_another_set() {
+    for (set, others) in [
+        ("kubeconfig", ["k3s.kube-client.crt", "k3s.kube-client.key", "k3s.kube-ca.crt"]),
+        ("k3s.kubeconfig", ["kube-client.crt", "kube-client.key", "kube-ca.crt"]),
+        ("rke2.kubeconfig", ["k3s.kube-client.crt", "k3s.kube-client.key", "k3s.kube-ca.crt"]),
+    ] {
+        let (_host, environment) = handed_over(&[&[set][..], &others].concat());
+        let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("another's");
+        assert!(matches!(error, KubeconfigError::Incomplete { .. }), "{set}: {error:?}");
+    }
+}
+
+/// k3s writes one file after the other.
+#[test]
+fn a_set_that_is_just_being_written_is_waited_for_and_nothing_else_is_taken() {
+    let (host, environment) = handed_over(&["k3s.kubeconfig", "k3s.kube-ca.crt", "k3s.kube-client.crt"]);
+    host.write(K3S_ADMIN, &token_kubeconfig("https://admin", "t"));
+    let find = || find_kubeconfig(&KubeconfigSource::Auto, &environment);
+    let key = host.path("run/credentials/nodedns.service/k3s.kube-client.key");
+    for _ in 0..2 {
+        let error = find().expect_err("the key is not there");
+        let KubeconfigError::Incomplete { what, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((what.credential, what.distribution), ("k3s.kube-client.key", Some(Distribution::K3s)));
+        let text = error.to_string();
+        assert!(text.contains("k3s may be about to write it") && text.contains("nodedns-credentials.path"), "{text}");
+        // Created, and not yet written.
+        std::fs::write(&key, "").expect("written");
+    }
+    std::fs::write(&key, Pki::new().kubelet("k3s").key_pem).expect("written");
+    assert_eq!(find().expect("whole").origin, KubeconfigOrigin::KubeletCredential(Distribution::K3s));
 }
 
 #[test]
@@ -286,7 +390,7 @@ fn what_may_not_be_read_is_told_from_what_is_absent() {
 fn check_unreadable(root: &Path) {
     let mut environment = environment(root);
     let error = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect_err("none can be read");
-    let KubeconfigError::Unreadable(files) = &error else { panic!("{error:?}") };
+    let KubeconfigError::Unreadable { files, .. } = &error else { panic!("{error:?}") };
     let seen: Vec<_> = files.iter().map(|file| (file.path.clone(), file.kubeconfig.clone(), file.exists)).collect();
     let key = root.join("var/lib/rancher/k3s/agent/client.key");
     let at = |path: &str| root.join(path);
@@ -298,6 +402,20 @@ fn check_unreadable(root: &Path) {
     assert!(text.contains("client.key, which it names, is not readable: permission denied"), "{text}");
     assert!(text.contains("k3s.yaml, but it is not readable: permission denied"), "{text}");
     assert!(text.contains("\nhint: hand the files to the service with LoadCredential=kubeconfig:"), "{text}");
+
+    // A service has its own way, which is another for what a distribution makes.
+    let as_service =
+        Environment { credentials_directory: Some("/run/credentials/nodedns.service".into()), ..environment.clone() };
+    let text = find_kubeconfig(&KubeconfigSource::Auto, &as_service).expect_err("none can be read").to_string();
+    assert!(text.contains("\nhint: systemd hands it over when it is linked: 'systemd-tmpfiles --create "), "{text}");
+    let admin = at(K3S_ADMIN);
+    let source = KubeconfigSource::Path(admin.clone());
+    let text = find_kubeconfig(&source, &as_service).expect_err("it cannot be read").to_string();
+    let hint = format!(
+        "'ln -s {} /etc/credstore/nodedns.kubeconfig', with kubernetes.kubeconfig = \"auto\", then ",
+        admin.display()
+    );
+    assert!(text.contains(&hint), "{text}");
 
     // One that can be read is taken, and the others are mentioned.
     environment.kubeconfig = Some(root.join("mine").into());

@@ -242,6 +242,77 @@ fn what_a_process_prints_stays_with_it() {
     }
 }
 
+fn keys_file(section: &str, key: &str) -> String {
+    format!("[{section}]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET}\n")
+}
+
+/// With whose key the one request was made, with these files, of which those in `credentials/` are handed over by
+/// systemd.
+fn key_of(task: &str, files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
+    let sim = sim();
+    let mut child = Child::new(&sim, task);
+    let below = |child: &Child, path: &str| child.home.path().join(path).display().to_string();
+    for (path, text) in files {
+        child = child.file(path, text);
+    }
+    let directory = below(&child, "credentials");
+    child = child.env("CREDENTIALS_DIRECTORY", &directory);
+    for (name, path) in variables {
+        let path = below(&child, path);
+        child = child.env(name, &path);
+    }
+    let (text, results) = child.run();
+    assert_eq!(results[0], format!("ok {ZONE}"), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+    sim.requests()[0].access_key.clone().expect("a key")
+}
+
+#[test]
+fn files_that_systemd_hands_over_are_read_in_place_of_those_in_the_home_directory() {
+    let (home, plain) = (keys_file("default", "AKIAHOME"), keys_file("default", "AKIAPLAIN"));
+    let (encrypted, other) = (keys_file("default", "AKIAENCRYPTED"), keys_file("default", "AKIAOTHER"));
+    let edge = format!("{plain}{}", keys_file("edge", "AKIAEDGE"));
+    let process = "credential_process = cat \"$HOME/keys.json\"\n";
+    let (of_default, of_edge) = (format!("[default]\n{process}"), format!("[profile edge]\n{process}"));
+    let json = keys_json("AKIAPROCESS");
+    let (at_home, credentials) = ((".aws/credentials", home.as_str()), "credentials/aws-credentials");
+    let last = "credentials/nodedns.aws-credentials.encrypted";
+    let config = "credentials/aws-config";
+    let named = "AWS_SHARED_CREDENTIALS_FILE";
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let cases: Vec<(&str, Files<'_>, Files<'_>, &str)> = vec![
+        ("default", vec![at_home], vec![], "AKIAHOME"),
+        ("default", vec![at_home, (credentials, &plain)], vec![], "AKIAPLAIN"),
+        ("default", vec![at_home, (credentials, &plain), (last, &encrypted)], vec![], "AKIAENCRYPTED"),
+        // A variable of the operator's goes before both.
+        (
+            "default",
+            vec![("own", &other), (credentials, &plain), (last, &encrypted)],
+            vec![(named, "own")],
+            "AKIAOTHER",
+        ),
+        ("default", vec![(credentials, &plain), ("own", "")], vec![("AWS_CONFIG_FILE", "own")], "AKIAPLAIN"),
+        // Profiles, in either file.
+        ("profile", vec![(credentials, &edge)], vec![], "AKIAEDGE"),
+        ("profile", vec![(config, &of_edge), ("keys.json", &json)], vec![], "AKIAPROCESS"),
+        ("default", vec![(credentials, &of_default), ("keys.json", &json)], vec![], "AKIAPROCESS"),
+        ("default", vec![(config, &of_default), ("keys.json", &json), (".aws/config", "")], vec![], "AKIAPROCESS"),
+        // A config file alone: the other kind is where it always is, and counts more.
+        ("default", vec![at_home, (config, "[default]\naws_access_key_id = AKIACONFIG\n")], vec![], "AKIAHOME"),
+        ("default", vec![("own", &other), (config, "[default]\n")], vec![(named, "own")], "AKIAOTHER"),
+        // Settings at home and keys from systemd.
+        (
+            "profile",
+            vec![(".aws/config", "[profile edge]\nsource_profile = x\n"), (credentials, &edge)],
+            vec![],
+            "AKIAEDGE",
+        ),
+    ];
+    for (task, files, variables, key) in cases {
+        assert_eq!(key_of(task, &files, &variables), key, "{task} {files:?} {variables:?}");
+    }
+}
+
 #[test]
 fn keys_that_were_replaced_in_their_file_are_read_again_after_the_old_ones_failed() {
     let sim = sim();
