@@ -15,13 +15,14 @@ pub(super) fn summary(status: &Status) -> String {
         .flatten()
         .collect();
     let mut parts: Vec<String> = waits.iter().map(|wait| wait.text.clone()).collect();
-    parts.push(counts(status));
+    let mut counts = counts(status);
     let unexplained = |record: &&RecordStatus| !record.healthy && !waits.iter().any(|wait| (wait.explains)(record));
     let troubled: Vec<_> = status.records.iter().filter(unexplained).collect();
     if let Some(first) = troubled.first() {
-        parts.push(format!("{} need attention", troubled.len()));
-        parts.push(format!("{} {}: {}", first.name, first.rtype, trouble(first)));
+        let why = trouble(first);
+        counts.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
     }
+    parts.push(counts);
     if let Some(warning) = &status.drain.warning {
         parts.push(format!("drain: {warning}"));
     }
@@ -272,7 +273,7 @@ mod tests {
              "waiting for a kubeconfig: k3s, RKE2 or kubeadm has not made one yet; waiting for AWS credentials: no \
               providers in chain provided credentials; 0 published, 0 withdrawn".to_owned()),
             (status(&[throttled, good.clone()], none.clone()),
-             "1 published, 0 withdrawn; 1 need attention; edge.example.com A: Rate exceeded".to_owned()),
+             "1 published, 0 withdrawn, 1 need attention; edge.example.com A: Rate exceeded".to_owned()),
             (status(&[long, good.clone()], none.clone()),
              format!("waiting for AWS credentials: {}...; 1 published, 0 withdrawn", "x".repeat(220))),
             // Addresses.
@@ -288,9 +289,9 @@ mod tests {
             (status(&[with("withdraw", &Reason::Cordoned, true)], none.clone()),
              "0 published, 1 withdrawn: the node is cordoned".to_owned()),
             (status(&[with("withdraw", &Reason::Cordoned, false)], none.clone()),
-             "0 published, 0 withdrawn; 1 need attention; edge.example.com A: the change is on its way".to_owned()),
+             "0 published, 0 withdrawn, 1 need attention; edge.example.com A: the change is on its way".to_owned()),
             (status(&[with("hold", &Reason::KeepMin(1), false)], none),
-             "0 published, 0 withdrawn; 1 need attention; edge.example.com A: leaving would bring the name below \
+             "0 published, 0 withdrawn, 1 need attention; edge.example.com A: leaving would bring the name below \
               keep_min = 1 record set".to_owned()),
         ];
         for (status, expected) in cases {

@@ -160,7 +160,6 @@ fn what_prunes_is_confined_as_the_daemon_is() {
         "RestartPreventExitStatus",
         "RestartSec",
         "RuntimeDirectory",
-        "TimeoutStartSec",
         "Type",
         "WatchdogSec",
     ];

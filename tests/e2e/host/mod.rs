@@ -22,6 +22,7 @@ macro_rules! on_each_debian {
 }
 
 mod cgroup;
+mod credentials;
 mod journal;
 mod machine;
 mod packages;
