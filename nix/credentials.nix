@@ -134,16 +134,27 @@ in
   # What, when it has changed, the daemon is started again for. What is in the store changes with
   # the system only.
   watched = [
-    # k3s and RKE2 make a new certificate at every start; the kubelet of kubeadm swings a link.
-    "/var/lib/rancher/k3s/agent/client-kubelet.crt"
+    # k3s and RKE2 write new files at every start, one after the other; the kubelet of kubeadm
+    # swings a link.
     "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
-    "/var/lib/rancher/rke2/agent/client-kubelet.crt"
+    "/var/lib/rancher/k3s/agent/client-kubelet.crt"
+    "/var/lib/rancher/k3s/agent/client-kubelet.key"
+    "/var/lib/rancher/k3s/agent/server-ca.crt"
     "/var/lib/rancher/rke2/agent/kubelet.kubeconfig"
+    "/var/lib/rancher/rke2/agent/client-kubelet.crt"
+    "/var/lib/rancher/rke2/agent/client-kubelet.key"
+    "/var/lib/rancher/rke2/agent/server-ca.crt"
     "/etc/kubernetes/kubelet.conf"
-    "/var/lib/kubelet/pki"
-    "/etc/credstore"
-    "/etc/credstore.encrypted"
+    "/var/lib/kubelet/pki/kubelet-client-current.pem"
   ]
+  ++ map (id: "/etc/credstore/nodedns.${id}") (
+    kubernetesIds
+    ++ [
+      "aws-credentials"
+      "aws-config"
+    ]
+  )
+  ++ [ "/etc/credstore.encrypted/nodedns.aws-credentials.encrypted" ]
   ++ map toString (
     builtins.filter isOutOfStore (
       builtins.attrValues (kubernetes // aws // encrypted)

@@ -257,6 +257,7 @@ in
         "rke2-server.service"
         "rke2-agent.service"
         "kubelet.service"
+        "nodedns-credentials.path"
       ];
       wants = [ "nodedns-credentials.path" ];
       wantedBy = [ "multi-user.target" ];
@@ -290,6 +291,7 @@ in
     systemd.services.nodedns-credentials = {
       description = "Start nodedns again with its new credentials";
       documentation = [ "man:nodedns(8)" ];
+      unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = {
         Type = "oneshot";
         ExecStartPre = "${pkgs.coreutils}/bin/sleep 2";
@@ -307,7 +309,6 @@ in
       serviceConfig = common // {
         Type = "oneshot";
         ExecStart = "${program} prune --yes";
-        TimeoutStartSec = "1h";
         LoadCredential = credentials.ofPrune;
       };
     };
