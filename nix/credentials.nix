@@ -135,7 +135,7 @@ in
   # the system only.
   watched = [
     # k3s and RKE2 write new files at every start, one after the other; the kubelet of kubeadm
-    # swings a link.
+    # swings a link, which is seen in the directory alone.
     "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
     "/var/lib/rancher/k3s/agent/client-kubelet.crt"
     "/var/lib/rancher/k3s/agent/client-kubelet.key"
@@ -145,7 +145,9 @@ in
     "/var/lib/rancher/rke2/agent/client-kubelet.key"
     "/var/lib/rancher/rke2/agent/server-ca.crt"
     "/etc/kubernetes/kubelet.conf"
-    "/var/lib/kubelet/pki/kubelet-client-current.pem"
+    "/var/lib/kubelet/pki"
+    "/etc/credstore"
+    "/etc/credstore.encrypted"
   ]
   ++ map (id: "/etc/credstore/nodedns.${id}") (
     kubernetesIds

@@ -240,6 +240,8 @@ fn the_kubelets_files_are_linked_handed_over_and_watched() {
     for maker in Distribution::ALL {
         assert!(links.values().any(|target| target == maker.kubelet()), "{maker}");
     }
+    // A link that is swung is no change to systemd.path(5), if it is the link that is watched.
+    assert!(watched.contains("/var/lib/kubelet/pki") && watched.contains("/etc/credstore"));
     // Nobody but root may look into the store.
     assert!(text("nodedns.tmpfiles").lines().any(|line| line == "d /run/credstore 0700 root root -"));
 }

@@ -192,8 +192,9 @@ async fn a_kubeconfig_of_the_administrator_is_handed_over_by_a_link(site: Site) 
     site.machine.must("systemctl enable --now nodedns.service").await;
     site.says(&format!("waiting for a kubeconfig: found {ADMIN}, but it is not readable: permission denied")).await;
     let link = format!("ln -s {ADMIN} /etc/credstore/nodedns.kubeconfig");
-    let log = site.machine.log("nodedns.service").await;
-    assert!(log.contains(&format!("'{link}', with kubernetes.kubeconfig = \"auto\"")), "{log}");
+    let status = site.status().await;
+    let error = status["kubernetes"]["error"].as_str().unwrap_or_default();
+    assert!(error.contains(&format!("'{link}', with kubernetes.kubeconfig = \"auto\"")), "{status:#}");
 
     // As it is told to.
     site.machine.write("/etc/nodedns/nodedns.toml", &text.replace(ADMIN, "auto")).await;
