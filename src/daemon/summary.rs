@@ -16,11 +16,11 @@ pub(super) fn summary(status: &Status) -> String {
         .collect();
     let mut parts: Vec<String> = waits.iter().map(|wait| wait.text.clone()).collect();
     let mut counts = counts(status);
-    let unexplained = |record: &&RecordStatus| !record.healthy && !waits.iter().any(|wait| (wait.explains)(record));
-    let troubled: Vec<_> = status.records.iter().filter(unexplained).collect();
-    if let Some(first) = troubled.first() {
-        let why = trouble(first);
-        counts.push_str(&format!(", {} need attention; {} {}: {why}", troubled.len(), first.name, first.rtype));
+    let unexplained = status.records.iter().filter(|record| !waits.iter().any(|wait| (wait.explains)(record)));
+    let mut troubled = unexplained.filter_map(|record| Some((record, record.trouble()?)));
+    if let Some((first, why)) = troubled.next() {
+        let count = 1 + troubled.count();
+        counts.push_str(&format!(", {count} need attention; {} {}: {}", first.name, first.rtype, short(&why)));
     }
     parts.push(counts);
     if let Some(warning) = &status.drain.warning {
@@ -113,15 +113,6 @@ fn counts(status: &Status) -> String {
         text.push_str(&format!(": {}", short(&first.explanation)));
     }
     text
-}
-
-fn trouble(record: &RecordStatus) -> String {
-    let moves = matches!(record.intent, Intent::Publish | Intent::Withdraw);
-    match &record.last_error {
-        Some(error) => short(&error.message),
-        None if moves => "the change is on its way".to_owned(),
-        None => short(&record.explanation),
-    }
 }
 
 /// The first line of a text, and not all of it if it is long.
