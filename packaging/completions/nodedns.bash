@@ -449,7 +449,7 @@ _nodedns() {
             return 0
             ;;
         nodedns__subcmd__help)
-            opts="-h --help daemon ownership intents signals addresses never-empty dead-nodes draining prune adopt iam output exit-codes files-and-environment trouble run status drain resume health-checks plan list restore check iam-policy config completions help"
+            opts="-h --help daemon ownership intents signals addresses never-empty dead-nodes draining prune adopt iam output metrics exit-codes files-and-environment trouble run status drain resume health-checks plan list restore check iam-policy config completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
