@@ -21,7 +21,7 @@ pub(crate) const EDGE: &str = "edge.example.com.";
 pub(crate) const SOLE: &str = "sole.example.com.";
 
 /// What the daemon's credentials are, unless a show has others.
-const ACCESS_KEY: &str = "AKIDTESTTESTTESTTEST";
+pub(super) const ACCESS_KEY: &str = "AKIDTESTTESTTESTTEST";
 /// This one must not be told.
 pub(crate) const SECRET_KEY: &str = "planted-secret-that-must-not-show";
 
