@@ -39,7 +39,7 @@ impl Notifier {
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(monotonic) => send(&[NotifyState::Reloading, monotonic]),
-            Err(error) => tracing::warn!(%error, "the service manager could not be told of the reload"),
+            Err(error) => tracing::warn!(%error, "the service manager could not be told of the reload: {error}"),
         }
     }
 
@@ -78,7 +78,7 @@ pub fn watchdog_interval() -> Option<Duration> {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager could not be told: {states:?}");
+        tracing::warn!(%error, "the service manager could not be told {states:?}: {error}");
     }
 }
 

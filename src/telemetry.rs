@@ -61,7 +61,7 @@ pub fn init(filter: &str, output: Output) -> Result<(), Error> {
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().map_err(Error::AlreadySet)?;
     if let Some(error) = note {
-        tracing::warn!(%error, "the journal's socket cannot be reached, so log lines carry no fields");
+        tracing::warn!(%error, "the journal's socket cannot be reached, so log lines carry no fields: {error}");
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ impl Server {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file descriptors, most likely: let some clients go first.
-                    tracing::warn!(%error, "a client of the control socket could not be accepted");
+                    tracing::warn!(%error, "a client of the control socket could not be accepted: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }

@@ -128,7 +128,7 @@ impl Server {
                 Err(error) => {
                     // Out of file descriptors, most likely: let some clients go first.
                     if !is_failing {
-                        tracing::warn!(%error, "a client of the metrics could not be accepted");
+                        tracing::warn!(%error, "a client of the metrics could not be accepted: {error}");
                     }
                     is_failing = true;
                     sleep(Duration::from_millis(100)).await;

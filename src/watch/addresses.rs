@@ -149,7 +149,7 @@ pub async fn watch(events: UnboundedSender<AddressEvent>, mut requests: Unbounde
             delay = FIRST_DELAY;
         }
         options.counters.reconnects.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(%error, retry_in = ?delay, "the host's addresses cannot be watched");
+        tracing::warn!(%error, retry_in_seconds = delay.as_secs_f64(), "the host's addresses cannot be watched: {error}");
         if answer_unknown_for(delay, &events, &mut requests).await.is_err() {
             return;
         }

@@ -319,7 +319,8 @@ impl<V: View> Opener<V> {
                     true => "cannot be read anew",
                     false => "cannot be read yet with the credentials that have changed",
                 };
-                tracing::warn!(%error, "{} {what}", V::SUBJECT);
+                let error = error.replace('\n', "; ");
+                tracing::warn!(error, "{} {what}: {error}", V::SUBJECT);
                 None
             }
         }
@@ -347,7 +348,7 @@ fn in_thread<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> on
         let _ = sender.send(make());
     };
     if let Err(error) = std::thread::Builder::new().name("kubeconfig".to_owned()).spawn(open) {
-        tracing::warn!(%error, "cannot start a thread to read the kubeconfig");
+        tracing::warn!(%error, "cannot start a thread to read the kubeconfig: {error}");
     }
     receiver
 }

@@ -98,7 +98,10 @@ impl<V: View> Reporter<V> {
             return;
         }
         match (&event.detail.error, self.is_known()) {
-            (Some(error), _) => tracing::warn!(%error, "{} is unknown", V::SUBJECT),
+            (Some(error), _) => {
+                let error = error.replace('\n', "; ");
+                tracing::warn!(error, "{} is unknown: {error}", V::SUBJECT);
+            }
             (None, false) => tracing::info!(server = event.detail.server, "{} is known", V::SUBJECT),
             (None, true) => tracing::debug!(state = ?event.state, "{} has changed", V::SUBJECT),
         }

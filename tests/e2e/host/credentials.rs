@@ -195,6 +195,8 @@ async fn a_kubeconfig_of_the_administrator_is_handed_over_by_a_link(site: Site) 
     let status = site.status().await;
     let error = status["kubernetes"]["error"].as_str().unwrap_or_default();
     assert!(error.contains(&format!("'{link}', with kubernetes.kubeconfig = \"auto\"")), "{status:#}");
+    let log = site.machine.log("nodedns.service").await;
+    assert!(log.contains(&format!("the node's state is unknown: found {ADMIN}")) && log.contains(&link), "{log}");
 
     // As it is told to.
     site.machine.write("/etc/nodedns/nodedns.toml", &text.replace(ADMIN, "auto")).await;

@@ -64,7 +64,7 @@ async fn it_fails_where_it_cannot_work(site: Site) {
     start().await;
     assert_eq!(state().await[..2], ["failed", "timeout"]);
     let log = site.machine.log("nodedns.service").await;
-    assert!(log.contains("the host's addresses cannot be watched"), "{log}");
+    assert!(log.contains("the host's addresses cannot be watched: netlink socket: cannot "), "{log}");
     assert_eq!(site.sim.requests().iter().filter(|request| !request.changes.is_empty()).count(), 0);
     assert!(!site.is_published(EDGE));
 }
