@@ -135,17 +135,7 @@ impl Known {
 /// The values that a label can have, where they are a closed set.
 fn values_of(metric: &str, label: &str) -> BTreeSet<String> {
     let word = |value: serde_json::Result<Value>| value.expect("JSON").as_str().expect("a word").to_owned();
-    let kinds = [
-        ErrorKind::Throttled,
-        ErrorKind::Busy,
-        ErrorKind::Denied,
-        ErrorKind::Credentials,
-        ErrorKind::NoSuchZone,
-        ErrorKind::Refused,
-        ErrorKind::Unavailable,
-        ErrorKind::Unconfirmed,
-    ];
-    let kinds = kinds.map(|kind| kind.as_str().to_owned());
+    let kinds = ErrorKind::ALL.map(|kind| kind.as_str().to_owned());
     match (metric, label) {
         ("nodedns_record_last_error", "kind") => kinds.into(),
         ("nodedns_route53_requests_total", "result") => kinds.into_iter().chain(["ok".to_owned()]).collect(),

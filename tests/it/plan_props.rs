@@ -94,18 +94,8 @@ fn addresses() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn treatments() -> impl Strategy<Value = Treatment> {
-    let kinds = vec![
-        ErrorKind::Throttled,
-        ErrorKind::Busy,
-        ErrorKind::Denied,
-        ErrorKind::Credentials,
-        ErrorKind::NoSuchZone,
-        ErrorKind::Refused,
-        ErrorKind::Unavailable,
-        ErrorKind::Unconfirmed,
-    ];
     prop_oneof![
-        3 => proptest::sample::select(kinds).prop_map(Treatment::Fails),
+        3 => proptest::sample::select(ErrorKind::ALL.to_vec()).prop_map(Treatment::Fails),
         2 => Just(Treatment::LosesAnswer),
         1 => Just(Treatment::Hangs),
         2 => Just(Treatment::Serves),

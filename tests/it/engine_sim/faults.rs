@@ -62,16 +62,7 @@ fn what_was_given_up_for_want_of_knowledge_does_not_work_again() {
 
 #[test]
 fn every_kind_of_error_is_met_with_patience() {
-    for kind in [
-        ErrorKind::Throttled,
-        ErrorKind::Busy,
-        ErrorKind::Denied,
-        ErrorKind::Credentials,
-        ErrorKind::NoSuchZone,
-        ErrorKind::Refused,
-        ErrorKind::Unavailable,
-        ErrorKind::Unconfirmed,
-    ] {
+    for kind in ErrorKind::ALL {
         let mut world = settled(&[V4, V6]);
         let before = world.sent.len();
         world.after(Duration::ZERO, Happening::Treatments(ZONE.into(), vec![Treatment::Fails(kind); 100_000]));

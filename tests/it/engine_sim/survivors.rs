@@ -546,16 +546,7 @@ fn a_node_that_is_not_ready_itself_removes_nobody() {
 /// the own record set follows its address meanwhile as if nothing were.
 #[test]
 fn trouble_is_met_with_patience_and_holds_up_nothing_of_ours() {
-    for kind in [
-        ErrorKind::Throttled,
-        ErrorKind::Busy,
-        ErrorKind::Denied,
-        ErrorKind::Credentials,
-        ErrorKind::NoSuchZone,
-        ErrorKind::Refused,
-        ErrorKind::Unavailable,
-        ErrorKind::Unconfirmed,
-    ] {
+    for kind in ErrorKind::ALL {
         let mut world = cluster_of(3, &["n1"], record());
         dies(&mut world, "n3");
         world.run_for(GRACE - SECOND);
