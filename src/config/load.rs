@@ -24,6 +24,9 @@ const PREFIX: &str = "NODEDNS_";
 /// switch of the test suite.
 const NOT_KEYS: [&str; 2] = ["NODEDNS_CONFIG", "NODEDNS_FORBID_SKIP"];
 
+/// What the names of the test suite's other variables begin with, as a program that it runs inherits them.
+const TEST_SUITE: &str = "NODEDNS_TEST_";
+
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -244,7 +247,8 @@ fn environment(sources: &Sources, problems: &mut Vec<Problem>) -> Vec<Layer> {
     let variables: BTreeMap<&str, &str> = sources
         .variables
         .iter()
-        .filter(|(name, _)| name.starts_with(PREFIX) && !NOT_KEYS.contains(&name.as_str()))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(TEST_SUITE))
+        .filter(|(name, _)| !NOT_KEYS.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     let mut layers = Vec::new();

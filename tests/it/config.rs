@@ -317,6 +317,7 @@ fn layers_override_values_replace_arrays_and_add_records() {
         .variable("NODEDNS_SIGNALS__CORDONED__AFTER", "5s")
         .variable("NODEDNS_CONFIG", "/nowhere")
         .variable("NODEDNS_FORBID_SKIP", "1")
+        .variable("NODEDNS_TEST_CACHE", "/var/cache/nodedns-tests")
         .variable("RUNTIME_DIRECTORY", "/run/nodedns-test:/run/other")
         .variable("STATE_DIRECTORY", "/var/lib/nodedns-test:/var/lib/other")
         .variable("PATH", "/bin");
