@@ -60,6 +60,8 @@ rustPlatform.buildRustPackage {
       --fish packaging/completions/nodedns.fish \
       --zsh packaging/completions/_nodedns
     install -Dm444 -t "$out/share/doc/nodedns" packaging/nodedns.toml packaging/nodedns.schema.json
+    install -Dm444 -t "$out/share/doc/nodedns/examples/prometheus" packaging/prometheus/nodedns.rules.yml
+    install -Dm444 -t "$out/share/doc/nodedns/examples/grafana" packaging/grafana/nodedns.json
     install -Dm444 -t "$out/share/licenses/nodedns" LICENSE-*
   '';
 

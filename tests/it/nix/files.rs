@@ -84,13 +84,21 @@ fn the_package_installs_what_there_is_and_checks_it() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_nodedns"), out.path().join("bin/nodedns")).expect("a link");
 
     phase(text(&described, "/package/postInstall"), out.path());
-    let installed = |directory: &str| -> BTreeSet<String> {
-        let entries = std::fs::read_dir(out.path().join(directory)).expect("installed");
+    let names = |directory: &Path| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(directory).unwrap_or_else(|why| panic!("{}: {why}", directory.display()));
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     };
-    let expected = |names: [&str; 2]| BTreeSet::from(names.map(str::to_owned));
-    assert_eq!(installed("share/doc/nodedns"), expected(["nodedns.schema.json", "nodedns.toml"]));
-    assert_eq!(installed("share/licenses/nodedns"), expected(["LICENSE-APACHE", "LICENSE-MIT"]));
+    let installed = |directory: &str| names(&out.path().join(directory));
+    let expected = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(installed("share/doc/nodedns"), expected(&["examples", "nodedns.schema.json", "nodedns.toml"]));
+    // As in the other packages: without what tests them.
+    for examples in ["prometheus", "grafana"] {
+        let mut there = names(&root().join("packaging").join(examples));
+        there.retain(|name| !name.ends_with(".test.yml"));
+        assert!(!there.is_empty(), "{examples}");
+        assert_eq!(installed(&format!("share/doc/nodedns/examples/{examples}")), there);
+    }
+    assert_eq!(installed("share/licenses/nodedns"), expected(&["LICENSE-APACHE", "LICENSE-MIT"]));
 
     phase(text(&described, "/package/installCheckPhase"), out.path());
 }
