@@ -55,6 +55,18 @@ outOfTheStore
       + " like { name = \"edge.example.com\"; zone_id = \"Z0123456789ABC\"; }.";
   }
   {
+    # The daemon would say so as well, but the unit takes the directory from it.
+    assertion =
+      builtins.elem cfg.settings.metrics.textfile [
+        null
+        ""
+      ]
+      || builtins.match "/.*[^/][.]prom" cfg.settings.metrics.textfile != null;
+    message =
+      "services.nodedns.settings.metrics.textfile names no file that node_exporter would read: give its"
+      + " whole path, which ends in .prom, like \"/var/lib/node-exporter/nodedns.prom\".";
+  }
+  {
     assertion = cfg.awsCredentialsFile == null || cfg.awsCredentialsEncryptedFile == null;
     message =
       "services.nodedns.awsCredentialsFile and services.nodedns.awsCredentialsEncryptedFile are the"

@@ -53,6 +53,13 @@
 # is restarted; neither touches DNS. Who is to use `nodedns status` goes into the group nodedns:
 #
 #     users.users.alice.extraGroups = [ "nodedns" ];
+#
+# For Prometheus, settings.metrics.listen = "127.0.0.1:9797"; the firewall stays as it is. Or a file
+# for a node_exporter that is there already, in a directory that nodedns may write to:
+#
+#     services.nodedns.settings.metrics.textfile = "/var/lib/node-exporter/nodedns.prom";
+#     systemd.tmpfiles.rules = [ "d /var/lib/node-exporter 0775 root nodedns -" ];
+#     services.prometheus.exporters.node.extraFlags = [ "--collector.textfile.directory=/var/lib/node-exporter" ];
 {
   config,
   lib,
@@ -104,6 +111,7 @@ let
     else
       value;
   settings = withoutNull cfg.settings;
+  textfile = settings.metrics.textfile or "";
 
   unchecked = format.generate "nodedns.toml" settings;
   # What is built on one machine for another cannot be run there.
@@ -246,10 +254,11 @@ in
         "man:nodedns(8)"
         "man:nodedns.toml(5)"
       ];
-      # See systemd/nodedns.service for the reasons. On NixOS, k3s is k3s.service in every role.
+      # See systemd/nodedns.service for the reasons. On NixOS, k3s is k3s.service in every role, and
+      # who comes after network-online.target has to want it: a link that does not come up would
+      # hold up the boot. network.target has the daemon stop before the network goes just as well.
       after = [
         "network.target"
-        "network-online.target"
         "nss-lookup.target"
         "dbus.service"
         "k3s.service"
@@ -279,6 +288,10 @@ in
         RestartPreventExitStatus = "64 78";
         RuntimeDirectory = "nodedns";
         LoadCredential = credentials.ofDaemon;
+      }
+      // lib.optionalAttrs (textfile != "") {
+        # Without the directory the daemon starts all the same, and warns.
+        ReadWritePaths = [ "-${builtins.dirOf textfile}" ];
       };
     };
 
@@ -306,6 +319,7 @@ in
         "network-online.target"
         "nss-lookup.target"
       ];
+      wants = [ "network-online.target" ];
       serviceConfig = common // {
         Type = "oneshot";
         ExecStart = "${program} prune --yes";

@@ -155,6 +155,17 @@ types.submodule {
       attempt_timeout = optional duration "How long one attempt of a request may take.";
     };
 
+    metrics = table "Where monitoring finds the metrics: nowhere unless it is set." {
+      listen = optional types.str ''
+        The address and port of an HTTP server with `/metrics` and `/healthz`, like
+        `"127.0.0.1:9797"`. The firewall is not opened for it.
+      '';
+      textfile = optional types.str ''
+        A file with the same metrics for node_exporter's textfile collector, in a directory that the
+        group nodedns may write to.
+      '';
+    };
+
     log = table "What is logged, and how." {
       level = optional (types.enum [
         "error"

@@ -93,8 +93,17 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 /// Configurations that are accepted.
-const GOOD: [&str; 8] =
-    ["minimal", "off", "k3s-server", "k3s-agent", "encrypted", "kubernetes", "everything", "survivors-of-a-kubelet"];
+const GOOD: [&str; 9] = [
+    "minimal",
+    "off",
+    "k3s-server",
+    "k3s-agent",
+    "encrypted",
+    "kubernetes",
+    "everything",
+    "textfile",
+    "survivors-of-a-kubelet",
+];
 
 /// Configurations that an assertion refuses.
 const REFUSED: [&str; 5] =
@@ -154,6 +163,34 @@ fn changed(old: &Value, new: &Value) -> Option<Value> {
         }
         _ => Some(new.clone()),
     }
+}
+
+/// A good configuration is warned of by nobody, so that a warning is read.
+#[test]
+fn a_warning_is_for_a_doubtful_configuration() {
+    let Some(nix) = Nix::find() else { return };
+    for name in GOOD {
+        let warned = nix.good(name).get("warnings").map_or(0, |warnings| strings(warnings).len());
+        assert_eq!(warned, usize::from(name == "survivors-of-a-kubelet"), "{name}");
+    }
+}
+
+#[test]
+fn no_secret_is_taken_from_the_store() {
+    let Some(nix) = Nix::find() else { return };
+    let refused = nix.good("secrets-in-the-store");
+    let mut refused: Vec<&str> = strings(at(&refused, "/assertions"))
+        .into_iter()
+        .filter_map(|message| {
+            message.strip_prefix("services.nodedns.")?.split_once(" is a file ").map(|(name, _)| name)
+        })
+        .collect();
+    refused.sort_unstable();
+    let paths = nix.call("paths.nix", "").unwrap_or_else(|why| panic!("{why}"));
+    // What is encrypted may be read by everybody.
+    let secrets: Vec<&str> =
+        strings(&paths).into_iter().filter(|name| *name != "awsCredentialsEncryptedFile").collect();
+    assert_eq!(refused, secrets);
 }
 
 #[test]

@@ -127,6 +127,8 @@ in
     metrics.listen = "127.0.0.1:9797";
   };
 
+  textfile = settings { metrics.textfile = "/var/lib/node-exporter/nodedns.prom"; };
+
   survivors-of-a-kubelet = settings { survivors.enabled = true; };
 
   # What no type knows is refused when the system is built.
@@ -134,11 +136,25 @@ in
 
   # Refused by an assertion.
   no-record = settings { record = [ ]; };
-  secrets-in-the-store = nodedns {
-    kubeconfig = ./cases.nix;
-    awsCredentialsFile = "/nix/store/11111111111111111111111111111111-aws";
-    environmentFile = "/nix/store/11111111111111111111111111111111-environment";
-  };
+  secrets-in-the-store =
+    let
+      inStore = "/nix/store/11111111111111111111111111111111-secret";
+      identity = {
+        kubeconfig = ./cases.nix;
+        kubeClientCertificate = inStore;
+        kubeClientKey = inStore;
+        kubeCertificateAuthority = inStore;
+      };
+    in
+    nodedns (
+      identity
+      // {
+        prune = identity;
+        awsCredentialsFile = inStore;
+        awsConfigFile = inStore;
+        environmentFile = inStore;
+      }
+    );
   half-an-identity = nodedns { kubeClientCertificate = "/run/secrets/kube.crt"; };
   at-odds = nodedns {
     awsCredentialsFile = "/run/secrets/aws";

@@ -1,5 +1,10 @@
 # The options of NixOS that nix/module.nix reads and sets, by name and with their types.
-{ lib, pkgs, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 
 let
   inherit (lib) mkOption types;
@@ -33,6 +38,12 @@ let
         // options;
       }
     )) { };
+  dangling =
+    service:
+    let
+      among = builtins.elem "network-online.target";
+    in
+    among service.after && !among service.wants;
   rancher = {
     enable = option types.bool false;
     role = option (types.enum [
@@ -88,4 +99,9 @@ in
       };
     };
   };
+
+  # What NixOS itself has to say against a service, at every rebuild.
+  config.warnings = map (
+    name: "${name}.service is ordered after 'network-online.target' but doesn't depend on it"
+  ) (builtins.attrNames (lib.filterAttrs (_: dangling) config.systemd.services));
 }

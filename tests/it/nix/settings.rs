@@ -45,7 +45,7 @@ fn tables(schema: &Value) -> (Vec<Value>, Vec<Value>) {
 }
 
 /// What the module does not know by its type is left to the daemon.
-const UNTYPED: [&str; 3] = ["control", "metrics", "signals"];
+const UNTYPED: [&str; 2] = ["control", "signals"];
 
 #[test]
 fn the_types_allow_what_the_daemon_allows() {

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Nix, at, root, strings};
+use super::{Nix, at, clean, root, strings};
 
 /// `Section.Key` and the values that are given to it. An order among credentials or paths means nothing.
 type Unit = BTreeMap<String, BTreeSet<String>>;
 
 /// What the module says otherwise: a unit, and a line that it does not have (`-`) or has beside (`+`).
-const INTENDED: [(&str, &str); 4] = [
+const INTENDED: [(&str, &str); 6] = [
+    // NixOS warns of who comes after that target and does not want it. The daemon must not wait for it, and prune runs
+    // long after the start.
+    ("nodedns.service", "-Unit.After=network-online.target"),
+    ("nodedns-prune.service", "+Unit.Wants=network-online.target"),
     // A unit of NixOS brings its programs with it.
     ("nodedns.service", "-Service.ExecReload=/bin/sh -c 'kill -HUP $MAINPID'"),
     ("nodedns.service", "+Service.ExecReload=/bin/kill -HUP $MAINPID"),
@@ -191,6 +195,46 @@ fn links_and_user_are_those_of_the_packages() {
     assert_eq!(lines("nodedns.sysusers"), [line]);
     assert_eq!(user("group"), "nodedns");
     assert_eq!(at(&minimal, "/groups/nodedns"), &serde_json::json!({}));
+}
+
+/// The unit may write to the directory of a file that the daemon takes, and the module refuses what it does not take.
+#[test]
+fn a_textfile_can_be_written() {
+    let Some(nix) = Nix::find() else { return };
+    for (textfile, writable) in [
+        ("", None),
+        ("/var/lib/node-exporter/nodedns.prom", Some("-/var/lib/node-exporter")),
+        ("nodedns.prom", None),
+        ("/var/lib/node-exporter/nodedns.txt", None),
+        ("/var/lib/node-exporter/.prom", None),
+        ("/var/lib/node-exporter/nodedns.prom/", None),
+    ] {
+        let made = nix
+            .call(
+                "eval.nix",
+                &format!(
+                    "configuration = let inherit ((import ./tests/nix/cases.nix).minimal.services) nodedns; in {{
+                       services.nodedns = nodedns // {{
+                         settings = nodedns.settings // {{ metrics.textfile = {textfile:?}; }};
+                       }};
+                     }};"
+                ),
+            )
+            .unwrap_or_else(|why| panic!("{textfile}: {why}"));
+        let toml = format!(
+            "cluster = \"home\"\n[[record]]\nname = \"edge.example.com\"\n[metrics]\ntextfile = {textfile:?}\n"
+        );
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(&file, toml).expect("written");
+        let check = clean(env!("CARGO_BIN_EXE_nodedns"))
+            .args(["config", "check", "--config"])
+            .arg(file.path())
+            .output()
+            .expect("nodedns runs");
+        assert_eq!(made.get("assertions").is_none(), check.status.success(), "{textfile:?}: {check:?}\n{made:#}");
+        let paths = made.pointer("/services/nodedns/serviceConfig/ReadWritePaths").map(strings);
+        assert_eq!(paths, writable.map(|path| vec![path]), "{textfile:?}");
+    }
 }
 
 /// A key that the daemon takes up by a reload must not restart it, and one that it refuses to take up
