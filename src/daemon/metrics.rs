@@ -1,6 +1,8 @@
 //! What the metrics are made of, and who serves them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -16,10 +18,20 @@ use crate::publish::route53::{Ending, Observer};
 use crate::watch::addresses::Counters;
 use crate::watch::clock;
 
+/// How long it takes until a port that was taken is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The listener.
+enum Listener {
+    Bound(Server),
+    /// Not to be had so far. DNS does not wait for it.
+    Later(SocketAddr),
+}
+
 /// What was asked for, before there is anything to tell.
 #[derive(Default)]
 pub(super) struct Outlets {
-    server: Option<Server>,
+    listener: Option<Listener>,
     textfile: Option<Textfile>,
 }
 
@@ -27,17 +39,21 @@ impl Outlets {
     /// Takes the port and the file. Somebody who only looks does without what another daemon has:
     /// `is_alone` says whether there is none.
     pub(super) fn open(settings: &MetricsSettings, dry_run: bool, is_alone: bool) -> anyhow::Result<Self> {
-        let server = match settings.listen.map(Server::bind).transpose() {
-            Ok(server) => server,
-            Err(error) if dry_run => {
-                tracing::warn!("{:#}", anyhow::Error::from(error));
-                None
+        let listener = settings.listen.and_then(|address| match Server::bind(address) {
+            Ok(server) => Some(Listener::Bound(server)),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                if dry_run {
+                    tracing::warn!("{error:#}");
+                    return None;
+                }
+                tracing::warn!("{error:#}; it is tried again every {} seconds", PAUSE.as_secs());
+                Some(Listener::Later(address))
             }
-            Err(error) => return Err(error.into()),
-        };
+        });
         let path = settings.textfile.clone().filter(|_| is_alone);
         let textfile = path.map(Textfile::new).transpose().context("cannot start a thread for metrics.textfile")?;
-        Ok(Outlets { server, textfile })
+        Ok(Outlets { listener, textfile })
     }
 
     /// Serves from now on.
@@ -53,9 +69,13 @@ impl Outlets {
             overruns: netlink.overruns(),
         };
         let exposition = Arc::new(Exposition::new(status.subscribe(), counts.clone(), netlink));
-        if let Some(server) = self.server {
+        if let Some(listener) = self.listener {
             let exposition = exposition.clone();
             watchers.spawn(async move {
+                let server = match listener {
+                    Listener::Bound(server) => server,
+                    Listener::Later(address) => Server::bind_at_last(address, PAUSE).await,
+                };
                 server.run(exposition, Limits::default()).await;
                 "the listener of the metrics"
             });

@@ -18,6 +18,24 @@ use crate::metrics::counts::Tally;
 use crate::metrics::definitions::{self, ALL, Definition, Kind};
 use crate::metrics::{Counts, Netlink};
 
+/// What only Route 53 can tell: absent in a dry run, which does not ask it.
+const OF_ROUTE53: [Definition; 14] = [
+    definitions::RECORD_ACTUAL,
+    definitions::RECORD_OTHERS,
+    definitions::RECORD_IN_SYNC,
+    definitions::RECORD_LAST_ERROR,
+    definitions::RECORD_LAST_CHANGE,
+    definitions::RECORD_HEALTH_CHECK,
+    definitions::DRIFT,
+    definitions::SURVIVORS_DEAD,
+    definitions::SURVIVORS_REMOVED,
+    definitions::CHANGES,
+    definitions::CHANGE_IN_SYNC,
+    definitions::REQUESTS,
+    definitions::REQUEST_SECONDS,
+    definitions::LAST_SUCCESS,
+];
+
 /// The text.
 ///
 /// # Errors
@@ -29,8 +47,8 @@ pub(super) fn text(status: &Status, counts: &Counts, netlink: &Netlink) -> Resul
     page.kubernetes(&status.kubernetes)?;
     page.addresses(status)?;
     page.netlink(netlink)?;
-    for record in distinct(&status.records) {
-        page.record(record, &tally)?;
+    for record in distinct(status) {
+        page.record(record, status.dry_run, &tally)?;
     }
     for probe in &status.probes {
         let passing = match probe.outcome {
@@ -44,21 +62,26 @@ pub(super) fn text(status: &Status, counts: &Counts, netlink: &Netlink) -> Resul
         page.survivors(survivors)?;
     }
     page.tally(&tally)?;
-    page.text(counts.histograms())
+    page.text(counts.histograms(), if status.dry_run { &OF_ROUTE53 } else { &[] })
 }
 
 /// Those that are told apart by their zone's id, name and type. Two records of one name in two zones are
 /// not, until the zones are known; either could be taken for the other.
-fn distinct(records: &[RecordStatus]) -> impl Iterator<Item = &RecordStatus> {
+fn distinct(status: &Status) -> impl Iterator<Item = &RecordStatus> {
+    let dry_run = status.dry_run;
     let mut seen: BTreeMap<_, usize> = BTreeMap::new();
-    for record in records {
-        *seen.entry(labels(record)).or_default() += 1;
+    for record in &status.records {
+        *seen.entry(labels(record, dry_run)).or_default() += 1;
     }
-    records.iter().filter(move |record| seen.get(&labels(record)) == Some(&1))
+    status.records.iter().filter(move |record| seen.get(&labels(record, dry_run)) == Some(&1))
 }
 
-fn labels(record: &RecordStatus) -> [&str; 3] {
-    [record.zone_id.as_deref().unwrap_or_default(), &record.name, &record.rtype]
+/// An id that was configured is known from the start, so that the series stay the same ones. A zone that was
+/// configured otherwise is described in several words, and nobody in a dry run has seen its id.
+fn labels(record: &RecordStatus, dry_run: bool) -> [&str; 3] {
+    let configured = Some(record.zone.as_str()).filter(|zone| !zone.contains(' '));
+    let found = record.zone_id.as_deref().filter(|_| !dry_run);
+    [found.or(configured).unwrap_or_default(), &record.name, &record.rtype]
 }
 
 /// Every family that has something to say.
@@ -97,11 +120,14 @@ impl Page {
         value.map_or(Ok(()), |value| self.set(metric, labels, value))
     }
 
-    fn text(self, histograms: Vec<MetricFamily>) -> Result<String, prometheus::Error> {
+    fn text(self, histograms: Vec<MetricFamily>, absent: &[Definition]) -> Result<String, prometheus::Error> {
         let gauges = self.gauges.values().flat_map(Collector::collect);
         let counters = self.counters.values().flat_map(Collector::collect);
         let mut families: Vec<_> = gauges.chain(counters).chain(histograms).collect();
-        families.retain(|family| !family.get_metric().is_empty());
+        families.retain(|family| {
+            let is_absent = absent.iter().any(|metric| metric.name == family.name());
+            !is_absent && !family.get_metric().is_empty()
+        });
         families.sort_by_key(|family| ALL.iter().position(|metric| metric.name == family.name()));
         for family in &mut families {
             // As they come out of a hash map.
@@ -145,8 +171,8 @@ impl Page {
     }
 
     fn addresses(&mut self, status: &Status) -> Result<(), prometheus::Error> {
-        let is_published =
-            |address: &IpAddr| status.records.iter().flat_map(|record| &record.actual).any(|all| all.contains(address));
+        let found = status.records.iter().filter(|_| !status.dry_run).flat_map(|record| &record.actual);
+        let is_published = |address: &IpAddr| found.clone().any(|all| all.contains(address));
         let mut counts: BTreeMap<[&str; 4], usize> = BTreeMap::new();
         for AddressStatus { address, class, publishable, reason, .. } in &status.addresses {
             let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
@@ -167,8 +193,8 @@ impl Page {
         self.set(definitions::NETLINK_OVERRUNS, &[], whole(netlink.overruns))
     }
 
-    fn record(&mut self, record: &RecordStatus, tally: &Tally) -> Result<(), prometheus::Error> {
-        let [zone, name, rtype] = labels(record);
+    fn record(&mut self, record: &RecordStatus, dry_run: bool, tally: &Tally) -> Result<(), prometheus::Error> {
+        let [zone, name, rtype] = labels(record, dry_run);
         let of_record = [zone, name, rtype];
         // The list is empty then because nothing is known, and not because nothing is wanted.
         let is_known = record.reason != Reason::AddressesUnknown.as_str();

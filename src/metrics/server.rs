@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as Bound};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -60,11 +61,14 @@ pub struct BindError {
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "; stop the program that listens there, or name another port",
-        io::ErrorKind::AddrNotAvailable => "; name an address that the host has when the daemon starts, as 127.0.0.1",
+        io::ErrorKind::AddrNotAvailable => "; name an address that a host can have, as 127.0.0.1",
         io::ErrorKind::PermissionDenied => "; name a port from 1024 on",
         _ => "",
     }
 }
+
+/// How many clients may wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// A port that listens.
 #[derive(Debug)]
@@ -73,17 +77,36 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens. Within a runtime.
+    /// Listens, also on an address that the host does not have yet. Within a runtime.
     ///
     /// # Errors
     /// When the address cannot be had.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         let listen = || {
-            let bound = Bound::bind(address)?;
-            bound.set_nonblocking(true)?;
-            TcpListener::from_std(bound)
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            // Connections of the daemon before this one that linger are no reason to wait.
+            socket.set_reuse_address(true)?;
+            match address {
+                SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+                SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket.into())
         };
         Ok(Server { listener: listen().map_err(|source| BindError { address, source })? })
+    }
+
+    /// Tries again, each time after this pause, until the address can be had.
+    pub async fn bind_at_last(address: SocketAddr, pause: Duration) -> Self {
+        loop {
+            sleep(pause).await;
+            if let Ok(server) = Self::bind(address) {
+                tracing::info!("{address}, which metrics.listen names, is listened on now");
+                return server;
+            }
+        }
     }
 
     /// Where it listens.

@@ -121,7 +121,7 @@ fn write_each(path: &Path, texts: &Receiver<String>) {
                     let directory = path.parent().unwrap_or(path).display();
                     tracing::warn!(
                         "{}, which metrics.textfile names, cannot be written: {error}; let the daemon's user write to \
-                         {directory} (under systemd also ReadWritePaths= in the unit); it is tried again",
+                         {directory} (under systemd also ReadWritePaths=-{directory} in the unit); it is tried again",
                         path.display()
                     );
                 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
 use route53_sim::{Count, Fault, Target};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::node::{Expected, Host, ZONE};
 use crate::support::netns::in_lab;
@@ -160,7 +160,8 @@ fn the_numbers_move_with_what_happens() {
         host.signal(Signal::HUP);
         host.until("the reload is refused", async |_| values().await["nodedns_reload_refused"] == 1.0).await;
         let (code, why) = health().await;
-        assert!(code == 503 && why.contains("metrics: cannot be changed by a reload"), "{code}: {why}");
+        let said = "reload refused, the old configuration stays in force: metrics: cannot be changed by a reload";
+        assert!(code == 503 && why.contains(said) && !why.contains("  "), "{code}: {why}");
 
         assert!(host.stop(Signal::TERM).await.success());
         assert!(!textfile.exists(), "it goes with the daemon");
@@ -168,7 +169,7 @@ fn the_numbers_move_with_what_happens() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_the_start_and_a_lost_directory_does_not() {
+fn neither_a_port_that_is_taken_nor_a_lost_directory_keeps_it_from_dns() {
     in_lab(async |lab| {
         let mut host = Host::new(lab).await;
         let directory = host.directory.path().join("late");
@@ -182,18 +183,51 @@ fn a_port_that_is_taken_ends_the_start_and_a_lost_directory_does_not() {
         host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
         let taken = std::net::TcpListener::bind(LISTEN).expect("a free port");
         host.start();
-        assert_eq!(host.wait().await.code(), Some(1));
-        let said = "which metrics.listen names; stop the program that listens there";
-        assert!(host.log().contains(said), "{}", host.log());
-        drop(taken);
-
-        host.start();
         host.comes_to("published", IN).await;
+        let said = "which metrics.listen names; stop the program that listens there";
+        assert_eq!(host.log().matches(said).count(), 1, "{}", host.log());
+        drop(taken);
+        let comes = "which metrics.listen names, is listened on now";
+        host.until("it listens", async |host| host.log().contains(comes)).await;
+        assert_eq!(health().await, (200, "ok\n".to_owned()));
+        assert_eq!(host.log().matches(said).count(), 1, "once: {}", host.log());
         assert_eq!(host.log().matches("cannot be written").count(), 1, "once: {}", host.log());
         fs::create_dir(&directory).expect("a directory");
         host.set_node("True", true);
         host.comes_to("cordoned", OUT).await;
         host.until("the file is there", async |_| directory.join("nodedns.prom").exists()).await;
         host.until("that is told", async |host| host.log().contains("can be written again")).await;
+    });
+}
+
+/// Somebody who only looks leaves the running daemon its file.
+#[test]
+fn a_dry_run_beside_the_daemon_leaves_its_file_alone() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        let textfile = host.directory.path().join("nodedns.prom");
+        host.replace_in_configuration(
+            "[control]",
+            &format!("[metrics]\ntextfile = \"{}\"\n\n[control]", textfile.display()),
+        );
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        host.start();
+        host.comes_to("published", IN).await;
+        let is_the_daemons = || fs::read_to_string(&textfile).is_ok_and(|text| text.contains("\nnodedns_dry_run 0\n"));
+        host.until("the daemon's file", async |_| is_the_daemons()).await;
+
+        // It shows what it would do in its own file, so that it is known to be through with its start.
+        let shown = host.directory.path().join("shown");
+        let mut dry_run = tokio::process::Command::from(host.program());
+        dry_run.args(["run", "--dry-run", "--config"]).arg(host.directory.path().join("nodedns.toml"));
+        dry_run.stdout(fs::File::create(&shown).expect("a file")).kill_on_drop(true);
+        let mut dry_run = dry_run.spawn().expect("it starts");
+        host.until("it shows something", async |_| fs::read_to_string(&shown).is_ok_and(|text| text.contains(V4)))
+            .await;
+        assert!(is_the_daemons());
+        let pid = dry_run.id().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
+        kill_process(pid, Signal::TERM).expect("it can be ended");
+        assert!(dry_run.wait().await.expect("it ends").success());
+        assert!(is_the_daemons(), "it has not taken the file along");
     });
 }

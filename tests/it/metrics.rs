@@ -273,10 +273,10 @@ fn what_is_not_known_is_absent() {
         ("nodedns_kube_enabled", 1.0),
         ("nodedns_kube_connected", 0.0),
         ("nodedns_survivors{state=\"unknown\"}", 1.0),
-        ("nodedns_record_in_sync{name=\"edge.example.com\",type=\"A\",zone_id=\"\"}", 0.0),
+        ("nodedns_record_in_sync{name=\"edge.example.com\",type=\"A\",zone_id=\"Z0123456789ABC\"}", 0.0),
         // A count begins at 0, so that the first one can be seen to have come.
         ("nodedns_changes_total{action=\"create\"}", 0.0),
-        ("nodedns_drift_total{name=\"edge.example.com\",type=\"A\",zone_id=\"\"}", 0.0),
+        ("nodedns_drift_total{name=\"edge.example.com\",type=\"A\",zone_id=\"Z0123456789ABC\"}", 0.0),
         ("nodedns_change_insync_seconds_count", 0.0),
     ] {
         assert_eq!(samples.get(series), Some(&value), "{series}\n{text}");
@@ -330,6 +330,84 @@ fn what_happens_is_counted() {
     }
     // Nothing has ever succeeded there.
     assert!(!samples.contains_key(&request("ChangeResourceRecordSets", "ok")), "{samples:#?}");
+}
+
+/// It asks Route 53 nothing, so it has nothing to say about it.
+#[test]
+fn a_dry_run_tells_nothing_of_route_53() {
+    let daemon = Daemon::new(full());
+    happen(&daemon.counts);
+    let whole = families(&daemon.text());
+    daemon.tell(Status { dry_run: true, ..full() });
+    let text = daemon.text();
+    let kept = families(&text);
+    let absent: Vec<_> = whole.iter().filter(|family| !kept.contains(family)).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        absent,
+        [
+            "nodedns_record_actual_addresses",
+            "nodedns_record_others",
+            "nodedns_record_in_sync",
+            "nodedns_record_last_error",
+            "nodedns_record_last_change_timestamp_seconds",
+            "nodedns_record_health_check",
+            "nodedns_drift_total",
+            "nodedns_survivors_dead_nodes",
+            "nodedns_survivors_removed_total",
+            "nodedns_changes_total",
+            "nodedns_change_insync_seconds",
+            "nodedns_route53_requests_total",
+            "nodedns_route53_request_seconds",
+            "nodedns_route53_last_success_timestamp_seconds",
+        ]
+    );
+    let addresses = |text: &str, state: &str| {
+        let of_state = format!("state=\"{state}\"");
+        let counts = samples(text).into_iter();
+        let counts =
+            counts.filter(|(series, _)| series.starts_with("nodedns_addresses{") && series.contains(&of_state));
+        counts.map(|(_, count)| count).sum::<f64>()
+    };
+    assert_eq!((addresses(&text, "published"), addresses(&text, "eligible")), (0.0, 5.0), "{text}");
+    daemon.tell(full());
+    assert!(addresses(&daemon.text(), "published") > 0.0, "otherwise nothing is shown above");
+    // Nor has it found a zone; one that is configured it knows.
+    let mut status = Status { dry_run: true, ..healthy() };
+    let seen = |status: &Status| {
+        daemon.tell(status.clone());
+        samples(&daemon.text()).into_keys().find(|series| series.starts_with("nodedns_record_healthy{"))
+    };
+    let series =
+        |zone: &str| Some(format!("nodedns_record_healthy{{name=\"edge.example.com\",type=\"A\",zone_id=\"{zone}\"}}"));
+    status.records[0].zone_id = Some("made-up".to_owned());
+    status.records[0].zone = ZoneRef::Longest { private: false }.to_string();
+    assert_eq!(seen(&status), series(""));
+    status.records[0].zone = ZoneRef::Id("ZCONFIGURED".to_owned()).to_string();
+    assert_eq!(seen(&status), series("ZCONFIGURED"));
+}
+
+/// The series are the same ones before Route 53 has answered and after.
+#[test]
+fn a_zone_that_is_configured_is_known_from_the_start() {
+    let zone_of = |zone: &ZoneRef, id: Option<&str>| {
+        let mut status = unknown();
+        status.records[0].zone = zone.to_string();
+        status.records[0].zone_id = id.map(str::to_owned);
+        let text = Daemon::new(status).text();
+        let zone = text.split_once("\nnodedns_record_since_timestamp_seconds{").and_then(|(_, rest)| {
+            let (_, rest) = rest.split_once("zone_id=\"")?;
+            Some(rest.split('"').next()?.to_owned())
+        });
+        zone.expect("the record")
+    };
+    let configured = ZoneRef::Id("Z0123456789ABC".to_owned());
+    assert_eq!(zone_of(&configured, None), "Z0123456789ABC");
+    assert_eq!(zone_of(&configured, Some("Z0123456789ABC")), "Z0123456789ABC");
+    let name = DnsName::parse("example.com").expect("a name");
+    for zone in [ZoneRef::Longest { private: true }, ZoneRef::Name { name, private: false }] {
+        assert_eq!(zone_of(&zone, None), "");
+        assert_eq!(zone_of(&zone, Some("ZFOUND")), "ZFOUND");
+    }
 }
 
 #[test]
@@ -399,10 +477,17 @@ async fn health_is_what_status_says_with_its_reasons() {
     assert_eq!(health().await, (503, said.to_owned()));
     daemon.tell(healthy());
     assert_eq!(health().await, (200, "ok\n".to_owned()));
-    let refused = Status { healthy: false, reload_refused: Some("1:2: bad\nhint: mend it".to_owned()), ..healthy() };
-    daemon.tell(refused);
-    let said = "reload refused, the old configuration stays in force: 1:2: bad; hint: mend it\n";
-    assert_eq!(health().await, (503, said.to_owned()));
+    for (refused, said) in [
+        ("1:2: bad\n  hint: mend it", "1:2: bad; hint: mend it"),
+        (
+            "default: metrics: cannot be changed by a reload: why\n  hint: restart\ndefault: log: no",
+            "metrics: cannot be changed by a reload: why; hint: restart; log: no",
+        ),
+    ] {
+        daemon.tell(Status { healthy: false, reload_refused: Some(refused.to_owned()), ..healthy() });
+        let said = format!("reload refused, the old configuration stays in force: {said}\n");
+        assert_eq!(health().await, (503, said));
+    }
     daemon.tell(status_of(&troubled_report()));
     let (code, said) = health().await;
     assert_eq!(code, 503);
@@ -499,8 +584,35 @@ async fn a_port_that_cannot_be_had_is_told_with_what_to_do() {
         )
     );
     assert!(error.chain().count() == 2, "{error:?}");
-    let elsewhere = Server::bind("192.0.2.1:9797".parse().expect("an address")).expect_err("of nobody");
-    assert!(elsewhere.to_string().contains("; name an address that the host has"), "{elsewhere}");
+}
+
+/// The address of a tunnel or of a bridge comes when it comes, and the listener is there before it.
+#[tokio::test]
+async fn an_address_that_is_not_there_yet_can_be_had() {
+    let listens = |address: &str| {
+        let server = Server::bind(address.parse().expect("an address")).expect("nobody has it");
+        server.address().expect("an address").ip().to_string()
+    };
+    assert_eq!(listens("192.0.2.1:0"), "192.0.2.1");
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip("there is no IPv6 here");
+    }
+    assert_eq!(listens("[2001:db8::1]:0"), "2001:db8::1");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_had_once_it_is_free() {
+    let daemon = Daemon::new(healthy());
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address");
+    let pause = Duration::from_millis(1);
+    let waiting = tokio::spawn(Server::bind_at_last(address, pause));
+    tokio::time::sleep(20 * pause).await;
+    assert!(!waiting.is_finished());
+    drop(taken);
+    let server = waiting.await.expect("the listener");
+    tokio::spawn(server.run(daemon.exposition.clone(), Limits::default()));
+    assert_eq!(ask(address, "GET", "/healthz").await.status, 200);
 }
 
 /// Follows every change at once, and writes for no other reason.

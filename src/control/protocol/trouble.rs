@@ -17,14 +17,19 @@ impl Status {
             troubles.push(format!("survivors: {}", survivors.explanation));
         }
         if let Some(refused) = &self.reload_refused {
-            let refused = refused.replace('\n', "; ");
-            troubles.push(format!("reload refused, the old configuration stays in force: {refused}"));
+            troubles.push(format!("reload refused, the old configuration stays in force: {}", sentence(refused)));
         }
         if troubles.is_empty() {
             troubles.push("unhealthy; 'nodedns status' says more".to_owned());
         }
         troubles
     }
+}
+
+/// A refusal's lines as one. That something was written nowhere tells nobody anything.
+fn sentence(refused: &str) -> String {
+    let lines = refused.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| line.strip_prefix("default: ").unwrap_or(line)).collect::<Vec<_>>().join("; ")
 }
 
 impl RecordStatus {
