@@ -44,8 +44,10 @@ fn every_unit_that_can_be_enabled_is_known_to_whoever_disables_it() {
     for (unit, text) in units() {
         let can = text.lines().any(|line| line == "[Install]");
         assert_eq!(enabled.contains(&&unit), can, "deb/postinst: {unit}");
-        for script in ["deb/postrm", "rpm/post"] {
-            assert_eq!(words(script).contains(&unit), can, "{script}: {unit}");
+        for script in ["deb/postrm", "rpm/preun"] {
+            let words = words(script);
+            let disabled = words.iter().skip_while(|word| !["purge", "disable"].contains(&word.as_str()));
+            assert_eq!(disabled.take_while(|word| *word != "||").any(|word| *word == unit), can, "{script}: {unit}");
         }
     }
 }
@@ -67,4 +69,6 @@ fn files_that_the_scripts_name_are_those_that_the_packages_bring() {
         assert!(words(script).contains(&"nodedns.conf".to_owned()), "{script}");
         assert_eq!(manifest.matches(&format!("usr/lib/{name}.d/nodedns.conf")).count(), 2, "{name}");
     }
+    // The distribution's own are 90-something, and the first that names a unit holds.
+    assert_eq!(manifest.matches("usr/lib/systemd/system-preset/80-nodedns.preset").count(), 2);
 }

@@ -156,6 +156,7 @@ fn what_prunes_is_confined_as_the_daemon_is() {
         "ExecStart",
         "LoadCredential",
         "LoadCredentialEncrypted",
+        "LogFilterPatterns",
         "Restart",
         "RestartPreventExitStatus",
         "RestartSec",
@@ -163,6 +164,7 @@ fn what_prunes_is_confined_as_the_daemon_is() {
         "Type",
         "WatchdogSec",
     ];
+    assert_eq!(daemon.one("Service", "LogFilterPatterns"), prune.one("Service", "LogFilterPatterns"));
     for unit in [&daemon, &prune] {
         for (key, _) in &unit.sections["Service"] {
             assert!(HARDENING.contains(&key.as_str()) || purpose.contains(&key.as_str()), "{key}=");
@@ -242,8 +244,18 @@ fn the_kubelets_files_are_linked_handed_over_and_watched() {
     }
     // A link that is swung is no change to systemd.path(5), if it is the link that is watched.
     assert!(watched.contains("/var/lib/kubelet/pki") && watched.contains("/etc/credstore"));
+    // A link whose end is still to come is not followed.
+    let daemon = include_str!("../../src/cli/help/daemon.txt");
+    let admins = ["/etc/rancher/k3s/k3s.yaml", "/etc/rancher/rke2/rke2.yaml", "/etc/kubernetes/admin.conf"];
+    assert!(daemon.contains(admins[0]));
+    for file in admins {
+        assert!(watched.contains(file), "nobody notices when {file} is there");
+    }
     // Nobody but root may look into the store.
-    assert!(text("nodedns.tmpfiles").lines().any(|line| line == "d /run/credstore 0700 root root -"));
+    for directory in ["/run/credstore", "/etc/credstore", "/etc/credstore.encrypted"] {
+        let line = format!("d {directory} 0700 root root -");
+        assert!(text("nodedns.tmpfiles").lines().any(|found| found == line), "{directory}");
+    }
 }
 
 #[test]
@@ -258,6 +270,9 @@ fn rotation_starts_the_daemon_again_if_it_runs() {
     assert!(command.ends_with(" try-restart nodedns.service"), "{command}");
     // A path unit fails for good when its service is started too often.
     assert_eq!(service.one("Unit", "StartLimitIntervalSec"), "0");
+    // Nobody waits for new credentials when the daemon is gone.
+    assert_eq!(path.one("Unit", "StopWhenUnneeded"), "yes");
+    assert_eq!(service.one("Service", "SuccessExitStatus"), "SIGTERM");
 }
 
 #[test]
@@ -318,6 +333,13 @@ fn only_the_daemon_and_a_timer_that_was_switched_on_are_started_at_boot() {
     }
     installed.sort_unstable();
     assert_eq!(installed, ["nodedns-prune.timer", DAEMON]);
+    // Without a word of ours a first boot would enable them.
+    let preset = text("nodedns.preset");
+    let lines: BTreeSet<&str> = preset.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(
+        lines,
+        installed.iter().map(|unit| format!("disable {unit}")).collect::<Vec<_>>().iter().map(String::as_str).collect()
+    );
     let timer = Unit::read("nodedns-prune.timer");
     assert_eq!(timer.one("Install", "WantedBy"), "timers.target");
     assert_eq!(timer.one("Timer", "Persistent"), "yes");
@@ -364,18 +386,26 @@ fn systemd_understands_every_line_and_rates_the_services_well() {
         command.args(arguments).args(paths).env("SYSTEMD_LOG_LEVEL", "warning").env("LC_ALL", "C");
         command.output()
     };
-    match analyze(&["--version"], &[]) {
-        Ok(output) if output.status.success() => {}
+    let version = match analyze(&["--version"], &[]) {
+        // systemd 252 (252.39-1~deb12u1)
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.split_whitespace().nth(1).and_then(|word| word.parse::<u32>().ok()).expect("a version")
+        }
         Ok(output) => return skip(&format!("systemd-analyze does not run: {}", output.status)),
         Err(error) => return skip(&format!("systemd-analyze: {error}")),
-    }
+    };
     let directory = tempfile::tempdir().expect("a directory");
     let paths: Vec<PathBuf> = units().iter().map(|name| installed(name, directory.path())).collect();
     let output = analyze(&["verify", "--man=no", "--recursive-errors=no"], &paths).expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    let own: Vec<&str> = said.lines().filter(|line| line.contains("nodedns")).collect();
+    // The one key that 252 does not know yet, in two units.
+    let is_too_new = |line: &&str| version < 253 && line.contains("'LogFilterPatterns'") && line.contains("ignoring");
+    let own = said.lines().filter(|line| line.contains("nodedns"));
+    let (too_new, own): (Vec<&str>, Vec<&str>) = own.partition(is_too_new);
     assert!(output.status.success() && own.is_empty(), "{said}");
-    for name in [DAEMON, PRUNE] {
+    assert_eq!(too_new.len(), if version < 253 { 2 } else { 0 }, "{said}");
+    for name in [DAEMON, PRUNE, "nodedns-credentials.service"] {
         let path = directory.path().join(name);
         let output = analyze(&["security", "--offline=yes", "--threshold=15", "--no-pager"], &[path]).expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

@@ -16,6 +16,7 @@ on_each_debian!(
     the_first_boot_waits_for_k3s_and_its_new_certificates_are_taken_up,
     the_link_that_the_kubelet_of_kubeadm_swings_is_followed,
     a_kubeconfig_of_the_administrator_is_handed_over_by_a_link,
+    a_link_that_is_there_before_the_kubeconfig_is_followed,
     aws_credentials_come_as_a_file_encrypted_or_from_a_process,
 );
 
@@ -200,10 +201,40 @@ async fn a_kubeconfig_of_the_administrator_is_handed_over_by_a_link(site: Site) 
 
     // As it is told to.
     site.machine.write("/etc/nodedns/nodedns.toml", &text.replace(ADMIN, "auto")).await;
-    site.machine.must(&format!("mkdir -p -m 0700 /etc/credstore && {link}")).await;
+    site.machine.must(&link).await;
     until("published with the administrator's identity", async || site.is_published(EDGE)).await;
     let status = site.status().await;
     assert_eq!(status["kubernetes"]["kubeconfig"], format!("{HANDED_OVER}/kubeconfig"), "{status:#}");
+}
+
+async fn a_link_that_is_there_before_the_kubeconfig_is_followed(site: Site) {
+    let server = ApiServer::start().await;
+    server.set_node(node("n1"));
+    prepare(&site, true).await;
+    site.machine.must(&format!("ln -s {ADMIN} /etc/credstore/nodedns.kubeconfig")).await;
+    site.machine.must("systemctl enable --now nodedns.service").await;
+    site.says("waiting for a kubeconfig").await;
+    // The store is left alone for longer than it takes to be noticed.
+    until("nothing is under way", async || {
+        site.machine.property("nodedns-credentials.service", "ActiveState").await == "inactive"
+    })
+    .await;
+
+    // k3s starts for the first time.
+    write_secret(&site, ADMIN, &token_kubeconfig(&server.url(), "SECRET-TOKEN")).await;
+    until("published with the administrator's identity", async || site.is_published(EDGE)).await;
+    let entries = site.machine.journal(&["UNIT=nodedns.service"]).await;
+    let told = entries.iter().filter(|entry| entry.to_string().contains("read inherited credential"));
+    assert_eq!(told.count(), 0, "of credentials that are missing");
+
+    // Stopped just after a change: nothing is left behind, and nothing has failed.
+    site.machine.must("touch /etc/credstore/nodedns.aws-config").await;
+    until("noticed", async || {
+        site.machine.property("nodedns-credentials.service", "ActiveState").await == "activating"
+    })
+    .await;
+    site.machine.must("dpkg --remove nodedns").await;
+    assert_eq!(site.machine.must("systemctl list-units --failed --plain --no-legend 'nodedns*'").await, "");
 }
 
 async fn aws_credentials_come_as_a_file_encrypted_or_from_a_process(site: Site) {
@@ -225,8 +256,7 @@ async fn aws_credentials_come_as_a_file_encrypted_or_from_a_process(site: Site) 
     let name = "nodedns.aws-credentials.encrypted";
     site.machine.write("/run/plain", &keys("AKIAENCRYPTED")).await;
     let encrypt = format!(
-        "mkdir -p -m 0700 /etc/credstore.encrypted && \
-         systemd-creds encrypt --with-key=host --name={name} /run/plain /etc/credstore.encrypted/{name} && rm /run/plain"
+        "systemd-creds encrypt --with-key=host --name={name} /run/plain /etc/credstore.encrypted/{name} && rm /run/plain"
     );
     site.machine.must(&encrypt).await;
     let stored = site.machine.read(&format!("/etc/credstore.encrypted/{name}")).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use route53_sim::Operation;
 
-use super::machine::Machine;
+use super::machine::{Machine, Suite};
 use super::site::{EDGE, SOLE, Site, until};
 
 on_each_debian!(
@@ -48,6 +48,8 @@ async fn an_install_makes_the_user_and_starts_nothing(site: Site) {
         ("/usr/share/fish/vendor_completions.d/nodedns.fish", "644 root:root regular file"),
         ("/usr/share/doc/nodedns/copyright", "644 root:root regular file"),
         ("/usr/share/doc/nodedns/THIRD-PARTY.gz", "644 root:root regular file"),
+        ("/etc/credstore", "700 root:root directory"),
+        ("/etc/credstore.encrypted", "700 root:root directory"),
         ("/run/credstore", "700 root:root directory"),
         ("/run/credstore/nodedns.k3s.kubeconfig", "777 root:root symbolic link"),
     ] {
@@ -63,7 +65,15 @@ async fn an_install_makes_the_user_and_starts_nothing(site: Site) {
         assert_eq!(state, if installable { "disabled" } else { "static" }, "{unit}");
     }
     let verified = machine.run(&format!("systemd-analyze verify --man=no {}", UNITS.join(" "))).await;
-    assert!(verified.succeeded() && !verified.stderr.contains("nodedns"), "{verified:#?}");
+    // The one key that systemd 252 does not know yet.
+    let is_too_new = |line: &str| site.suite == Suite::Bookworm && line.contains("'LogFilterPatterns'");
+    let says = verified.stderr.lines().any(|line| line.contains("nodedns") && !is_too_new(line));
+    assert!(verified.succeeded() && !says, "{verified:#?}");
+    // What a first boot does.
+    machine.must("systemctl preset-all --preset-mode=enable-only").await;
+    for unit in ["nodedns.service", "nodedns-prune.timer"] {
+        assert_eq!(machine.property(unit, "UnitFileState").await, "disabled", "{unit}");
+    }
     assert_eq!(machine.must("dpkg --audit").await, "");
     assert_eq!(machine.must("dpkg --verify nodedns").await, "");
 }
@@ -194,7 +204,9 @@ fn assert_untouched(site: &Site) {
 
 async fn assert_left_nothing(machine: &Machine, before: &BTreeSet<String>) {
     let after = files(machine).await;
-    let left: Vec<_> = after.difference(before).collect();
+    // Where there are none the package makes them, and they may be systemd's or another's by now.
+    let stores = ["/etc/credstore", "/etc/credstore.encrypted"];
+    let left: Vec<_> = after.difference(before).filter(|path| !stores.contains(&path.as_str())).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(machine.must("ls -A /run/credstore").await, "");
     assert!(!machine.run("dpkg --status nodedns").await.succeeded(), "dpkg still knows it");

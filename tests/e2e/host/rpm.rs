@@ -15,7 +15,7 @@ use crate::support::skip;
 const INSTALLED: &str = "systemd-sysusers nodedns.conf
 systemd-tmpfiles --create nodedns.conf
 systemctl --system daemon-reload
-systemctl --no-reload preset nodedns.service nodedns-prune.timer
+systemctl --no-reload preset nodedns.service
 ";
 
 /// What an erasure says to systemd.
@@ -148,7 +148,7 @@ fn into_a_system_that_is_not_running_it_installs_without_asking_it() {
         Err(why) => return skip(&why),
     };
     root.must(r#"rmdir "$ROOT/run/systemd/system""#);
-    let preset = "systemd-sysusers nodedns.conf\nsystemctl --no-reload preset nodedns.service nodedns-prune.timer\n";
+    let preset = "systemd-sysusers nodedns.conf\nsystemctl --no-reload preset nodedns.service\n";
     assert_eq!(root.scriptlet("POSTIN", 1), preset);
     assert_eq!(root.scriptlet("POSTIN", 2), "systemd-sysusers nodedns.conf\n");
     assert_eq!(root.scriptlet("POSTUN", 1), "");
