@@ -123,6 +123,8 @@ in
 
   # `L+` for what the options name: it may be another file the next time.
   links = [
+    "d /etc/credstore 0700 root root -"
+    "d /etc/credstore.encrypted 0700 root root -"
     "d /run/credstore 0700 root root -"
   ]
   ++ link "L" "/run/credstore" "nodedns." wellKnown
@@ -156,7 +158,13 @@ in
       "aws-config"
     ]
   )
-  ++ [ "/etc/credstore.encrypted/nodedns.aws-credentials.encrypted" ]
+  ++ [
+    "/etc/credstore.encrypted/nodedns.aws-credentials.encrypted"
+    # What a link there most often leads to, and may come later than the link.
+    "/etc/rancher/k3s/k3s.yaml"
+    "/etc/rancher/rke2/rke2.yaml"
+    "/etc/kubernetes/admin.conf"
+  ]
   ++ map toString (
     builtins.filter isOutOfStore (
       builtins.attrValues (kubernetes // aws // encrypted)

@@ -154,6 +154,8 @@ let
     ]
     ++ lib.optional (cfg.environmentFile != null) (toString cfg.environmentFile);
     LoadCredentialEncrypted = credentials.encrypted;
+    # One that is missing is nothing to tell the journal of at every start.
+    LogFilterPatterns = "~^Couldn.t read inherited credential";
   }
   // hardening;
 in
@@ -298,7 +300,9 @@ in
     systemd.paths.nodedns-credentials = {
       description = "Notice that the credentials of nodedns have changed";
       documentation = [ "man:nodedns(8)" ];
-      pathConfig.PathChanged = credentials.watched;
+      unitConfig.StopWhenUnneeded = true;
+      # An option may name a file that is watched anyhow.
+      pathConfig.PathChanged = lib.unique credentials.watched;
     };
 
     systemd.services.nodedns-credentials = {
@@ -308,7 +312,20 @@ in
       serviceConfig = {
         Type = "oneshot";
         ExecStartPre = "${pkgs.coreutils}/bin/sleep 2";
+        SuccessExitStatus = "SIGTERM";
         ExecStart = "${config.systemd.package}/bin/systemctl --no-block try-restart nodedns.service";
+      }
+      # It speaks to systemd, as root.
+      // removeAttrs hardening [
+        "PrivateIPC"
+        "PrivateUsers"
+        "ProcSubset"
+        "ProtectProc"
+        "RemoveIPC"
+      ]
+      // {
+        PrivateNetwork = true;
+        RestrictAddressFamilies = "AF_UNIX";
       };
     };
 

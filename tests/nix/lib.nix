@@ -312,6 +312,7 @@ let
       optionalAttrs
       optionalString
       types
+      unique
       ;
   };
 in
