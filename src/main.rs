@@ -1,6 +1,6 @@
 //! `nodedns`: parses the command line, runs the command, ends with its exit code.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,14 +10,22 @@ use nodedns::cli::{
     addresses, adopt, check, completions, config, drain, failure, health_checks, help, iam_policy, list, plan, prune,
     restore, run, status,
 };
-use nodedns::daemon;
+use nodedns::{daemon, telemetry};
 
 fn main() -> ExitCode {
     let exit = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| failure::report(&error, &mut io::stderr())),
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| report(&error)),
         Err(error) => failure::of_command_line(&error, &mut io::stderr()),
     };
     exit.into()
+}
+
+fn report(error: &anyhow::Error) -> Exit {
+    let mut text = Vec::new();
+    let exit = failure::report(error, &mut text);
+    // Where even the error output is gone, the exit code has to do.
+    let _ = io::stderr().write_all(telemetry::failure(&String::from_utf8_lossy(&text)).as_bytes());
+    exit
 }
 
 fn dispatch(command: Command) -> anyhow::Result<Exit> {

@@ -105,6 +105,15 @@ fn stderr() -> Box<dyn Layer<Registry> + Send + Sync> {
     if stderr_is_journal() { layer.without_time().boxed() } else { layer.boxed() }
 }
 
+/// A text for standard error that says why the process fails: the journal's stream has each line take its priority
+/// from what is in front of it (sd-daemon(3)), and would make it information.
+pub fn failure(text: &str) -> String {
+    if !stderr_is_journal() {
+        return text.to_owned();
+    }
+    text.lines().map(|line| format!("<3>{line}\n")).collect()
+}
+
 /// Whether standard error is the journal's stream socket, which systemd announces as device and
 /// inode in `JOURNAL_STREAM` (systemd.exec(5)). The variable alone says nothing: it is inherited
 /// by children whose standard error has gone elsewhere.

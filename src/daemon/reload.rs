@@ -1,7 +1,6 @@
 //! SIGHUP.
 
 use crate::config::{self, Config, KubernetesSettings, Origin, Problem, Problems};
-use crate::daemon::summary::summary;
 use crate::daemon::{Daemon, log, setup};
 use crate::decide::engine::Event;
 use crate::decide::probe;
@@ -19,7 +18,7 @@ impl Daemon {
         });
         self.publish_status();
         if self.is_ready {
-            self.notifier.ready(&summary(&self.status.borrow()));
+            self.notifier.ready(&self.line());
         }
     }
 

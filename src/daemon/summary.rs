@@ -9,13 +9,18 @@ const REASON_MAX: usize = 240;
 
 /// What the daemon waits for, then how many record sets are where they should be, then the first thing that is
 /// wrong beside that.
-pub(super) fn summary(status: &Status) -> String {
+///
+/// `is_without_kubernetes`: nobody has said that there is to be none, but none was found.
+pub(super) fn summary(status: &Status, is_without_kubernetes: bool) -> String {
     let waits: Vec<Wait> = [Wait::for_addresses(status), Wait::for_kubernetes(status), Wait::for_credentials(status)]
         .into_iter()
         .flatten()
         .collect();
     let mut parts: Vec<String> = waits.iter().map(|wait| wait.text.clone()).collect();
     let mut counts = counts(status);
+    if is_without_kubernetes {
+        counts.push_str(", without Kubernetes");
+    }
     let unexplained = status.records.iter().filter(|record| !waits.iter().any(|wait| (wait.explains)(record)));
     let mut troubled = unexplained.filter_map(|record| Some((record, record.trouble()?)));
     if let Some((first, why)) = troubled.next() {
@@ -218,7 +223,10 @@ mod tests {
                 message: message.to_owned(),
             })
         };
-        let no_aws = provider(None, "no AWS credentials: no providers in chain provided credentials\nhint: set");
+        let no_aws = provider(
+            None,
+            "no AWS credentials: none in the environment, from systemd, in ~/.aws or from the instance\nhint: set",
+        );
         let expired = provider(Some("ExpiredToken"), "The token has expired\nhint: set");
         let throttled = failing(&ProviderError {
             kind: ErrorKind::Throttled,
@@ -255,14 +263,14 @@ mod tests {
               1 published, 0 withdrawn, 1 left as they are".to_owned()),
             // AWS.
             (status(&[no_aws.clone(), no_aws.clone()], none.clone()),
-             "waiting for AWS credentials: no providers in chain provided credentials; 0 published, 0 withdrawn"
-                 .to_owned()),
+             "waiting for AWS credentials: none in the environment, from systemd, in ~/.aws or from the instance; \
+              0 published, 0 withdrawn".to_owned()),
             (status(&[expired, good.clone()], none.clone()),
              "AWS does not accept the credentials: ExpiredToken: The token has expired; 1 published, 0 withdrawn"
                  .to_owned()),
             (status(&[no_aws, unknown], no_kubeconfig(&absent)),
-             "waiting for a kubeconfig: k3s, RKE2 or kubeadm has not made one yet; waiting for AWS credentials: no \
-              providers in chain provided credentials; 0 published, 0 withdrawn".to_owned()),
+             "waiting for a kubeconfig: k3s, RKE2 or kubeadm has not made one yet; waiting for AWS credentials: none \
+              in the environment, from systemd, in ~/.aws or from the instance; 0 published, 0 withdrawn".to_owned()),
             (status(&[throttled, good.clone()], none.clone()),
              "1 published, 0 withdrawn, 1 need attention; edge.example.com A: Rate exceeded".to_owned()),
             (status(&[long, good.clone()], none.clone()),
@@ -286,8 +294,14 @@ mod tests {
               keep_min = 1 record set".to_owned()),
         ];
         for (status, expected) in cases {
-            assert_eq!(summary(&status), expected);
+            assert_eq!(summary(&status, false), expected);
         }
+    }
+
+    #[test]
+    fn a_host_that_is_taken_for_one_without_kubernetes_says_so() {
+        let one = status(&[json!({})], json!({}));
+        assert_eq!(summary(&one, true), "1 published, 0 withdrawn, without Kubernetes");
     }
 
     #[test]
@@ -298,7 +312,7 @@ mod tests {
             ..status(&[json!({})], json!({}))
         };
         assert_eq!(
-            summary(&status),
+            summary(&status, false),
             "1 published, 0 withdrawn; reload refused, the old configuration stays in force: nodedns.toml:1: bad; \
              hint: mend it (dry run)"
         );

@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::config::Switch;
 use crate::daemon::summary::summary;
 use crate::daemon::{Daemon, log};
 
 impl Daemon {
+    /// The one line for the service manager.
+    pub(super) fn line(&self) -> String {
+        let is_without_kubernetes =
+            self.config.kubernetes.enabled == Switch::Auto && self.identity.node_watch().is_none();
+        summary(&self.status.borrow(), is_without_kubernetes)
+    }
+
     /// Tells everyone who wants to know: the log, the control socket, the service manager.
     pub(super) fn tell(&mut self) {
         for notice in self.engine.take_notices() {
@@ -14,7 +22,7 @@ impl Daemon {
             self.drains.follow(&notice);
         }
         self.publish_status();
-        let line = summary(&self.status.borrow());
+        let line = self.line();
         let line = if self.engine.is_stopping() { format!("the system is shutting down: {line}") } else { line };
         if !self.is_ready && self.engine.addresses().is_known() {
             self.is_ready = true;

@@ -112,3 +112,24 @@ fn without_the_journals_socket_its_stream_gets_lines_without_a_time() {
     let start = line();
     assert!(start.trim_start().starts_with("INFO nodedns "), "{start}");
 }
+
+#[test]
+fn why_the_program_cannot_start_is_an_error_in_the_journals_stream() {
+    let run = |is_journal: bool| {
+        let (stderr, writer) = std::io::pipe().expect("a pipe");
+        let stat = rustix::fs::fstat(&writer).expect("the pipe is open");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nodedns"));
+        command.args(["run", "--config", "/nonexistent/nodedns.toml"]).stdin(Stdio::null()).stderr(writer);
+        match is_journal {
+            true => command.env("JOURNAL_STREAM", format!("{}:{}", stat.st_dev, stat.st_ino)),
+            // Inherited from a service, whose standard error it is not.
+            false => command.env("JOURNAL_STREAM", "1:1"),
+        };
+        assert_eq!(command.status().expect("the program runs").code(), Some(78));
+        drop(command);
+        BufReader::new(stderr).lines().collect::<Result<Vec<_>, _>>().expect("text")
+    };
+    let (plain, told) = (run(false), run(true));
+    assert!(plain.iter().any(|line| line.contains("/nonexistent/nodedns.toml")), "{plain:?}");
+    assert_eq!(told, plain.iter().map(|line| format!("<3>{line}")).collect::<Vec<_>>());
+}

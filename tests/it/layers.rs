@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What each module may name of the crate's own modules. `a::b` allows only that part of `a`.
 const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
-    ("main", &["cli", "config", "daemon"]),
+    ("main", &["cli", "config", "daemon", "telemetry"]),
     ("daemon", &["watch", "publish", "control", "config", "decide", "metrics", "state", "systemd", "telemetry"]),
     (
         "cli",

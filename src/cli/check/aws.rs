@@ -59,14 +59,18 @@ pub async fn check(scene: &Scene<'_>, provider: &Route53, findings: &mut Finding
     }
 }
 
-/// Which files systemd has handed over, and which of them are read.
+/// Which files systemd has handed over or would hand to the service, and which of them are read.
 fn files() -> Vec<Finding> {
     let told = |file: HandedOver| {
         let subject = file.path.display().to_string();
         match file.yields_to {
             Some(other) => Finding::skipped(Id::AwsFile, subject, format!("not read, as {other} goes before it")),
             None => {
-                let text = format!("given by systemd as a credential, read in place of {}", file.in_place_of);
+                let given = match file.is_in_store {
+                    true => "what the service is given",
+                    false => "given by systemd as a credential",
+                };
+                let text = format!("{given}, read in place of {}", file.in_place_of);
                 Finding::ok(Id::AwsFile, subject, text)
             }
         }

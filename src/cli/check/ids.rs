@@ -57,6 +57,7 @@ ids! {
     Node {
         User "user" "Who runs this, which decides what can be read.",
         CredentialsDirectory "credentials_directory" "The credentials that systemd has handed over.",
+        CredentialExposed "credential_exposed" "A file for systemd to hand to the service that others can read.",
         NodeName "node_name" "The node's name, and where it comes from.",
         OwnerId "owner_id" "The set identifier of this node's record sets.",
         HostAddresses "host_addresses" "The addresses of this host cannot be read.",

@@ -253,6 +253,26 @@ pub fn process(daemon: Option<&Account>, credentials: Option<&Path>) -> Vec<Find
     [user].into_iter().chain(handed).collect()
 }
 
+/// What is kept for the service in this directory and can be read by everyone, by the modes of the files and of the
+/// directories on the way. Certificates are no secrets.
+pub fn exposed(store: &Path) -> Vec<Finding> {
+    let everyone = Account { uid: u32::MAX, gids: Vec::new() };
+    let entries = fs::read_dir(store).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort_unstable();
+    let is_secret = |path: &Path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.starts_with("nodedns.") && !name.ends_with(".crt")
+    };
+    let open = files.iter().filter(|path| is_secret(path) && everyone.may_read(path) == Some(Ok(())));
+    open.map(|path| {
+        let subject = path.display().to_string();
+        let remedy = format!("'chmod 0600 {subject}', and 'chmod 0700 {}'", store.display());
+        Finding::warning(Id::CredentialExposed, subject, "every user of this host can read it").remedy(remedy)
+    })
+    .collect()
+}
+
 /// Asks the daemon on this host, if one runs.
 pub async fn daemon(socket: &Path, owner: Option<&OwnerId>, findings: &mut Findings<'_>) {
     let answer = findings.wait("asking the daemon", client::status(socket, PATIENCE)).await;

@@ -8,6 +8,7 @@ use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::decide::provider::{ErrorKind, ProviderError};
+use crate::publish::route53::files::has_encrypted_only;
 
 /// What was asked, which decides what the lack of a clear answer means and what to advise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +105,15 @@ impl Request {
     }
 }
 
+/// What is said where none of the places has any: the SDK's own words are a paragraph, of which nothing helps.
+const NOWHERE: &str = "none in the environment, from systemd, in ~/.aws or from the instance";
 const CREDENTIALS_HINT: &str = "hint: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile \
                                 with credential_process; for the service, put a credentials file into \
                                 /etc/credstore/nodedns.aws-credentials and 'systemctl restart nodedns'";
+const ENCRYPTED_HINT: &str = "hint: systemd alone can decrypt those that are there; to try them:\n  \
+                              systemd-run --pipe --wait --collect --quiet \
+                              --property=LoadCredentialEncrypted=nodedns.aws-credentials.encrypted:\
+                              /etc/credstore.encrypted/nodedns.aws-credentials.encrypted nodedns check";
 /// What the SDK says, in an error without a type of its own, when credentials take too long to load.
 const IDENTITY_TIMEOUT: &str = "identity resolver timed out";
 const CHECKS_HINT: &str = "hint: 'nodedns health-checks gc' deletes those of this cluster that nothing refers to; the \
@@ -213,10 +220,15 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let why = without_secrets(&causes(error));
-    let credentials = find::<CredentialsError>(error).map(|error| without_secrets(&chain(error)));
+    let credentials = find::<CredentialsError>(error).map(|error| match error {
+        CredentialsError::CredentialsNotLoaded(_) => NOWHERE.to_owned(),
+        _ => without_secrets(&chain(error)),
+    });
     let credentials = credentials.or_else(|| why.contains(IDENTITY_TIMEOUT).then(|| why.clone()));
     let (kind, message) = if let Some(why) = credentials {
-        (ErrorKind::Credentials, format!("no AWS credentials: {why}\n{CREDENTIALS_HINT}"))
+        // Only root sees whether there is one, and only systemd can decrypt it.
+        let hint = if why == NOWHERE && has_encrypted_only() { ENCRYPTED_HINT } else { CREDENTIALS_HINT };
+        (ErrorKind::Credentials, format!("no AWS credentials: {why}\n{hint}"))
     } else if find::<hyper_util::client::legacy::Error>(error).is_some_and(|e| e.is_connect()) {
         // Name resolution, TCP or TLS failed: not a byte of the request has left.
         (ErrorKind::Unavailable, format!("no connection: {why}"))

@@ -77,6 +77,8 @@ pub enum KubeconfigOrigin {
     Credential,
     /// systemd gave it as the credential `k3s.kubeconfig`, or that of another distribution.
     KubeletCredential(Distribution),
+    /// The operator keeps it for the service, and this process is not one that systemd hands it to.
+    Store,
     /// The kubelet's identity that k3s or RKE2 made.
     DistributionKubelet,
     /// The administrator's kubeconfig of a k3s or RKE2 server.
@@ -95,6 +97,7 @@ impl fmt::Display for KubeconfigOrigin {
             }
             KubeconfigOrigin::Configured => "named in the configuration",
             KubeconfigOrigin::Credential => "given by systemd as a credential",
+            KubeconfigOrigin::Store => "what the service is given",
             KubeconfigOrigin::DistributionKubelet => "the kubelet's own identity",
             KubeconfigOrigin::DistributionAdmin => "the cluster administrator's identity",
             KubeconfigOrigin::KubeadmKubelet => "the kubelet's own identity, made by kubeadm",
@@ -122,7 +125,8 @@ pub struct KubeconfigInfo {
 
 /// Finds the kubeconfig to use and says what it is, for `status` and `check`. Reads files.
 ///
-/// Under [`KubeconfigSource::Auto`] the order is: the credentials of systemd ([`CredentialSet::ALL`]); k3s's
+/// Under [`KubeconfigSource::Auto`] the order is: the credentials of systemd ([`CredentialSet::ALL`]), or, where
+/// systemd hands none to this process, the operator's own where they are kept, if they can be read; k3s's
 /// kubelet identity (the least privilege there is) before its administrator's; the same of RKE2;
 /// kubeadm's kubelet identity; `$KUBECONFIG`. One that is absent or not readable is passed over; one
 /// that is broken, and a credential without those that belong to it, is an error, because the next might
@@ -154,6 +158,9 @@ pub(super) fn load(source: &KubeconfigSource, environment: &Environment) -> Resu
                 loaded.info.passed_over = passed_over;
                 return Ok(loaded);
             }
+            // It is for the service, and that only root may read it is how it should be.
+            Err(KubeconfigError::Absent { .. } | KubeconfigError::Unreadable { .. })
+                if origin == KubeconfigOrigin::Store => {}
             Err(KubeconfigError::Absent { mut places, .. }) => absent.append(&mut places),
             Err(KubeconfigError::Unreadable { mut files, .. }) => passed_over.append(&mut files),
             Err(error) => return Err(error),
@@ -194,13 +201,16 @@ fn read(origin: KubeconfigOrigin, paths: &[PathBuf], environment: &Environment) 
         return Err(KubeconfigError::Broken(path, what));
     };
     let set = CredentialSet::of(&path, environment);
-    if let Some((set, directory)) = set.zip(path.parent()) {
-        prefer_credentials(set, directory, cluster, user);
+    if let Some(((set, prefix), directory)) = set.zip(path.parent()) {
+        prefer_credentials(set, prefix, directory, cluster, user);
     }
     for Named { path: named, role } in referenced(cluster, user) {
         files.add(&named);
         let Err(error) = std::fs::File::open(&named) else { continue };
-        if let Some((set, credential)) = set.and_then(|set| Some((set, role.credential(set)?))) {
+        if origin == KubeconfigOrigin::Store && error.kind() == io::ErrorKind::PermissionDenied {
+            return Err(refused(&named, &path, &error, environment));
+        }
+        if let Some((set, credential)) = set.and_then(|(set, _)| Some((set, role.credential(set)?))) {
             let distribution = set.distribution;
             let what = Incomplete { kubeconfig: path, named, credential, distribution };
             return Err(KubeconfigError::Incomplete { what, unit: environment.unit() });
@@ -272,9 +282,9 @@ fn current(kubeconfig: &mut Kubeconfig) -> Option<(&mut Cluster, &mut AuthInfo)>
 
 /// systemd hands over single files, and a kubeconfig names others by paths that only root may read:
 /// the credentials of its set stand in for them. One that is empty is just being written.
-fn prefer_credentials(set: &CredentialSet, directory: &Path, cluster: &mut Cluster, user: &mut AuthInfo) {
+fn prefer_credentials(set: &CredentialSet, prefix: &str, directory: &Path, cluster: &mut Cluster, user: &mut AuthInfo) {
     let credential = |name: &str| {
-        let path = directory.join(name);
+        let path = directory.join(format!("{prefix}{name}"));
         let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() > 0);
         is_there.then(|| path.to_string_lossy().into_owned())
     };

@@ -232,6 +232,31 @@ fn the_operators_credential_goes_before_those_of_the_distributions_and_those_bef
 }
 
 #[test]
+fn what_is_kept_for_the_service_goes_before_the_kubelets_files_where_systemd_hands_over_nothing() {
+    let host = Host::new();
+    host.write_kubelet(K3S_KUBELET, "https://file", "n1");
+    let nowhere = Path::new("/nonexistent/file");
+    host.write("etc/credstore/nodedns.kubeconfig", &kubeconfig("https://kept", Some(nowhere), nowhere, nowhere));
+    // As for the service, those beside it take the place of the files that it names.
+    let error = host.find().expect_err("alone");
+    assert!(matches!(&error, KubeconfigError::Incomplete { .. }), "{error:?}");
+    assert!(error.to_string().contains("/etc/credstore/nodedns.kube-c"), "{error}");
+    let (pki, kept) = (Pki::new(), |name: &str| format!("etc/credstore/nodedns.{name}"));
+    let identity = pki.kubelet("n2");
+    host.write(&kept("kube-client.crt"), &identity.certificate_pem);
+    host.write(&kept("kube-client.key"), &identity.key_pem);
+    host.write(&kept("kube-ca.crt"), &pki.authority_pem);
+    let info = host.find().expect("whole");
+    assert_eq!((info.path, info.origin), (host.path(&kept("kubeconfig")), KubeconfigOrigin::Store));
+    assert_eq!(info.server.as_deref(), Some("https://kept"));
+    assert_eq!(info.client_certificate.expect("a certificate").node_name(), Some("n2"));
+    // A service has its own copies, and what it was not given it is not to have.
+    let environment = Environment { credentials_directory: Some(host.path("run")), ..host.environment() };
+    let info = find_kubeconfig(&KubeconfigSource::Auto, &environment).expect("found");
+    assert_eq!(info.origin, KubeconfigOrigin::DistributionKubelet);
+}
+
+#[test]
 fn a_credential_never_makes_use_of_a_file_of_another_set() {
     for (set, others) in [
         ("kubeconfig", ["k3s.kube-client.crt", "k3s.kube-client.key", "k3s.kube-ca.crt"]),

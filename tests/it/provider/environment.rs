@@ -182,7 +182,8 @@ fn no_credentials_at_all_is_an_error_of_the_request_that_comes_soon() {
     let sim = sim();
     let start = Instant::now();
     let (_, results) = Child::new(&sim, "default").run();
-    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+    let said = "credentials no AWS credentials: none in the environment, from systemd, in ~/.aws or from the instance hint: set";
+    assert!(results[0].starts_with(said), "{results:?}");
     assert!(results[0].contains("hint: set AWS_PROFILE"), "{results:?}");
     assert_eq!(sim.requests().len(), 0);
     assert!(start.elapsed() < std::time::Duration::from_secs(10));
@@ -337,7 +338,7 @@ fn a_process_that_does_not_end_is_given_up() {
 }
 
 #[test]
-fn a_metadata_service_that_does_not_answer_costs_seconds_and_names_what_else_was_tried() {
+fn a_metadata_service_that_does_not_answer_costs_seconds() {
     let sim = sim();
     // Connections are made and never accepted.
     let black_hole = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -348,6 +349,6 @@ fn a_metadata_service_that_does_not_answer_costs_seconds_and_names_what_else_was
     let start = Instant::now();
     let (_, results) = child.run();
     assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
-    assert!(results[0].contains("Ec2InstanceMetadata"), "{results:?}");
+    assert!(results[0].contains("or from the instance"), "{results:?}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

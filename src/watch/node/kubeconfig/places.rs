@@ -103,10 +103,13 @@ impl CredentialSet {
         [self.kubeconfig, self.certificate, self.key].into_iter().chain(self.authority)
     }
 
-    /// The set whose kubeconfig this file is.
-    pub(super) fn of(path: &Path, environment: &Environment) -> Option<&'static CredentialSet> {
-        let directory = environment.credentials_directory.as_deref()?;
-        Self::ALL.iter().find(|set| directory.join(set.kubeconfig) == path)
+    /// The set whose kubeconfig this file is, and what the names of its files begin with.
+    pub(super) fn of(path: &Path, environment: &Environment) -> Option<(&'static CredentialSet, &'static str)> {
+        let Some(directory) = &environment.credentials_directory else {
+            let own = Self::ALL.first()?;
+            return (stored(own.kubeconfig, environment) == path).then_some((own, STORED));
+        };
+        Self::ALL.iter().find(|set| directory.join(set.kubeconfig) == path).map(|set| (set, ""))
     }
 
     fn origin(&self) -> KubeconfigOrigin {
@@ -127,6 +130,8 @@ pub(super) fn candidates(
     if let Some(directory) = &environment.credentials_directory {
         let credentials = CredentialSet::ALL.iter();
         candidates.extend(credentials.map(|set| (set.origin(), vec![directory.join(set.kubeconfig)])));
+    } else if let Some(own) = CredentialSet::ALL.first() {
+        candidates.push((Origin::Store, vec![stored(own.kubeconfig, environment)]));
     }
     for distribution in Distribution::ALL {
         let kubelet = match distribution {
@@ -148,6 +153,14 @@ pub(super) fn candidates(
 /// Whether the file is one that a distribution makes for its kubelet.
 pub(super) fn is_kubelet(path: &Path, environment: &Environment) -> bool {
     Distribution::ALL.iter().any(|distribution| below(&environment.root, distribution.kubelet()) == path)
+}
+
+/// What the names of the service's credentials begin with where they are kept.
+const STORED: &str = "nodedns.";
+
+/// Where the operator keeps a credential of the service.
+fn stored(credential: &str, environment: &Environment) -> PathBuf {
+    below(&environment.root, &format!("/etc/credstore/{STORED}{credential}"))
 }
 
 fn below(root: &Path, path: &str) -> PathBuf {

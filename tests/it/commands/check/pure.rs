@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use nodedns::cli::check::findings::{Counts, Finding, Outcome, Section};
@@ -202,6 +204,33 @@ fn what_the_node_says_matters_as_far_as_a_record_heeds_it() {
         [(Outcome::Ok, "own_node"), (Outcome::Warning, "annotation"), (Outcome::Failed, "coordinates")]
     );
     assert_eq!(outcomes(&world::ready(), vec![point]), [(Outcome::Ok, "own_node"), (Outcome::Failed, "coordinates")]);
+}
+
+/// The directory's own mode keeps the others out as well as the file's does.
+#[test]
+fn credentials_that_everyone_can_read_are_warned_of() {
+    let directory = tempfile::Builder::new().tempdir().expect("a directory");
+    let store = directory.path().join("credstore");
+    std::fs::create_dir(&store).expect("made");
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
+    for (name, bits) in [
+        ("nodedns.aws-credentials", 0o644),
+        ("nodedns.kubeconfig", 0o640),
+        ("nodedns.kube-ca.crt", 0o644),
+        ("other", 0o644),
+    ] {
+        std::fs::write(store.join(name), "x").expect("written");
+        mode(&store.join(name), bits);
+    }
+    mode(directory.path(), 0o755);
+    for (bits, exposed) in [(0o755, vec!["nodedns.aws-credentials"]), (0o700, vec![])] {
+        mode(&store, bits);
+        let found = node::exposed(&store);
+        let subjects: Vec<_> = exposed.iter().map(|name| store.join(name).display().to_string()).collect();
+        assert_eq!(found.iter().map(|finding| finding.subject.clone()).collect::<Vec<_>>(), subjects);
+        assert!(found.iter().all(|finding| finding.outcome == Outcome::Warning && finding.remedy.is_some()));
+    }
+    assert_eq!(node::exposed(Path::new("/nonexistent")), []);
 }
 
 /// Every id is in the manual once, under its section, and no two checks share one.
