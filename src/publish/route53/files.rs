@@ -176,7 +176,7 @@ mod tests {
             HandedOver { path, is_in_store: true, in_place_of, yields_to }
         };
         let credentials = kept("nodedns.aws-credentials", "~/.aws/credentials", None);
-        assert_eq!(of_store(store.path(), |_| false), [credentials.clone()]);
+        assert_eq!(of_store(store.path(), |_| false), std::slice::from_ref(&credentials));
         let config = kept("nodedns.aws-config", "~/.aws/config", None);
         assert_eq!(of_store(store.path(), |name| name == "AWS_REGION"), [credentials, config]);
         for name in CHOICES {
