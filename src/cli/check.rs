@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::cli::args::CheckArgs;
 use crate::cli::config::sources_with;
@@ -16,6 +16,7 @@ use crate::config::{Config, salvage};
 use crate::decide::policy::Policy;
 use crate::publish::route53::Route53;
 use crate::publish::route53::files::STORE;
+use crate::watch::node::kubeconfig::Environment;
 
 use account::Account;
 use findings::{Finding, Findings, Section};
@@ -89,7 +90,7 @@ async fn check(args: &CheckArgs, findings: &mut Findings<'_>) -> bool {
     }
 
     findings.begin(Section::Node);
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let credentials = Environment::of_process().credentials_directory;
     node::process(daemon.as_ref(), credentials.as_deref()).into_iter().for_each(|finding| findings.add(finding));
     node::exposed(Path::new(STORE)).into_iter().for_each(|finding| findings.add(finding));
     let identity = node::identity(config, findings);

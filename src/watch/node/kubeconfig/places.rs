@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, KubeconfigOrigin, KubeconfigSource};
+use super::error::store;
+use super::{DAEMON, Environment, KubeconfigOrigin, KubeconfigSource};
 
 /// What makes a kubeconfig for the kubelet of every node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +161,7 @@ const STORED: &str = "nodedns.";
 
 /// Where the operator keeps a credential of the service.
 fn stored(credential: &str, environment: &Environment) -> PathBuf {
-    below(&environment.root, &format!("/etc/credstore/{STORED}{credential}"))
+    below(&environment.root, &store(DAEMON, credential))
 }
 
 fn below(root: &Path, path: &str) -> PathBuf {
