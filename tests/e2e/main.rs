@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "shared with the other test binary, which uses the rest")]
 mod support;
 
+mod cluster;
 mod drain;
 mod faults;
 mod host;

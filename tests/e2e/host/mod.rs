@@ -24,7 +24,7 @@ macro_rules! on_each_debian {
 mod cgroup;
 mod credentials;
 mod journal;
-mod machine;
+pub(crate) mod machine;
 mod packages;
 mod prune;
 mod reload;

@@ -21,6 +21,8 @@ pub(crate) struct Referee {
     removed: Vec<RecordSet>,
     /// A listing has come back since the last batch that was to remove anything of the dead.
     listed: bool,
+    /// Who signs with which access key; empty when all requests are the one node's.
+    writers: BTreeMap<String, String>,
 }
 
 impl Referee {
@@ -35,12 +37,32 @@ impl Referee {
             dead: None,
             removed: Vec::new(),
             listed: false,
+            writers: BTreeMap::new(),
         }
+    }
+
+    /// The same for several nodes: the owner id of each, by the access key that it signs with.
+    pub(crate) fn with_writers(self, writers: BTreeMap<String, String>) -> Self {
+        Referee { writers, ..self }
     }
 
     /// The same where the record sets of `dead` may go too.
     pub(crate) fn with_dead(self, dead: &'static str) -> Self {
         Referee { dead: Some(dead), ..self }
+    }
+
+    /// From now on the record sets of this one may go, or of nobody.
+    pub(crate) fn set_dead(&mut self, dead: Option<&'static str>) {
+        self.dead = dead;
+    }
+
+    /// The owner id of whoever made the request.
+    fn owner(&self, what: &str, request: &Request) -> String {
+        if self.writers.is_empty() {
+            return OWN.to_owned();
+        }
+        let key = request.access_key.as_deref().unwrap_or_default();
+        self.writers.get(key).unwrap_or_else(|| panic!("{what}: nobody has the key {key:?}: {request:#?}")).clone()
     }
 
     /// How many batches were carried out.
@@ -86,6 +108,10 @@ impl Referee {
     /// again, byte for byte. Or it removes what is the dead one's. Also where the batch was refused.
     fn names_own_or_witnesses(&mut self, what: &str, request: &Request) {
         let (mut own, mut witnesses, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        if request.changes.is_empty() {
+            return;
+        }
+        let owner = self.owner(what, request);
         let mut changes = request.changes.iter().peekable();
         while let Some(change) = changes.next() {
             let (action, set) = change;
@@ -93,7 +119,7 @@ impl Referee {
             if *action == Action::Delete && recreated {
                 changes.next();
                 witnesses.push(set);
-            } else if is_own(set) {
+            } else if set.set_identifier.as_deref() == Some(owner.as_str()) {
                 own.push(change);
             } else {
                 let is_dead = self.dead.is_some() && set.set_identifier.as_deref() == self.dead;

@@ -1,0 +1,9 @@
+//! Beside real Kubernetes: etcd, an API server with `Node,RBAC`, a controller manager, a kubelet on
+//! containerd and two stand-ins, on three nodes of which each runs nodedns. `up` and `down` beside this file
+//! make the same for a person to stand in.
+//!
+//! Each test has a cluster of its own, and some take minutes, most of which they wait. `NODEDNS_TEST_CLUSTERS`
+//! is where their files are while they run.
+
+mod fixture;
+mod up;
