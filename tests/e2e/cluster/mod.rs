@@ -5,5 +5,13 @@
 //! Each test has a cluster of its own, and some take minutes, most of which they wait. `NODEDNS_TEST_CLUSTERS`
 //! is where their files are while they run.
 
+mod api_server;
+mod commands;
 mod fixture;
+mod identity;
+mod node_state;
+mod outage;
+mod rolling;
+mod rotation;
+mod survivors;
 mod up;

@@ -1,0 +1,1 @@
+//! `nodedns list`, `prune`, `plan` and `check` where the nodes are real.

@@ -1,0 +1,1 @@
+//! Who the daemon may be, under an authorizer that refuses everything else.

@@ -1,0 +1,1 @@
+//! The control plane is away for minutes, and comes back.

@@ -1,0 +1,1 @@
+//! All nodes one after the other: restarts, upgrades, drains, reboots.

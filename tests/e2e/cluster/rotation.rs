@@ -1,0 +1,1 @@
+//! Client certificates that are replaced while the daemon runs.
