@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use kube::client::AuthError;
 use kube::core::Status;
 use kube::runtime::watcher;
+use tokio::time::error::Elapsed;
 
 use super::identity::NodeName;
 use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
@@ -125,6 +127,7 @@ impl Cause {
                     "what answers at {server} does not speak as a Kubernetes API server does\nhint: see 'server' in {path}"
                 )
             }
+            Cause::Transport(error) if certificate_error(error).is_some() => distrust(error, server, &path),
             Cause::Transport(error) => format!(
                 "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run (k3s, k3s-agent, rke2-server or rke2-agent){}",
                 root_cause(error),
@@ -198,10 +201,39 @@ fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&
     text
 }
 
+/// The server answers, and shows a certificate that is not to be trusted.
+fn distrust(error: &(dyn Error + 'static), server: &str, path: &str) -> String {
+    use rustls::CertificateError as Why;
+    let hint = match certificate_error(error) {
+        Some(Why::UnknownIssuer | Why::BadSignature) => format!(
+            "it is not signed by the authority that {path} names: either something else answers there, or the cluster has another authority, which is to be the kubeconfig's 'certificate-authority' too"
+        ),
+        Some(Why::NotValidForName | Why::NotValidForNameContext { .. }) => {
+            format!("'server' in {path} must be a name or an address that the certificate is for")
+        }
+        Some(Why::Expired | Why::ExpiredContext { .. } | Why::NotValidYet | Why::NotValidYetContext { .. }) => {
+            "is the clock right (timedatectl)? k3s and RKE2 renew the server's certificate when they restart, kubeadm with 'kubeadm certs renew apiserver'".to_owned()
+        }
+        _ => format!("the server's certificate must be one that the authority in {path} has signed"),
+    };
+    format!("cannot trust the API server at {server}: {}\nhint: {hint}", root_cause(error))
+}
+
+/// What rustls has against the server's certificate, if that is what went wrong.
+fn certificate_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::CertificateError> {
+    match find(error)? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
 /// The innermost error says most: "connection refused" and not "client error (Connect)".
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     if let Some(error) = find::<AuthError>(error) {
         return login_failure(error);
+    }
+    if find::<Elapsed>(error).is_some() {
+        return "no connection in time: packets are lost, or what listens there hangs".to_owned();
     }
     let innermost = chain(error).last();
     first_line(&innermost.unwrap_or(error).to_string())
@@ -213,7 +245,14 @@ pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    successors(Some(error), |error: &&'a (dyn Error + 'static)| (**error).source())
+    let causes = successors(Some(error), |error: &&'a (dyn Error + 'static)| (**error).source());
+    causes.map(|mut error| {
+        // An io::Error gives what it wraps as its own text, and not as its source.
+        while let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            error = inner;
+        }
+        error
+    })
 }
 
 /// kube quotes the output of exec plugins, and that holds tokens.

@@ -51,6 +51,9 @@ impl<V: View> Reporter<V> {
     /// Notes why there is no watch now. The first failure of a row counts for the time.
     pub(super) fn interrupted(&mut self, failure: &Failure, node: &NodeName) {
         let error = failure.report(V::SCOPE.asked(node));
+        // Most are over before anybody has to know.
+        let line = error.replace('\n', "; ");
+        tracing::debug!(error = line, "{}: the watch is interrupted: {line}", V::SUBJECT);
         self.kubeconfig = failure.kubeconfig.clone();
         let since = self.interruption.as_ref().map_or_else(Instant::now, |interruption| interruption.since);
         self.interruption = Some(Interruption { since, error });

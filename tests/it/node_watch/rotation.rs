@@ -217,7 +217,8 @@ async fn another_authority_is_an_error_until_its_file_is_there() {
     if error.contains("onnection refused") {
         error = watching.error().await;
     }
-    assert!(error.contains("cannot reach the API server at https://") && error.contains("UnknownIssuer"), "{error}");
+    assert!(error.contains("cannot trust the API server at https://") && error.contains("UnknownIssuer"), "{error}");
+    assert!(error.contains("hint: ") && error.contains("'certificate-authority'"), "{error}");
     replace(&files.path("server-ca.crt"), &other.authority_pem);
     files.store(&other.kubelet("n1"));
     // Between the two the server may refuse the old client certificate.
