@@ -5,8 +5,11 @@
 //! Each test has a cluster of its own, and some take minutes, most of which they wait. `NODEDNS_TEST_CLUSTERS`
 //! is where their files are while they run.
 
+mod api_certificate;
 mod api_server;
+mod api_silence;
 mod commands;
+mod control_plane;
 mod fixture;
 mod identity;
 mod node_state;
