@@ -15,7 +15,7 @@ use route53_sim::{Operation, Options, RecordSet, Request, Sim};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 
 use crate::host::machine::Ran;
@@ -51,6 +51,13 @@ pub(crate) fn in_cluster<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F
         Ok(Err(why)) => skip(&why),
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Waits until there may be one more cluster; says why if there can be none.
+pub(crate) fn place() -> Result<SemaphorePermit<'static>, String> {
+    unable()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    Ok(runtime.block_on(PLACES.acquire()).expect("it is never closed"))
 }
 
 /// Three nodes, a control plane, and Route 53 in this process, which is in the network of the hub. Whatever
