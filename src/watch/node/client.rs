@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
-use http::{Request, Response};
+use http::header::{DATE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderValue, Request, Response};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use kube::client::{Body, ClientBuilder, DynBody};
@@ -14,6 +14,9 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use super::failure::{Cause, Failure};
 use super::kubeconfig::{self, Environment, FileSet, KubeconfigInfo, KubeconfigSource, Loaded};
+
+/// What the API server is told of who asks.
+const AGENT: &str = concat!("nodedns/", env!("CARGO_PKG_VERSION"));
 
 /// What goes over the wire. `watcher()` resumes a watch that has ended without a word, so this is
 /// the only way to know when the server last answered, and whether a request waits for an answer.
@@ -74,7 +77,9 @@ fn connect(loaded: Loaded, connect_timeout: Duration) -> kube::Result<(Client, m
     }
     let (events, exchanges) = mpsc::unbounded_channel();
     let sent = events.clone();
-    let on_request = MapRequestLayer::new(move |request: Request<Body>| {
+    let on_request = MapRequestLayer::new(move |mut request: Request<Body>| {
+        // So that the cluster's audit log says whose the requests are: the identity is the kubelet's, too.
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let query = request.uri().query().unwrap_or_default();
         let watch = query.split('&').any(|parameter| parameter == "watch=true");
         // A closed channel means that nobody cares for this client any more.
