@@ -99,7 +99,8 @@ const DRY_RUN: &str = "dry run: nothing is written to Route 53; the pool's other
 pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let mut text = String::new();
     paragraph(&mut text, &headline(status, now), 0, width);
-    paragraph(&mut text, &kubernetes(&status.kubernetes, now), 0, width);
+    // What to do about it is on a line of its own.
+    kubernetes(&status.kubernetes, now).lines().for_each(|line| paragraph(&mut text, line, 0, width));
     for line in annotations(&status.kubernetes.annotations, now) {
         paragraph(&mut text, &line, 0, width);
     }
@@ -116,7 +117,8 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
         paragraph(&mut text, &format!("drain: {warning}"), 0, width);
     }
     if let Some(survivors) = &status.survivors {
-        survivors_lines(survivors, now).iter().for_each(|line| paragraph(&mut text, line, 0, width));
+        let lines = survivors_lines(survivors, now);
+        lines.iter().flat_map(|line| line.lines()).for_each(|line| paragraph(&mut text, line, 0, width));
     }
     if let Some(refused) = &status.reload_refused {
         let refused = refused.replace('\n', "; ");
@@ -214,7 +216,7 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
         text += &format!(", tainted {}", taints.join(" "));
     }
     if !kubernetes.connected {
-        text += &format!("; no answer from {}", kubernetes.server.as_deref().unwrap_or("the API server"));
+        text += &format!("; out of touch with {}", kubernetes.server.as_deref().unwrap_or("the API server"));
         if let Some(at) = kubernetes.last_contact {
             text += &format!(" for {}", distance(at, now));
         }

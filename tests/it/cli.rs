@@ -120,7 +120,7 @@ fn kubernetes_is_a_line_in_the_header() {
             k.last_contact = Some(noon() - jiff::SignedDuration::from_mins(5));
             k.error = Some("connection refused".to_owned());
         }),
-        "Kubernetes: the state of node-1 is unknown; no answer from https://127.0.0.1:6444 for 5m: connection refused"
+        "Kubernetes: the state of node-1 is unknown; out of touch with https://127.0.0.1:6444 for 5m: connection refused"
     );
     assert_eq!(
         line(&|k| {

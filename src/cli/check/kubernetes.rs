@@ -31,6 +31,10 @@ const ALL_NODES: Duration = Duration::from_secs(14);
 const UNREACHED: &str = "see that it runs, that nothing between it and this host drops packets, and that 'server' in the \
                          kubeconfig is its URL";
 
+/// Who lists all Nodes where the kubelet's identity is enough for the daemon.
+const ANOTHERS: &str = "the kubelet's identity is enough for the daemon; for those two name an administrator's kubeconfig \
+                        with --kubeconfig";
+
 /// What is asked of the API server about the own Node.
 const OWN: [Id; 3] = [Id::OwnNodeList, Id::OwnNodeWatch, Id::OwnNode];
 
@@ -183,15 +187,16 @@ async fn own_node(
 fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadError) -> String {
     let node = settings.node.as_str();
     let other = info.client_certificate.as_ref().and_then(ClientCertificate::node_name).filter(|name| *name != node);
-    let rights = other.is_none().then(|| rights(Reach::Own(node), info, error)).flatten();
+    let rights = other.is_none().then(|| rights(Reach::Own(node), info, error, "")).flatten();
     rights.or_else(|| error.hint().map(str::to_owned)).unwrap_or_else(|| UNREACHED.to_owned())
 }
 
-/// The RBAC objects that make good for a refusal, where it was one of rights and the identity is known.
-fn rights(reach: Reach<'_>, info: &KubeconfigInfo, error: &ReadError) -> Option<String> {
+/// The RBAC objects that make good for a refusal, where it was one of rights and the identity is known;
+/// before them, when to apply them.
+fn rights(reach: Reach<'_>, info: &KubeconfigInfo, error: &ReadError, when: &str) -> Option<String> {
     let common_name = info.client_certificate.as_ref().map(|certificate| certificate.common_name.as_str());
     let subject = Subject::refused(error.forbidden.as_deref()?, common_name)?;
-    let mut text = "apply this as an administrator of the cluster, with 'kubectl apply -f -':\n".to_owned();
+    let mut text = format!("{when}apply this as an administrator of the cluster, with 'kubectl apply -f -':\n");
     for line in objects(reach, &subject).lines() {
         text.push_str(&format!("  {line}\n"));
     }
@@ -272,7 +277,14 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
         finding.remedy(remedy.unwrap_or_else(|| UNREACHED.to_owned()))
     };
     let remedy = |error: &ReadError| {
-        let rights = error.kubeconfig.as_ref().and_then(|info| rights(Reach::All, info, error));
+        let info = error.kubeconfig.as_ref();
+        let is_kubelet = info.and_then(|info| info.client_certificate.as_ref()?.node_name()).is_some();
+        if !needed && is_kubelet && error.forbidden.is_some() {
+            // So it is on every node that is well: there is nothing to mend.
+            return Some(ANOTHERS.to_owned());
+        }
+        let when = if needed { "" } else { "only if one of these is to use this identity, " };
+        let rights = info.and_then(|info| rights(Reach::All, info, error, when));
         rights.or_else(|| error.hint().map(str::to_owned))
     };
     let reading = once::nodes(&settings.kubeconfig, &settings.environment, ALL_NODES);
@@ -282,7 +294,12 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
             findings.add(Finding::ok(Id::NodesList, subject, text));
         }
         Ok(Err(error)) => {
-            findings.add(refuse(Id::NodesList, error.summary().to_owned(), remedy(&error)));
+            let text = match error.forbidden {
+                // The server's words are told where there is something to mend.
+                Some(_) if !needed => "this identity may not list them".to_owned(),
+                _ => error.summary().to_owned(),
+            };
+            findings.add(refuse(Id::NodesList, text, remedy(&error)));
             if needed {
                 findings.add(Finding::skipped(Id::NodesWatch, subject, "not tried, as they cannot even be listed"));
             }

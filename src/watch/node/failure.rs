@@ -15,6 +15,12 @@ use tokio::time::error::Elapsed;
 use super::identity::NodeName;
 use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
 
+/// What rustls calls a certificate and a key that are not a pair (`rustls::InconsistentKeys::KeyMismatch`).
+const KEY_MISMATCH: &str = "KeyMismatch";
+
+/// Where the rule is to be had with everything around it, for the identity in use.
+const CHECK: &str = "'nodedns check' prints it with its binding, to be applied as it is";
+
 /// The end of an attempt to watch.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -157,7 +163,13 @@ fn client_report(error: &kube::Error, path: &str) -> String {
         kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => {
             format!("the kubeconfig {path} has a proxy-url, which nodedns cannot use\nhint: name the API server itself")
         }
-        error => format!("the kubeconfig {path} cannot be used: {}", root_cause(error)),
+        error => match root_cause(error) {
+            why if why.contains(KEY_MISMATCH) => format!(
+                "the kubeconfig {path} cannot be used: its client certificate and its key do not belong together, \
+                 perhaps because they are just being replaced"
+            ),
+            why => format!("the kubeconfig {path} cannot be used: {why}"),
+        },
     }
 }
 
@@ -179,10 +191,10 @@ fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&
         }
         (403, Asked::All { again }) => write!(
             text,
-            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32{}",
-            if again { "" } else { "; or name the kubeconfig of one who may with --kubeconfig" }
+            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32; {}",
+            if again { CHECK } else { "or name the kubeconfig of one who may with --kubeconfig" }
         ),
-        (403, Asked::Own { node, .. }) => {
+        (403, Asked::Own { node, again }) => {
             let _ = write!(text, "the API server at {server} forbids it (403): {message}");
             match certificate.and_then(|c| c.node_name()).filter(|name| *name != node.as_str()) {
                 Some(other) => write!(
@@ -191,7 +203,9 @@ fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&
                 ),
                 None => write!(
                     text,
-                    "\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], resourceNames: [\"{node}\"], verbs: [\"list\", \"watch\"]}}"
+                    "\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], resourceNames: [\"{node}\"], verbs: [\"get\", \"list\", \"watch\"]}}{}{}",
+                    if again { "; " } else { "" },
+                    if again { CHECK } else { "" }
                 ),
             }
         }

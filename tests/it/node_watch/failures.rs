@@ -134,7 +134,7 @@ async fn a_forbidden_watch_names_the_rule_that_is_missing() {
     server.always(Answer::Error(403, message.into()));
     let error = watching.error().await;
     assert!(error.contains("forbids it (403)") && error.contains(message), "{error}");
-    assert!(error.contains("resourceNames: [\"n1\"], verbs: [\"list\", \"watch\"]"), "{error}");
+    assert!(error.contains("resourceNames: [\"n1\"], verbs: [\"get\", \"list\", \"watch\"]"), "{error}");
     assert!(!error.contains("SECRET"), "{error}");
     server.always(Answer::Serve);
     assert_eq!(watching.object().await.ready, Readiness::Ready);

@@ -252,7 +252,7 @@ async fn who_may_not_list_is_told_the_rule() {
 
     let error = read_own(&server).await.expect_err("no node");
     assert_eq!(error.kind, ReadErrorKind::NotPermitted);
-    assert!(error.to_string().contains("resourceNames: [\"n1\"], verbs: [\"list\", \"watch\"]"), "{error}");
+    assert!(error.to_string().contains("resourceNames: [\"n1\"], verbs: [\"get\", \"list\", \"watch\"]"), "{error}");
 }
 
 #[tokio::test]
