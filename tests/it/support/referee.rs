@@ -42,6 +42,7 @@ impl Referee {
     }
 
     /// The same for several nodes: the owner id of each, by the access key that it signs with.
+    #[allow(dead_code, reason = "several nodes write only where there is a whole cluster")]
     pub(crate) fn with_writers(self, writers: BTreeMap<String, String>) -> Self {
         Referee { writers, ..self }
     }
@@ -52,6 +53,7 @@ impl Referee {
     }
 
     /// From now on the record sets of this one may go, or of nobody.
+    #[allow(dead_code, reason = "likewise")]
     pub(crate) fn set_dead(&mut self, dead: Option<&'static str>) {
         self.dead = dead;
     }
@@ -112,6 +114,13 @@ impl Referee {
             return;
         }
         let owner = self.owner(what, request);
+        // `nodedns check` tries its rights with a batch that Route 53 must refuse whole.
+        let trial = format!("{owner}/check:");
+        let is_trial = |set: &RecordSet| set.set_identifier.as_ref().is_some_and(|id| id.starts_with(&trial));
+        if request.changes.iter().all(|(_, set)| is_trial(set)) {
+            assert!(request.change_id.is_none(), "{what}: S1: a trial was carried out: {request:#?}");
+            return;
+        }
         let mut changes = request.changes.iter().peekable();
         while let Some(change) = changes.next() {
             let (action, set) = change;
