@@ -8,12 +8,16 @@
 mod api_certificate;
 mod api_server;
 mod api_silence;
+mod audit;
+mod checked;
 mod commands;
 mod control_plane;
 mod fixture;
 mod identity;
+mod keys;
 mod node_state;
 mod outage;
+mod rights;
 mod rolling;
 mod rotation;
 mod survivors;
