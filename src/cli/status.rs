@@ -201,7 +201,13 @@ fn kubernetes(kubernetes: &KubernetesStatus, now: Timestamp) -> String {
     let node = kubernetes.node.as_deref().unwrap_or("the node");
     let mut text = match (kubernetes.state, &kubernetes.ready_reason) {
         (NodeCondition::Ready, _) => format!("Kubernetes: {node} is Ready"),
-        (NodeCondition::NotReady, Some(why)) => format!("Kubernetes: {node} is not Ready ({why})"),
+        (NodeCondition::NotReady, Some(why)) => {
+            // The kubelet's messages may be of several lines.
+            let message = kubernetes.ready_message.iter().flat_map(|message| message.split_whitespace());
+            let message = message.fold(String::new(), |text, word| text + " " + word);
+            let colon = if message.is_empty() { "" } else { ":" };
+            format!("Kubernetes: {node} is not Ready ({why}{colon}{message})")
+        }
         (NodeCondition::NotReady, None) => format!("Kubernetes: {node} is not Ready"),
         (NodeCondition::Absent, _) => format!("Kubernetes: there is no node {node}"),
         (NodeCondition::Unknown, _) => format!("Kubernetes: the state of {node} is unknown"),
@@ -328,7 +334,9 @@ fn list(addresses: &[IpAddr]) -> String {
 /// What there is to say of a record that the table does not.
 fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let obvious = record.intent == Intent::Publish || record.healthy;
+    // Which taint or label it is that counts, the line on Kubernetes does not say.
+    let names_a_key = matches!(record.reason.as_str(), "excluded" | "tainted");
+    let obvious = record.intent == Intent::Publish || (record.healthy && !names_a_key);
     if !obvious {
         notes.push(format!("why: {}", record.explanation));
     }

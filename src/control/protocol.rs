@@ -296,6 +296,9 @@ pub struct KubernetesStatus {
     pub state: NodeCondition,
     /// The Ready condition's reason, where the node is not ready and there is one.
     pub ready_reason: Option<String>,
+    /// The Ready condition's message, where the node is not ready and there is one.
+    #[serde(default)]
+    pub ready_message: Option<String>,
     /// Whether the node is cordoned; `null` when unknown.
     pub unschedulable: Option<bool>,
     /// Whether the Node is being deleted; `null` when unknown.

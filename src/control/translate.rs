@@ -159,6 +159,7 @@ impl KubernetesStatus {
             connected: false,
             state: NodeCondition::Unknown,
             ready_reason: None,
+            ready_message: None,
             unschedulable: None,
             deleting: None,
             taints: None,
@@ -183,6 +184,7 @@ impl KubernetesStatus {
         KubernetesStatus {
             state,
             ready_reason,
+            ready_message: node.ready_message.clone(),
             unschedulable: Some(node.unschedulable),
             deleting: Some(node.deleting),
             taints: Some(node.taints.iter().map(|(key, effect)| format!("{key}:{effect}")).collect()),

@@ -186,6 +186,7 @@ mod tests {
     fn node(annotations: &[(&str, &str)]) -> NodeObject {
         NodeObject {
             ready: Readiness::Ready,
+            ready_message: None,
             unschedulable: false,
             deleting: false,
             labels: BTreeMap::new(),

@@ -257,6 +257,7 @@ mod tests {
     fn node(ready: Readiness, unschedulable: bool) -> Conditions {
         let object = NodeObject {
             ready,
+            ready_message: None,
             unschedulable,
             deleting: false,
             labels: BTreeMap::new(),

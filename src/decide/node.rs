@@ -21,6 +21,8 @@ pub enum NodeState {
 pub struct NodeObject {
     /// The `Ready` condition.
     pub ready: Readiness,
+    /// What the `Ready` condition says in words, where it is not `True`. Decides nothing.
+    pub ready_message: Option<String>,
     /// `spec.unschedulable`: cordoned.
     pub unschedulable: bool,
     /// `metadata.deletionTimestamp` is set.

@@ -114,6 +114,15 @@ fn kubernetes_is_a_line_in_the_header() {
     );
     assert_eq!(
         line(&|k| {
+            k.state = NodeCondition::NotReady;
+            k.ready_reason = Some("KubeletNotReady".to_owned());
+            k.ready_message = Some("container runtime is down\nand more".to_owned());
+            k.unschedulable = Some(false);
+        }),
+        "Kubernetes: node-1 is not Ready (KubeletNotReady: container runtime is down and more)"
+    );
+    assert_eq!(
+        line(&|k| {
             k.state = NodeCondition::Unknown;
             k.unschedulable = None;
             k.connected = false;

@@ -191,6 +191,7 @@ pub(crate) fn troubled_report() -> Report {
 pub(crate) fn kubernetes() -> KubernetesStatus {
     let node = NodeObject {
         ready: Readiness::Ready,
+        ready_message: None,
         unschedulable: true,
         deleting: false,
         labels: Default::default(),

@@ -36,6 +36,7 @@ fn conditions(level: impl Fn(Signal) -> Level) -> Conditions {
     let is = |signal, wanted| level(signal) == wanted;
     let object = NodeObject {
         ready: if is(Signal::NotReady, Level::Up) { Readiness::NotReady(None) } else { Readiness::Ready },
+        ready_message: None,
         unschedulable: is(Signal::Cordoned, Level::Up),
         deleting: is(Signal::Deleting, Level::Up),
         labels: Default::default(),

@@ -107,6 +107,7 @@ mod tests {
     fn node(ready: Readiness) -> Observed<NodeState> {
         Observed::Known(NodeState::Present(NodeObject {
             ready,
+            ready_message: None,
             unschedulable: false,
             deleting: false,
             labels: BTreeMap::new(),

@@ -55,6 +55,8 @@ struct Condition {
     status: String,
     #[serde(default)]
     reason: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
     /// As text: a watch does not need it, so that it must not fail for it.
     #[serde(default)]
     last_transition_time: Option<String>,
@@ -93,8 +95,11 @@ impl From<Node> for NodeObject {
         let mut taints: Vec<_> =
             node.spec.taints.unwrap_or_default().into_iter().map(|taint| (taint.key, taint.effect)).collect();
         taints.sort_unstable();
+        let conditions = node.status.conditions.unwrap_or_default();
+        let unready = conditions.iter().find(|condition| condition.kind == READY && condition.status != "True");
         NodeObject {
-            ready: readiness(node.status.conditions.unwrap_or_default()),
+            ready_message: unready.and_then(|ready| ready.message.clone()).filter(|message| !message.is_empty()),
+            ready: readiness(conditions),
             unschedulable: node.spec.unschedulable.unwrap_or(false),
             deleting: node.metadata.deletion_timestamp.is_some(),
             labels: node.metadata.labels.unwrap_or_default(),
@@ -194,7 +199,7 @@ mod tests {
                 "images": [{"names": ["x"], "sizeBytes": 1}],
                 "conditions": [
                     {"type": "MemoryPressure", "status": "False", "reason": "Enough"},
-                    {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": "2026-01-02T03:04:05Z"}
+                    {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status", "lastHeartbeatTime": "2026-01-02T03:04:05Z"}
                 ]
             }
         }));
@@ -203,6 +208,7 @@ mod tests {
             node,
             NodeObject {
                 ready: Readiness::Ready,
+                ready_message: None,
                 unschedulable: true,
                 deleting: true,
                 labels: pairs(&[("zone", "a")]),
@@ -210,6 +216,22 @@ mod tests {
                 taints: vec![("a".into(), "NoSchedule".into()), ("b".into(), "NoExecute".into())],
             }
         );
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_says_why_in_words() {
+        let said = |status: &str, message: &str| {
+            let ready = json!({"type": "Ready", "status": status, "reason": "R", "message": message});
+            let disk = json!({"type": "DiskPressure", "status": "False", "message": "enough"});
+            object(json!({"metadata": {"name": "n1"}, "status": {"conditions": [disk, ready]}})).ready_message
+        };
+        assert_eq!(said("False", "container runtime is down").as_deref(), Some("container runtime is down"));
+        assert_eq!(
+            said("Unknown", "Kubelet stopped posting node status.").as_deref(),
+            Some("Kubelet stopped posting node status.")
+        );
+        assert_eq!(said("True", "kubelet is posting ready status"), None);
+        assert_eq!(said("False", ""), None);
     }
 
     #[test]

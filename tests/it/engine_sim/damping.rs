@@ -84,6 +84,7 @@ impl Now {
         let exclude = self.is_up(Flapping::Excluded).then(|| (annotation::EXCLUDE.to_owned(), "true".to_owned()));
         let node = NodeObject {
             ready: if self.is_up(Flapping::NotReady) { Readiness::NotReady(None) } else { Readiness::Ready },
+            ready_message: None,
             unschedulable: self.is_up(Flapping::Cordoned),
             deleting: self.is_up(Flapping::Deleting),
             labels: BTreeMap::new(),

@@ -103,6 +103,7 @@ pub(crate) fn policy(records: Vec<RecordPolicy>) -> Policy {
 pub(crate) fn node(readiness: Readiness, unschedulable: bool) -> NodeState {
     NodeState::Present(NodeObject {
         ready: readiness,
+        ready_message: None,
         unschedulable,
         deleting: false,
         labels: BTreeMap::new(),
