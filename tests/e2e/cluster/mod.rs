@@ -5,6 +5,7 @@
 //! Each test has a cluster of its own, and some take minutes, most of which they wait. `NODEDNS_TEST_CLUSTERS`
 //! is where their files are while they run.
 
+mod annotations;
 mod api_certificate;
 mod api_server;
 mod api_silence;
@@ -15,10 +16,13 @@ mod control_plane;
 mod fixture;
 mod identity;
 mod keys;
+mod kubelet;
 mod node_state;
+mod observer;
 mod outage;
 mod rights;
 mod rolling;
 mod rotation;
 mod survivors;
+mod survivors_adrift;
 mod up;
