@@ -15,6 +15,7 @@ mod commands;
 mod control_plane;
 mod fixture;
 mod identity;
+mod idle;
 mod keys;
 mod kubelet;
 mod node_state;

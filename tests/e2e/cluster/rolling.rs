@@ -1,5 +1,4 @@
-//! What an operator does to all three nodes, one after the other: restarts, upgrades, drains and reboots. And
-//! what it costs when nobody does anything.
+//! What an operator does to all three nodes, one after the other: restarts, upgrades, drains and reboots.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -18,10 +17,10 @@ use crate::node::{ZONE, words};
 const SOLE: &str = "sole.example.com.";
 const POOLS: [(&str, &str); 6] = [(EDGE, "A"), (EDGE, "AAAA"), (GEO, "A"), (GEO, "AAAA"), (SOLE, "A"), (SOLE, "AAAA")];
 const NAMES: [&str; 3] = [EDGE, GEO, SOLE];
-const DAEMONS: [&str; 3] = ["n1/nodedns", "n2/nodedns", "n3/nodedns"];
+pub(super) const DAEMONS: [&str; 3] = ["n1/nodedns", "n2/nodedns", "n3/nodedns"];
 
 /// All three are in all pools, that of their own included.
-async fn started(cluster: &Cluster) {
+pub(super) async fn started(cluster: &Cluster) {
     let sole = format!(
         "\n[[record]]\nname = \"sole.example.com\"\nzone_id = \"{ZONE}\"\n\
          routing = {{ policy = \"weighted\", weight = 10 }}\n"
@@ -179,7 +178,7 @@ impl Log {
 }
 
 /// All three daemons are at rest again, and nothing more comes of it.
-async fn at_rest(cluster: &Cluster) {
+pub(super) async fn at_rest(cluster: &Cluster) {
     for node in NODES {
         cluster.until("it is at rest", async |cluster| is_settled(cluster, node).await).await;
     }
@@ -237,7 +236,7 @@ async fn one_after_the_other(cluster: &Cluster, starts: &mut Vec<(&'static str, 
 }
 
 /// The number of a service's process, in the cluster.
-async fn process(cluster: &Cluster, service: &str) -> String {
+pub(super) async fn process(cluster: &Cluster, service: &str) -> String {
     let file = cluster.directory().join("pid").join(service.replace('/', "."));
     let text = fs::read_to_string(file).expect("it runs");
     text.split_whitespace().next().expect("a process").to_owned()
@@ -385,72 +384,4 @@ fn a_node_that_kubectl_has_drained_too_comes_back_after_both() {
             log.lines()
         );
     });
-}
-
-#[test]
-fn at_rest_nothing_is_asked_of_route_53_and_nothing_listed_in_kubernetes() {
-    const POLICY: &str =
-        "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n";
-    in_cluster(async |cluster| {
-        let directory = cluster.directory();
-        let (policy, audit) = (directory.join("audit-policy"), directory.join("log/audit"));
-        fs::write(&policy, POLICY).expect("a file");
-        let flags =
-            [format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", audit.display())];
-        cluster.set_flags("hub/kube-apiserver", &flags.each_ref().map(String::as_str));
-        cluster.service("kill", &["hub/kube-apiserver"]).await;
-        cluster.service("start", &["hub/kube-apiserver"]).await;
-        cluster.kubectl("wait node --all --for=condition=Ready --timeout=60s").await;
-        let begin = Instant::now();
-        started(&cluster).await;
-        // What the daemons have asked so far: what comes with a node's identity, but not from its kubelet.
-        let asked = || -> Vec<Value> {
-            let text = fs::read_to_string(&audit).expect("the API server's log");
-            let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let is_daemons = |event: &Value| {
-                let user = event["user"]["username"].as_str().unwrap_or_default();
-                let agent = event["userAgent"].as_str().unwrap_or_default();
-                user.starts_with("system:node:") && !agent.starts_with("kubelet") && !agent.starts_with("curl")
-            };
-            events.filter(is_daemons).collect()
-        };
-        assert!(asked().iter().any(|event| event["verb"] == "list" || event["verb"] == "watch"), "they are seen");
-        // After the start there is one more look, 30 s later.
-        let looks = |cluster: &Cluster, node: &str| {
-            words(&cluster.requests_of(node, begin)).iter().filter(|word| **word == "list").count()
-        };
-        cluster.until("the second look", async |cluster| NODES.iter().all(|node| looks(cluster, node) >= 6)).await;
-        at_rest(&cluster).await;
-        let (route53, kubernetes) = (cluster.sim.requests().len(), asked().len());
-        let ticks = async || {
-            let mut all = Vec::new();
-            for daemon in DAEMONS {
-                all.push(processor_time(&cluster, daemon).await);
-            }
-            all
-        };
-        let before = ticks().await;
-        sleep(Duration::from_secs(60)).await;
-        println!("processor time in 60 s: {before:?} to {:?} hundredths of a second", ticks().await);
-        let requests = cluster.sim.requests().split_off(route53);
-        assert!(requests.is_empty(), "{requests:#?}");
-        let events = asked().split_off(kubernetes);
-        println!("asked of Kubernetes in 60 s: {} requests", events.len());
-        assert!(events.iter().all(|event| event["verb"] == "watch"), "{events:#?}");
-        assert!(events.len() <= 3 * 4, "{events:#?}");
-        for service in DAEMONS.into_iter().chain(["n1/kubelet"]) {
-            let status = format!("/proc/{}/status", process(&cluster, service).await);
-            let status = cluster.must("hub", &["cat", &status]).await;
-            let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
-            println!("{service}: {memory}");
-        }
-    });
-}
-
-/// The processor time that a service has taken, in hundredths of a second.
-async fn processor_time(cluster: &Cluster, service: &str) -> u64 {
-    let stat = format!("/proc/{}/stat", process(cluster, service).await);
-    let stat = cluster.must("hub", &["cat", &stat]).await;
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
