@@ -9,6 +9,7 @@
 mod support;
 
 mod cluster;
+mod compare;
 mod drain;
 mod faults;
 mod host;

@@ -13,7 +13,7 @@ mod audit;
 mod checked;
 mod commands;
 mod control_plane;
-mod fixture;
+pub(crate) mod fixture;
 mod identity;
 mod idle;
 mod keys;
