@@ -191,7 +191,10 @@ async fn try_out(lab: &Lab, column: Column, trouble: &Trouble) -> String {
             let mut right = watch.right(&["n1", "n2"], PATIENCE).await;
             let struck = lab.requests(column, since).iter().filter(|request| request.operation == *operation).count();
             if struck < *number as usize {
-                right.push_str(" (it makes no such request)");
+                right.push_str(" (without such a request)");
+            }
+            if lab.published(column) != lab.expected(&["n1", "n2"]) {
+                return format!("{}, {right}", watch.lost());
             }
             // Being right now says nothing about the next change.
             lab.cordon("n3", false).await;
