@@ -115,7 +115,7 @@ impl<'a> Watch<'a> {
         let expected = self.lab.expected(nodes);
         let start = Instant::now();
         if self.until(patience, async |published| *published == expected).await {
-            format!("right after {}", seconds(start.elapsed()))
+            format!("right {}", after(start.elapsed()))
         } else {
             format!("**not right within {} min**", patience.as_secs() / 60)
         }
@@ -281,6 +281,10 @@ async fn try_out(lab: &Lab, column: Column, trouble: &Trouble) -> String {
             format!("{lost}, {right}; addresses back: {again}")
         }
     }
+}
+
+fn after(time: Duration) -> String {
+    if time < Duration::from_millis(100) { "at once".to_owned() } else { format!("after {}", seconds(time)) }
 }
 
 fn left(least: usize) -> String {
