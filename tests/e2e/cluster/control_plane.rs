@@ -107,6 +107,19 @@ impl Cluster {
         conditions.len() == NODES.len() && conditions.iter().all(|condition| condition == ready)
     }
 
+    /// A cordon takes a node out, which says why, and its end brings it back.
+    pub(crate) async fn follows_a_cordon(&self, node: &str) {
+        /// It is a matter of milliseconds, and not of the list that is made again every half a minute.
+        const AT_ONCE: Duration = Duration::from_secs(10);
+        self.kubectl(&format!("cordon {node}")).await;
+        let left = self.until_within(AT_ONCE, "withdrawn", async |cluster| cluster.is_withdrawn(node)).await;
+        assert_eq!(self.reasons(node).await, ["cordoned"]);
+        self.kubectl(&format!("uncordon {node}")).await;
+        let back = self.until_within(AT_ONCE, "published", async |cluster| cluster.is_published(node)).await;
+        println!("{node}: left {left:?} after the cordon, came back {back:?} after its end");
+        self.judge("a cordon and its end");
+    }
+
     /// Whether a daemon has a watch that runs.
     pub(crate) async fn is_connected(&self, node: &str) -> bool {
         let (status, _) = self.status(node).await;

@@ -1,10 +1,9 @@
 //! Who the daemon may be, under an authorizer that refuses everything else.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::checked::{Checked, printed};
+use super::control_plane::A_MINUTE;
 use super::fixture::{Cluster, NODES, in_cluster};
 
 /// Where each node's kubelet has its kubeconfig: kubeadm's, k3s's and RKE2's layout.
@@ -16,20 +15,6 @@ const KUBELETS: [(&str, &str, &str); 3] = [
 
 /// Where the operator puts what goes before all that is found.
 const OWN: &str = "/etc/credstore/nodedns.kubeconfig";
-
-/// What comes back in the same cycle as it would without a cordon, and more.
-const AT_ONCE: Duration = Duration::from_secs(10);
-
-/// A cordon is followed, and its end; how long each took.
-async fn follows_a_cordon(cluster: &Cluster, node: &str) {
-    cluster.kubectl(&format!("cordon {node}")).await;
-    let left = cluster.until_within(AT_ONCE, "withdrawn", async |cluster| cluster.is_withdrawn(node)).await;
-    assert_eq!(cluster.reasons(node).await, ["cordoned"]);
-    cluster.kubectl(&format!("uncordon {node}")).await;
-    let back = cluster.until_within(AT_ONCE, "published", async |cluster| cluster.is_published(node)).await;
-    println!("{node}: left {left:?} after the cordon, came back {back:?} after its end");
-    cluster.judge("a cordon and its end");
-}
 
 /// `kubectl` with a file of the node's, which must be refused with these words.
 async fn is_refused(cluster: &Cluster, node: &str, kubeconfig: &str, arguments: &[&str], words: &str) {
@@ -43,6 +28,7 @@ async fn is_refused(cluster: &Cluster, node: &str, kubeconfig: &str, arguments: 
 fn the_kubelets_own_identity_is_enough_and_nothing_else_is_asked_for() {
     in_cluster(async |cluster| {
         cluster.audit().await;
+        cluster.configure_all("[kubernetes]", "[log]\nlevel = \"debug\"").await;
         cluster.start_daemons().await;
         for (node, other, kubeconfig) in KUBELETS {
             let get = |what| ["get", "node", what];
@@ -58,7 +44,7 @@ fn the_kubelets_own_identity_is_enough_and_nothing_else_is_asked_for() {
             is_refused(&cluster, node, kubeconfig, &["get", "secrets", "--all-namespaces"], "secrets").await;
         }
         for node in NODES {
-            follows_a_cordon(&cluster, node).await;
+            cluster.follows_a_cordon(node).await;
         }
         // Another watch has to follow the first, without another list.
         let user = |node: &str| format!("system:node:{node}");
@@ -84,7 +70,11 @@ fn the_kubelets_own_identity_is_enough_and_nothing_else_is_asked_for() {
             }
             let verbs: Vec<_> = ours.iter().map(|asked| asked.verb.as_str()).collect();
             assert_eq!(verbs.first(), Some(&"list"), "{ours:#?}");
-            assert!(verbs.iter().skip(1).all(|verb| *verb == "watch"), "one list, then watches: {ours:#?}");
+            assert!(verbs.iter().all(|verb| ["list", "watch"].contains(verb)), "{ours:#?}");
+            // One list, then watches; a busy machine may break one, which the daemon says, and lists again.
+            let broken = cluster.log(&format!("{node}/nodedns")).matches("the watch is interrupted").count();
+            let lists = verbs.iter().filter(|verb| **verb == "list").count();
+            assert!(lists <= 1 + broken && broken <= 2, "{broken} breaks: {ours:#?}");
         }
         println!("asked in all: {:?}", NODES.map(|node| cluster.asked_by(&user(node)).len()));
 
@@ -192,9 +182,11 @@ fn an_identity_for_one_node_and_an_administrators_file_are_enough() {
 
         cluster.start_daemons().await;
         let account = "system:serviceaccount:dns:nodedns-n3";
-        for (node, user) in [("n1", "nodedns:n1"), ("n3", account)] {
+        for node in NODES {
             let (status, code) = cluster.status(node).await;
             assert_eq!((&status["kubernetes"]["kubeconfig"], code), (&json!(OWN), Some(0)), "{status:#}");
+        }
+        for (node, user) in [("n1", "nodedns:n1"), ("n3", account)] {
             // What the paths stand for only nodedns knows.
             let kubeconfig = if node == "n1" { "/etc/n1.kubeconfig" } else { OWN };
             if node == "n1" {
@@ -209,7 +201,7 @@ fn an_identity_for_one_node_and_an_administrators_file_are_enough() {
             is_refused(&cluster, node, kubeconfig, &["get", "pods"], &words).await;
         }
         for node in NODES {
-            follows_a_cordon(&cluster, node).await;
+            cluster.follows_a_cordon(node).await;
         }
 
         // The token that n3 has is void from now on, and then there is a new one.
@@ -230,8 +222,13 @@ fn an_identity_for_one_node_and_an_administrators_file_are_enough() {
             })
             .await;
         println!("the new token is in use {took:?} after it was written");
-        assert!(took < Duration::from_secs(60), "{took:?}");
-        follows_a_cordon(&cluster, "n3").await;
+        assert!(took < A_MINUTE, "{took:?}");
+        cluster.follows_a_cordon("n3").await;
         assert_eq!(cluster.pid("n3/nodedns"), pid);
+        // The kubelets' identities, which are there as well, were never used.
+        for node in NODES {
+            let asked = cluster.asked_by(&format!("system:node:{node}"));
+            assert!(asked.is_empty(), "{asked:#?}");
+        }
     });
 }
