@@ -6,18 +6,6 @@ use std::time::Instant;
 use super::control_plane::{API_SERVER, BACK_AGAIN};
 use super::fixture::{Cluster, NODES, in_cluster};
 
-/// What the API server has in its certificate.
-const NAMES: &str = "IP:10.77.0.1, IP:127.0.0.1, IP:10.0.0.1, DNS:kubernetes, DNS:kubernetes.default.svc";
-
-/// Makes a new certificate with a new key, of the authority in `pki`; where there is none, a new authority too.
-async fn make(cluster: &Cluster, pki: &Path, file: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/cluster/inside/certificate");
-    let script = script.to_str().expect("plain characters");
-    let pki = pki.to_str().expect("plain characters");
-    cluster.must("hub", &["mkdir", "-p", pki]).await;
-    cluster.must("hub", &["bash", script, pki, file, "/CN=kube-apiserver", NAMES]).await;
-}
-
 /// Puts a certificate where the API server reads its own, and waits until it shows it.
 async fn use_certificate(cluster: &Cluster, from: &Path) {
     let to = cluster.directory().join("pki/apiserver");
@@ -55,7 +43,7 @@ fn a_new_serving_certificate_is_taken_and_a_strangers_is_not() {
         let pki = cluster.directory().join("pki");
         let since = Instant::now();
 
-        make(&cluster, &pki, "renewed").await;
+        cluster.server_certificate("pki", "renewed").await;
         use_certificate(&cluster, &pki.join("renewed")).await;
         cut_connections(&cluster).await;
         let cut = Instant::now();
@@ -77,7 +65,7 @@ fn a_new_serving_certificate_is_taken_and_a_strangers_is_not() {
 
         let stranger = cluster.directory().join("stranger");
         let since = Instant::now();
-        make(&cluster, &stranger, "apiserver").await;
+        cluster.server_certificate("stranger", "apiserver").await;
         use_certificate(&cluster, &stranger.join("apiserver")).await;
         cut_connections(&cluster).await;
         for node in ["n2", "n3"] {

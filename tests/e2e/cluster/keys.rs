@@ -15,6 +15,14 @@ impl Cluster {
         self.certificate_of("pki", &[file, subject]).await;
     }
 
+    /// Makes FILE.crt and FILE.key for the API server, of the authority in this directory of the cluster's.
+    pub(crate) async fn server_certificate(&self, authority: &str, file: &str) {
+        let layout = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/cluster/inside/layout");
+        let layout = layout.display().to_string();
+        let names = self.must("hub", &["bash", "-ec", ". \"$0\"; apiserver_names", &layout]).await;
+        self.certificate_of(authority, &[file, "/CN=kube-apiserver", names.trim_end()]).await;
+    }
+
     /// Has the authority in this directory of the cluster's, which is made if it is none yet, sign a
     /// certificate. What the words mean: `inside/certificate`.
     pub(crate) async fn certificate_of(&self, authority: &str, words: &[&str]) {
