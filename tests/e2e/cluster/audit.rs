@@ -80,9 +80,9 @@ impl Cluster {
         self.asked().into_iter().filter(|asked| asked.is_ours() && asked.user == user).collect()
     }
 
-    /// The process of a service: another one after each start.
+    /// The number of a service's process, in the cluster: another one after each start.
     pub(crate) fn pid(&self, service: &str) -> String {
         let path = self.directory().join("pid").join(service.replace('/', "."));
-        fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+        fs::read_to_string(path).expect("it runs").split_whitespace().next().expect("a process").to_owned()
     }
 }
