@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,25 +69,55 @@ pub(crate) struct Cluster {
     referee: RefCell<Referee>,
     others: Vec<RecordSet>,
     /// While this is open the cluster lives, also when the test is killed.
-    _lifeline: ChildStdin,
+    lifeline: Option<ChildStdin>,
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("--- Route 53 ---\n{:#?}", self.sim.record_sets(ZONE));
-            let mut logs: Vec<_> = fs::read_dir(self.directory().join("log")).into_iter().flatten().flatten().collect();
-            logs.sort_unstable_by_key(fs::DirEntry::path);
-            for log in logs {
-                let text = String::from_utf8_lossy(&fs::read(log.path()).unwrap_or_default()).into_owned();
-                let lines: Vec<_> = text.lines().collect();
-                // Of the daemons everything, of the rest the end.
-                let from = if log.path().ends_with("nodedns") { 0 } else { lines.len().saturating_sub(30) };
-                let from = if log.file_name().to_string_lossy().ends_with(".nodedns") { 0 } else { from };
-                eprintln!("--- {} ---\n{}", log.path().display(), lines.get(from..).unwrap_or_default().join("\n"));
+            print_requests(&self.sim.requests());
+            let nodes = [("hub", &["kubectl", "get", "nodes", "--output=yaml"][..])];
+            for (place, command) in nodes.into_iter().chain(NODES.map(|node| (node, &["nodedns", "status"][..]))) {
+                eprintln!("--- {place}: {} ---", command.join(" "));
+                let ran = bounded(&script("in", &self.name), 20).arg(place).args(command).output();
+                let ran = ran.map(|ran| [ran.stdout, ran.stderr].concat()).unwrap_or_default();
+                eprintln!("{}", String::from_utf8_lossy(&ran));
+            }
+            print_logs(&self.directory());
+            if std::env::var_os("NODEDNS_TEST_KEEP").is_some() {
+                return self.keep();
             }
         }
-        let _ = script("down", &self.name).status();
+        let _ = bounded(&script("down", &self.name), 120).status();
+    }
+}
+
+/// What a failed test leaves of the requests to Route 53: a line for each.
+fn print_requests(requests: &[Request]) {
+    let first = requests.first().map(|request| request.at);
+    eprintln!("--- {} requests ---", requests.len());
+    for request in requests {
+        let after = first.map(|first| request.at - first).unwrap_or_default();
+        let who = request.access_key.as_deref().unwrap_or_default();
+        eprintln!("{after:?} {who} {} {:?} {:?}", request.line, request.status, request.code);
+        for (action, set) in &request.changes {
+            let owner = set.set_identifier.as_deref().unwrap_or_default();
+            eprintln!("    {action:?} {} {} {owner:?} {:?}", set.name, set.rtype, set.values);
+        }
+    }
+}
+
+/// What a cluster's services have printed: of the daemons everything, of the rest the end.
+fn print_logs(directory: &Path) {
+    let mut logs: Vec<_> = fs::read_dir(directory.join("log")).into_iter().flatten().flatten().collect();
+    logs.sort_unstable_by_key(fs::DirEntry::path);
+    for log in logs {
+        let text = String::from_utf8_lossy(&fs::read(log.path()).unwrap_or_default()).into_owned();
+        let lines: Vec<_> = text.lines().collect();
+        let whole = log.file_name().to_string_lossy().ends_with(".nodedns");
+        let from = if whole { 0 } else { lines.len().saturating_sub(30) };
+        eprintln!("--- {} ---\n{}", log.path().display(), lines.get(from..).unwrap_or_default().join("\n"));
     }
 }
 
@@ -96,15 +127,34 @@ fn script(command: &str, name: &str) -> Command {
     script
 }
 
+/// A script that is ended after so many seconds, so that one that hangs fails.
+pub(crate) fn bounded(script: &Command, seconds: u32) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("--kill-after=10").arg(seconds.to_string()).arg(script.get_program()).args(script.get_args());
+    for (name, value) in script.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(directory) = script.get_current_dir() {
+        command.current_dir(directory);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
 /// Why there can be no cluster here, if so.
 fn unable() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("only root can make a cluster".to_owned());
     }
     // Long before the first cluster, as it may take minutes.
-    let binaries = script("binaries", "none").output().map_err(|error| error.to_string())?;
-    if !binaries.status.success() {
-        return Err(format!("no cluster can be made: {}", String::from_utf8_lossy(&binaries.stderr).trim()));
+    let mut binaries = bounded(&script("binaries", "none"), 3600);
+    // What it says is let through, as one waits.
+    let made = binaries.stdout(Stdio::null()).status().map_err(|error| error.to_string())?;
+    if !made.success() {
+        return Err("no cluster can be made: tests/e2e/cluster/binaries has said why".to_owned());
     }
     Ok(())
 }
@@ -113,8 +163,9 @@ impl Cluster {
     async fn up() -> Result<Cluster, String> {
         unable()?;
         let name = format!("test-{}-{}", std::process::id(), CLUSTERS.fetch_add(1, Ordering::Relaxed));
-        let mut up = script("up", &name)
-            .args(["--with-stdin", "--without", "route53", "--without", "nodedns"])
+        let mut up = script("up", &name);
+        up.args(["--with-stdin", "--without", "route53", "--without", "nodedns"]);
+        let mut up = bounded(&up, 300)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,6 +173,10 @@ impl Cluster {
             .map_err(|error| error.to_string())?;
         let lifeline = up.stdin.take().expect("a pipe");
         let output = up.wait_with_output().expect("up can be waited for");
+        if !output.status.success() {
+            print_logs(&directory(&name));
+            let _ = bounded(&script("down", &name), 120).status();
+        }
         assert!(output.status.success(), "no cluster: {}", String::from_utf8_lossy(&output.stderr));
 
         let directory = directory(&name);
@@ -149,7 +204,23 @@ impl Cluster {
         let others = sim.record_sets(ZONE);
         let writers = NODES.map(|node| (access_key(node), owner_id(node)));
         let referee = RefCell::new(Referee::new(others.clone(), &sim, 1).with_writers(writers.into()));
-        Ok(Cluster { name, sim, referee, others, _lifeline: lifeline })
+        Ok(Cluster { name, sim, referee, others, lifeline: Some(lifeline) })
+    }
+
+    /// Leaves the cluster as it is after a test has failed, for somebody to look at. Route 53 ends with the test.
+    fn keep(&mut self) {
+        let first = fs::read_to_string(self.directory().join("outer.pid")).unwrap_or_default();
+        // Holds the lifeline for as long as the cluster is there.
+        let mut holder = Command::new("tail");
+        holder.arg(format!("--pid={}", first.trim())).args(["--follow", "/dev/null"]).process_group(0);
+        let lifeline = self.lifeline.take().map_or_else(Stdio::null, Stdio::from);
+        match holder.stdin(Stdio::null()).stdout(lifeline).stderr(Stdio::null()).spawn() {
+            Ok(_) => eprintln!(
+                "the cluster is kept, without Route 53: NODEDNS_TEST_CLUSTER={} tests/e2e/cluster/{{in,service,down}}",
+                self.name
+            ),
+            Err(error) => eprintln!("the cluster cannot be kept: {error}"),
+        }
     }
 
     pub(crate) fn directory(&self) -> PathBuf {
@@ -355,7 +426,7 @@ pub(crate) fn owner_id(node: &str) -> String {
 }
 
 /// Each node has a key of its own.
-fn access_key(node: &str) -> String {
+pub(crate) fn access_key(node: &str) -> String {
     format!("AKIDTESTTESTTESTTE{}", node.to_uppercase())
 }
 

@@ -10,7 +10,7 @@ use route53_sim::{Action, Operation, Request};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::fixture::{Cluster, EDGE, GEO, NODES, expected, in_cluster, owner_id};
+use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, expected, in_cluster, owner_id};
 use crate::node::{ZONE, words};
 
 /// A name that is nobody's but the three's.
@@ -121,7 +121,7 @@ struct Log(Vec<Request>);
 impl Log {
     /// The requests of a node.
     fn of(&self, node: &str) -> Vec<Request> {
-        let key = format!("AKIDTESTTESTTESTTE{}", node.to_uppercase());
+        let key = access_key(node);
         self.0.iter().filter(|request| request.access_key.as_ref() == Some(&key)).cloned().collect()
     }
 

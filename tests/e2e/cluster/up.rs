@@ -1,18 +1,20 @@
 //! The cluster itself: what `up` makes and says, by hand, and that nothing of it is left.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::{PipeReader, PipeWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
-use super::fixture::{NODES, in_cluster, place};
+use super::fixture::{NODES, bounded, in_cluster, place};
 use crate::host::machine::Ran;
 use crate::node::binary;
 use crate::support::skip;
@@ -36,6 +38,9 @@ fn each_node_runs_with_its_own_kubelets_identity() {
 /// nodes have one of their own of, and who keeps the clusters there too.
 struct Checkout {
     directory: TempDir,
+    /// What clusters have as their standard input: when a test is killed, it ends, and they with it.
+    input: PipeReader,
+    _lifeline: PipeWriter,
 }
 
 impl Drop for Checkout {
@@ -46,7 +51,7 @@ impl Drop for Checkout {
                 eprintln!("--- {cluster} ---\n{}", init.unwrap_or_default());
             }
         }
-        let _ = self.script("one", "down").arg("--all").status();
+        let _ = bounded(self.script("one", "down").arg("--all"), 120).status();
     }
 }
 
@@ -56,7 +61,8 @@ impl Checkout {
             tempfile::Builder::new().prefix("nodedns cluster ").tempdir_in("/var/tmp").expect("a directory");
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("a mode");
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/cluster");
-        let checkout = Checkout { directory };
+        let (input, lifeline) = std::io::pipe().expect("a pipe");
+        let checkout = Checkout { directory, input, _lifeline: lifeline };
         let copied = Command::new("cp").arg("-r").arg(scripts).arg(checkout.scripts()).status();
         assert!(copied.is_ok_and(|status| status.success()), "a copy");
         checkout
@@ -79,7 +85,11 @@ impl Checkout {
 
     /// Runs a script to its end.
     fn run(&self, name: &str, line: &[&str]) -> Ran {
-        finish(self.script(name, line[0]).args(&line[1..]))
+        let mut script = bounded(self.script(name, line[0]).args(&line[1..]), 300);
+        if *line == ["up"] {
+            script.arg("--with-stdin").stdin(self.input.try_clone().expect("a pipe"));
+        }
+        finish(&mut script)
     }
 
     /// What a script prints that must succeed.
@@ -135,9 +145,31 @@ fn until(what: &str, holds: impl Fn() -> bool, why: impl Fn() -> String) {
 /// Runs a test that makes clusters by hand, or skips it.
 fn by_hand(test: impl FnOnce(&Checkout)) {
     match place() {
-        Ok(_place) => test(&Checkout::new()),
+        Ok(_place) => {
+            build_simulator();
+            test(&Checkout::new());
+        }
         Err(why) => skip(&why),
     }
+}
+
+/// Cargo builds nodedns for these tests, and of the simulator the library alone; `up` wants the program beside it.
+fn build_simulator() {
+    static BUILT: Once = Once::new();
+    let nodedns = binary();
+    let profile = nodedns.parent().expect("a directory");
+    if std::env::var_os("NODEDNS_BIN").is_some() {
+        return;
+    }
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--locked", "--package", "route53-sim", "--target-dir"]);
+        cargo.arg(profile.parent().expect("a directory")).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if !profile.ends_with("debug") {
+            cargo.arg("--profile").arg(profile.file_name().expect("a profile"));
+        }
+        assert!(cargo.status().is_ok_and(|status| status.success()), "the simulator can be built");
+    });
 }
 
 fn pid(child: &Child) -> Pid {
@@ -185,7 +217,7 @@ fn what_runs_is_left_alone_and_what_was_stopped_is_started_and_nothing_is_left_i
         let commands: Vec<_> = said.lines().filter(|line| line.starts_with("  NODEDNS_TEST_CLUSTERS=")).collect();
         assert_eq!(commands.len(), 10, "{said}");
         for command in commands.iter().filter(|command| !command.ends_with("/down")) {
-            let ran = finish(Command::new("bash").args(["-c", command]).current_dir("/var").stdin(Stdio::null()));
+            let ran = finish(&mut bounded(Command::new("bash").args(["-c", command]).current_dir("/var"), 120));
             assert!(ran.succeeded(), "{command}: {ran:#?}");
             let wanted = match command {
                 _ if command.contains("get nodes") => "n3     Ready",
@@ -201,6 +233,10 @@ fn what_runs_is_left_alone_and_what_was_stopped_is_started_and_nothing_is_left_i
         checkout.must("one", &["service", "kill", "n1/containerd"]);
         checkout.must("one", &["service", "pause", "n2/nodedns"]);
         checkout.must("one", &["service", "stop", "n2/network", "hub/kube-controller-manager"]);
+        let list = checkout.list("one");
+        for words in ["n1/containerd does not run", "n2/nodedns is paused,", "n2 is cut off from the network,"] {
+            assert!(list.iter().any(|line| line.starts_with(words)), "{words}: {list:#?}");
+        }
         let running: Vec<_> =
             checkout.list("one").into_iter().filter(|line| line.contains(" runs as process ")).collect();
         checkout.must("one", &["up"]);
@@ -209,6 +245,33 @@ fn what_runs_is_left_alone_and_what_was_stopped_is_started_and_nothing_is_left_i
         checkout.must("one", &["in", "n2", "nodedns", "status"]);
         checkout.must("one", &["up"]);
         assert_eq!(checkout.list("one"), list);
+
+        // Another build, in place of the daemons and of nothing else.
+        let new = checkout.directory.path().join("nodedns");
+        fs::copy(binary(), &new).expect("a copy");
+        File::options().append(true).open(&new).and_then(|mut file| file.write_all(b"\n")).expect("another one");
+        let mut up = bounded(checkout.script("one", "up").env("NODEDNS_BIN", &new), 300);
+        let ran = finish(&mut up);
+        assert!(ran.succeeded(), "{ran:#?}");
+        let renewed = checkout.list("one");
+        let changed: Vec<_> = renewed.difference(&list).filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(changed, ["n1/nodedns", "n2/nodedns", "n3/nodedns"]);
+        let installed = fs::read(checkout.clusters().join("one/bin/nodedns")).expect("it is installed");
+        assert!(fs::read(&new).is_ok_and(|new| new == installed), "the other build is there");
+        let ran = checkout.run("one", &["up", "--without", "nodedns"]);
+        assert!(ran.succeeded() && ran.stderr.contains("n2/nodedns runs already and is left alone"), "{ran:#?}");
+
+        // A manifest, named as it is there; and all of the control plane gone at once.
+        fs::write(checkout.directory.path().join("x.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n")
+            .expect("a manifest");
+        let mut apply = checkout.script("one", "in");
+        apply.args(["hub", "kubectl", "apply", "-f", "x.yaml"]).current_dir(checkout.directory.path());
+        let ran = finish(&mut bounded(&apply, 60));
+        assert!(ran.succeeded(), "{ran:#?}");
+        checkout.must("one", &["service", "restart", "hub/control-plane", "n1/nodedns"]);
+        let again = checkout.list("one");
+        assert!(checkout.all_run("one") && !again.is_superset(&renewed), "{again:#?}");
+        assert!(checkout.must("one", &["in", "n2", "kubectl", "get", "namespaces"]).contains("\nx "));
 
         assert_eq!(machine(), before, "while it runs");
         checkout.must("one", &["down"]);
@@ -226,6 +289,7 @@ fn an_up_that_was_interrupted_can_be_taken_down_or_brought_up() {
     by_hand(|checkout| {
         let begin = |whole_group: bool, signal, after| {
             let mut up = checkout.script("half", "up");
+            up.arg("--with-stdin").stdin(checkout.input.try_clone().expect("a pipe"));
             // Of its own, as in a terminal, in which Ctrl-C means all of them.
             let mut up = up.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
             thread::sleep(Duration::from_millis(after));
@@ -243,9 +307,9 @@ fn an_up_that_was_interrupted_can_be_taken_down_or_brought_up() {
         ] {
             begin(whole_group, signal, after);
             checkout.must("half", &["down"]);
-            checkout.nothing_runs(&format!("{signal:?} after {after} ms"), &checkout.clusters());
             // One that was not at its end yet may still begin; then it is there to be taken down, or is none.
             checkout.must("half", &["down"]);
+            checkout.nothing_runs(&format!("{signal:?} after {after} ms"), &checkout.clusters());
             assert_eq!(checkout.left(), BTreeSet::new(), "{signal:?} after {after} ms");
         }
         // Again and again in the middle of what is there already.
@@ -271,8 +335,11 @@ fn two_are_side_by_side_and_one_whose_test_is_killed_is_gone_and_collected() {
         // Stands in for a test: it holds the other end of what `up` has as its standard input.
         let mut test = Command::new("sleep").arg("1000").stdout(Stdio::piped()).spawn().expect("it runs");
         let lifeline = test.stdout.take().expect("a pipe");
-        let (mut one, mut two) = (checkout.script("one", "up"), checkout.script("two", "up"));
-        let one = one.arg("--with-stdin").stdin(lifeline).stdout(Stdio::null()).spawn().expect("it runs");
+        let (mut one, two) = (checkout.script("one", "up"), checkout.script("two", "up"));
+        let mut one = bounded(one.arg("--with-stdin"), 300);
+        // Whose standard input says nothing, and so ends nothing.
+        let mut two = bounded(&two, 300);
+        let one = one.stdin(lifeline).stdout(Stdio::null()).spawn().expect("it runs");
         let two = two.stdout(Stdio::null()).spawn().expect("it runs");
         for mut up in [one, two] {
             assert!(up.wait().is_ok_and(|status| status.success()), "two at once");
