@@ -235,16 +235,9 @@ async fn one_after_the_other(cluster: &Cluster, starts: &mut Vec<(&'static str, 
     at_rest(cluster).await;
 }
 
-/// The number of a service's process, in the cluster.
-pub(super) async fn process(cluster: &Cluster, service: &str) -> String {
-    let file = cluster.directory().join("pid").join(service.replace('/', "."));
-    let text = fs::read_to_string(file).expect("it runs");
-    text.split_whitespace().next().expect("a process").to_owned()
-}
-
 /// The program that a service is.
 async fn program(cluster: &Cluster, service: &str) -> String {
-    let link = format!("/proc/{}/exe", process(cluster, service).await);
+    let link = format!("/proc/{}/exe", cluster.pid(service));
     cluster.must("hub", &["readlink", &link]).await.trim_end().to_owned()
 }
 
