@@ -358,11 +358,15 @@ impl Cluster {
         start.elapsed()
     }
 
-    /// Something holds, all that time.
+    /// Something holds, all that time, and at its end: however little is left of it, it is looked at.
     pub(crate) async fn stays(&self, time: Duration, what: &str, mut holds: impl AsyncFnMut(&Self) -> bool) {
         let start = Instant::now();
-        while start.elapsed() < time {
+        loop {
+            let over = start.elapsed() >= time;
             assert!(holds(self).await, "{what}: not after {:?}", start.elapsed());
+            if over {
+                break;
+            }
             sleep(Duration::from_millis(50)).await;
         }
     }
