@@ -54,11 +54,15 @@ impl Cluster {
         NODES.iter().all(|node| self.own(node) == with_sole(node))
     }
 
-    /// How many record sets the name has that only the three nodes publish: (A, AAAA).
+    /// Whose record sets of a type the name has that only the three nodes publish.
+    pub(crate) fn owners_of_sole(&self, rtype: &str) -> Vec<String> {
+        let sets = self.sim.record_sets(ZONE).into_iter();
+        sets.filter(|set| set.name == SOLE && set.rtype == rtype).filter_map(|set| set.set_identifier).collect()
+    }
+
+    /// How many record sets that name has: (A, AAAA).
     pub(crate) fn sole(&self) -> (usize, usize) {
-        let sets = self.sim.record_sets(ZONE);
-        let count = |rtype| sets.iter().filter(|set| set.name == SOLE && set.rtype == rtype).count();
-        (count("A"), count("AAAA"))
+        (self.owners_of_sole("A").len(), self.owners_of_sole("AAAA").len())
     }
 
     /// The controllers leave first, as they do when they lose their lease: what they would say of a node whose
@@ -158,7 +162,8 @@ impl Cluster {
         status
     }
 
-    /// The batches that a node has sent since some moment.
+    /// The batches that a node has sent since some moment. Listings are another matter: half a minute after its
+    /// start, and after each absence, a daemon looks whether somebody has taken it for dead.
     pub(crate) fn writes_of(&self, node: &str, since: Instant) -> Vec<Request> {
         self.requests_of(node, since).into_iter().filter(|request| !request.changes.is_empty()).collect()
     }

@@ -5,15 +5,9 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Node;
 use serde_json::Value;
 
+use super::control_plane::SOLE;
 use super::fixture::{Cluster, NODES, in_cluster, owner_id};
-use super::observer::{Observer, batches, none, sum_up, withdrawals};
-use crate::node::ZONE;
-
-/// L2 promises 50 ms from what the API server reports; the rest is what a busy machine may add.
-const AT_ONCE: Duration = Duration::from_secs(3);
-
-/// What the daemons here wait before they publish again, the first time.
-const RECOVER_AFTER: Duration = Duration::from_secs(1);
+use super::observer::{Observer, none, recovered, sum_up, withdrawals, withdrawn};
 
 /// The table and what is below it, on one line: how it is wrapped means nothing.
 pub(crate) async fn in_words(cluster: &Cluster, node: &str) -> String {
@@ -29,21 +23,12 @@ pub(crate) async fn is_eligible(cluster: &Cluster, node: &str) {
     cluster.until(&format!("{node} is eligible"), eligible).await;
 }
 
-/// Waits until a node has withdrawn all that is its own after `since`, and how long that took it from the
-/// moment at which the API server told of it: for each batch.
-async fn withdrawn(
-    cluster: &Cluster,
-    observer: &Observer,
-    node: &str,
-    since: Instant,
-    is_so: impl Fn(&Node) -> bool,
-) -> Vec<Duration> {
-    let told = observer.when(cluster, node, since, is_so).await;
-    cluster.until(&format!("{node} is withdrawn"), async |cluster| cluster.is_withdrawn(node)).await;
+/// A node that leaves while nobody else does, which takes one batch for each name.
+async fn leaves(cluster: &Cluster, node: &str, since: Instant, told: Instant) -> Vec<Duration> {
+    let took = withdrawn(cluster, node, since, told).await;
     let batches = withdrawals(cluster, node, since);
     assert_eq!(batches.len(), 2, "{node}: one for each name: {batches:#?}");
-    // The daemon may have heard of it before we did.
-    batches.iter().map(|request| request.at.saturating_duration_since(told)).collect()
+    took
 }
 
 /// A node that is withdrawn says why, and is as it is to be; the other two stay.
@@ -61,10 +46,11 @@ async fn says(cluster: &Cluster, node: &str, reason: &str, words: &[&str]) {
     cluster.judge(&format!("{node}: {reason}"));
 }
 
-async fn back(cluster: &Cluster, node: &str, undone: Instant) {
+/// Waits until a node is back, after what spoke against it was `undone`, as the API server tells.
+async fn back(cluster: &Cluster, observer: &Observer, node: &str, undone: Instant, is_so: impl Fn(&Node) -> bool) {
+    let told = observer.when(cluster, node, undone, is_so).await;
     cluster.until(&format!("{node} is back"), async |cluster| cluster.is_published(node)).await;
-    let took = undone.elapsed();
-    assert!(took >= RECOVER_AFTER, "{node} is back after {took:?}");
+    recovered(cluster, node, undone, told);
     is_eligible(cluster, node).await;
     cluster.judge(&format!("{node} is back"));
 }
@@ -92,22 +78,24 @@ fn what_kubectl_says_of_a_node_is_in_dns_at_once() {
         for node in NODES {
             let since = Instant::now();
             cluster.kubectl(&format!("cordon {node}")).await;
-            samples.extend(withdrawn(&cluster, &observer, node, since, cordoned).await);
+            let told = observer.when(&cluster, node, since, cordoned).await;
+            samples.extend(leaves(&cluster, node, since, told).await);
             says(&cluster, node, "cordoned", &[&format!("{node} is Ready, cordoned"), "withdraw"]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("uncordon {node}")).await;
-            back(&cluster, node, undone).await;
+            back(&cluster, &observer, node, undone, |object| !cordoned(object)).await;
         }
 
         // As an operator does it; no Pod is there to be evicted.
         for node in NODES {
             let since = Instant::now();
             cluster.kubectl(&format!("drain {node} --ignore-daemonsets")).await;
-            samples.extend(withdrawn(&cluster, &observer, node, since, cordoned).await);
+            let told = observer.when(&cluster, node, since, cordoned).await;
+            samples.extend(leaves(&cluster, node, since, told).await);
             says(&cluster, node, "cordoned", &[&format!("{node} is Ready, cordoned")]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("uncordon {node}")).await;
-            back(&cluster, node, undone).await;
+            back(&cluster, &observer, node, undone, |object| !cordoned(object)).await;
         }
 
         // Those that count by themselves, the one that is configured in their place, and one that is nobody's.
@@ -121,63 +109,39 @@ fn what_kubectl_says_of_a_node_is_in_dns_at_once() {
             let since = Instant::now();
             let quiet = Duration::from_millis(1500);
             cluster.stays(quiet, "a foreign taint does nothing", async |cluster| cluster.is_published(node)).await;
-            none(&batches(&cluster, node, since), "a foreign taint");
+            none(&cluster.writes_of(node, since), "a foreign taint");
             let since = Instant::now();
             cluster.kubectl(&format!("taint node {node} {key}=yes:{effect}")).await;
-            samples.extend(withdrawn(&cluster, &observer, node, since, |object| tainted(object, key)).await);
+            let told = observer.when(&cluster, node, since, |object| tainted(object, key)).await;
+            samples.extend(leaves(&cluster, node, since, told).await);
             let listed = format!("{key}:{effect}");
             let why = format!("why: the Node has the taint {key}");
             says(&cluster, node, "tainted", &[&listed, "example.com/foreign:NoSchedule", &why]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("taint node {node} {key}-")).await;
-            back(&cluster, node, undone).await;
+            back(&cluster, &observer, node, undone, |object| !tainted(object, key)).await;
         }
-        sum_up("L2, from the API server's report to the withdrawal", samples, AT_ONCE);
+        sum_up("L2, from the API server's report to the withdrawal", samples);
     });
-}
-
-const SOLE: &str = "sole.example.com.";
-
-/// Whose record sets are in the pool in which there are only nodedns'.
-fn sole(cluster: &Cluster, rtype: &str) -> Vec<String> {
-    let sets = cluster.sim.record_sets(ZONE).into_iter();
-    sets.filter(|set| set.name == SOLE && set.rtype == rtype).filter_map(|set| set.set_identifier).collect()
-}
-
-/// How many of a node's record sets are in all pools.
-fn sets_of(cluster: &Cluster, node: &str) -> usize {
-    cluster.own(node).len()
 }
 
 #[test]
 fn a_pool_keeps_one_when_every_node_is_cordoned() {
     in_cluster(async |cluster| {
-        for node in NODES {
-            let record = format!(
-                "[[record]]\nname = \"sole.example.com\"\nzone_id = \"{ZONE}\"\n\
-                 routing = {{ policy = \"weighted\", weight = 10 }}\n\n[[record]]\nname = \"edge.example.com\""
-            );
-            cluster.configure(node, "[[record]]\nname = \"edge.example.com\"", &record).await;
-        }
-        cluster.service("start", &["n1/nodedns", "n2/nodedns", "n3/nodedns"]).await;
-        let all = |cluster: &Cluster| NODES.iter().all(|node| sets_of(cluster, node) == 6);
-        cluster.until("all are published", async |cluster| all(cluster)).await;
-        cluster.judge("all are published");
+        cluster.start_daemons_with_sole().await;
 
         cluster.kubectl("cordon n1 n2 n3").await;
         // Where others are too, the nodes leave; where they are alone, one stays, for each type.
         let others_only =
             |cluster: &Cluster| NODES.iter().all(|node| cluster.own(node).keys().all(|(name, _)| name == SOLE));
-        let settled = |cluster: &Cluster| {
-            others_only(cluster) && sole(cluster, "A").len() == 1 && sole(cluster, "AAAA").len() == 1
-        };
+        let settled = |cluster: &Cluster| others_only(cluster) && cluster.sole() == (1, 1);
         cluster.until("one is left", async |cluster| settled(cluster)).await;
         cluster.judge("one is left");
         cluster.stays(Duration::from_secs(5), "one is left", async |cluster| settled(cluster)).await;
         cluster.judge("one stays");
 
         for rtype in ["A", "AAAA"] {
-            let left = sole(&cluster, rtype);
+            let left = cluster.owners_of_sole(rtype);
             let node = NODES.into_iter().find(|node| owner_id(node) == left[0]).expect("one of the three");
             let (status, code) = cluster.status(node).await;
             let records = status["records"].as_array().expect("records").clone();
@@ -196,7 +160,7 @@ fn a_pool_keeps_one_when_every_node_is_cordoned() {
         }
 
         cluster.kubectl("uncordon n1 n2 n3").await;
-        cluster.until("all are back", async |cluster| all(cluster)).await;
+        cluster.until("all are back", async |cluster| cluster.all_have_sole()).await;
         for node in NODES {
             is_eligible(&cluster, node).await;
         }

@@ -11,12 +11,14 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use tokio::task::JoinHandle;
 
-use super::fixture::{Cluster, owner_id};
+use super::fixture::{Cluster, EDGE, GEO, owner_id};
 use route53_sim::{Action, Request};
 
 /// Watches all Nodes as an administrator, for as long as it lives.
 pub(crate) struct Observer {
     seen: Arc<Mutex<Vec<(Instant, Node)>>>,
+    /// The names of Nodes that are no more.
+    gone: Arc<Mutex<Vec<(Instant, String)>>>,
     task: JoinHandle<()>,
 }
 
@@ -33,16 +35,24 @@ impl Observer {
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a configuration");
         let nodes: Api<Node> = Api::all(Client::try_from(config).expect("a client"));
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let theirs = Arc::clone(&seen);
+        let gone = Arc::new(Mutex::new(Vec::new()));
+        let (theirs, no_more) = (Arc::clone(&seen), Arc::clone(&gone));
         let task = tokio::spawn(async move {
             let mut events = watcher::watcher(nodes, watcher::Config::default()).boxed();
             while let Some(event) = events.next().await {
-                if let Ok(watcher::Event::Apply(node) | watcher::Event::InitApply(node)) = event {
-                    theirs.lock().expect("no panic").push((Instant::now(), node));
+                match event {
+                    Ok(watcher::Event::Apply(node) | watcher::Event::InitApply(node)) => {
+                        theirs.lock().expect("no panic").push((Instant::now(), node));
+                    }
+                    Ok(watcher::Event::Delete(node)) => {
+                        let name = node.metadata.name.unwrap_or_default();
+                        no_more.lock().expect("no panic").push((Instant::now(), name));
+                    }
+                    _ => {}
                 }
             }
         });
-        let observer = Observer { seen, task };
+        let observer = Observer { seen, gone, task };
         let all = |seen: &[(Instant, Node)]| seen.len() >= 3;
         cluster.until("the Nodes are watched", async |_| all(&observer.seen.lock().expect("no panic"))).await;
         observer
@@ -58,6 +68,16 @@ impl Observer {
     ) -> Instant {
         let first = || self.first(node, since, &is_so).map(|(at, _)| at);
         cluster.until(&format!("{node} is told to be so"), async |_| first().is_some()).await;
+        first().expect("just seen")
+    }
+
+    /// When a Node was first told to be no more, after some moment; waits for it.
+    pub(crate) async fn when_gone(&self, cluster: &Cluster, node: &str, since: Instant) -> Instant {
+        let first = || {
+            let gone = self.gone.lock().expect("no panic");
+            gone.iter().find(|(at, name)| *at >= since && name == node).map(|(at, _)| *at)
+        };
+        cluster.until(&format!("{node} is told to be no more"), async |_| first().is_some()).await;
         first().expect("just seen")
     }
 
@@ -91,13 +111,6 @@ pub(crate) fn ready_since(node: &Node) -> Option<SystemTime> {
     condition(node)?.last_transition_time.as_ref().map(|time| time.0.into())
 }
 
-/// The batches of a node since some moment. Listings are another matter: half a minute after its start, and
-/// after each absence, a daemon looks whether somebody has taken it for dead.
-pub(crate) fn batches(cluster: &Cluster, node: &str, since: Instant) -> Vec<Request> {
-    let requests = cluster.requests_of(node, since).into_iter();
-    requests.filter(|request| !request.changes.is_empty()).collect()
-}
-
 /// The batches by which a node has removed record sets of its own since some moment.
 pub(crate) fn withdrawals(cluster: &Cluster, node: &str, since: Instant) -> Vec<Request> {
     let owner = owner_id(node);
@@ -105,8 +118,40 @@ pub(crate) fn withdrawals(cluster: &Cluster, node: &str, since: Instant) -> Vec<
         let mut changes = request.changes.iter();
         changes.any(|(action, set)| *action == Action::Delete && set.set_identifier.as_ref() == Some(&owner))
     };
-    let batches = batches(cluster, node, since).into_iter();
+    let batches = cluster.writes_of(node, since).into_iter();
     batches.filter(|request| request.change_id.is_some() && removes(request)).collect()
+}
+
+/// Waits until a node has withdrawn all that is its own after `since`. For each name, how long after `told`, the moment
+/// at which the API server told of the cause, it first asked for that: who leaves at the same moment as others may have
+/// to ask again.
+pub(crate) async fn withdrawn(cluster: &Cluster, node: &str, since: Instant, told: Instant) -> Vec<Duration> {
+    cluster.until(&format!("{node} is withdrawn"), async |cluster| cluster.is_withdrawn(node)).await;
+    let owner = owner_id(node);
+    let batches = cluster.writes_of(node, since);
+    let asks = |request: &Request, name: &str| {
+        let mut changes = request.changes.iter();
+        changes.any(|(action, set)| {
+            *action == Action::Delete && set.name == name && set.set_identifier.as_ref() == Some(&owner)
+        })
+    };
+    let first = |name: &str| batches.iter().find(|request| asks(request, name)).map(|request| request.at);
+    let first = |name| first(name).unwrap_or_else(|| panic!("{node} has not withdrawn itself from {name}"));
+    // The daemon may have heard of it before we did.
+    [EDGE, GEO].map(|name| first(name).saturating_duration_since(told)).into()
+}
+
+/// How much sooner than whoever watches here a daemon may hear of something.
+pub(crate) const SOONER: Duration = Duration::from_millis(500);
+
+/// The first batch of a node after `since` came no sooner than `recover_after`, which is 1 s here, after the API
+/// server told of what it follows; how long after.
+pub(crate) fn recovered(cluster: &Cluster, node: &str, since: Instant, told: Instant) -> Duration {
+    let batches = cluster.writes_of(node, since);
+    let first = batches.first().unwrap_or_else(|| panic!("{node} has not published itself"));
+    let took = first.at.saturating_duration_since(told);
+    assert!(took + SOONER >= Duration::from_secs(1), "{node} is back {took:?} after it was told that it may");
+    took
 }
 
 /// There is no such request.
@@ -114,11 +159,14 @@ pub(crate) fn none(requests: &[Request], what: &str) {
     assert!(requests.is_empty(), "{what}: {requests:#?}");
 }
 
-/// Prints the least, the middle and the most of some durations, which must not exceed `bound`.
-pub(crate) fn sum_up(what: &str, mut samples: Vec<Duration>, bound: Duration) {
+/// Prints the least, the middle and the most of what it took to write to Route 53 from the moment at which the API
+/// server told of the cause. L2 promises 50 ms; a busy machine adds some to each, and much to a few.
+pub(crate) fn sum_up(what: &str, mut samples: Vec<Duration>) {
+    const MIDDLE: Duration = Duration::from_millis(250);
+    const MOST: Duration = Duration::from_secs(3);
     samples.sort_unstable();
     let (least, most) = (samples[0], samples[samples.len() - 1]);
     let median = samples[samples.len() / 2];
     println!("{what}: {} samples, min {least:.1?}, median {median:.1?}, max {most:.1?}", samples.len());
-    assert!(most <= bound, "{what}: {most:?}");
+    assert!(median <= MIDDLE && most <= MOST, "{what}: median {median:?}, max {most:?}");
 }
