@@ -6,6 +6,7 @@ use route53_sim::Action;
 
 use super::control_plane::{API_SERVER, BACK_AGAIN, ETCD, KUBERNETES, with_sole};
 use super::fixture::{Cluster, EDGE, GEO, NODES, owner_id};
+use super::survivors::{RULE, enable_survivors, permit, survivors, watching};
 
 /// How long the control plane and all kubelets are dead.
 const OUTAGE: Duration = Duration::from_secs(5 * 60);
@@ -14,22 +15,6 @@ const OUTAGE: Duration = Duration::from_secs(5 * 60);
 const AFTER: Duration = Duration::from_secs(15);
 
 const KUBELETS: [&str; 3] = ["n1/kubelet", "n2/kubelet", "n3/kubelet"];
-
-/// The right that survivors need, for each kubelet's own identity.
-const READ_ALL_NODES: &str = r#"
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: { name: nodedns-nodes }
-rules:
-- { apiGroups: [""], resources: [nodes], verbs: [get, list, watch] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: nodedns-nodes }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: nodedns-nodes }
-subjects:
-- { apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:nodes" }
-"#;
 
 const MOVED: &str = "185.12.64.112";
 
@@ -55,9 +40,9 @@ async fn move_address(cluster: &Cluster, from: &str, to: &str) {
     cluster.must("n2", &["sh", "-ec", &commands]).await;
 }
 
-async fn survivors(cluster: &Cluster, node: &str) -> String {
-    let (status, _) = cluster.status(node).await;
-    status["survivors"]["state"].as_str().unwrap_or_default().to_owned()
+/// What a node says of its survivors' part.
+async fn state(cluster: &Cluster, node: &str) -> String {
+    survivors(cluster, node).await["state"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn healthz(cluster: &Cluster, node: &str) -> String {
@@ -69,8 +54,9 @@ async fn healthz(cluster: &Cluster, node: &str) -> String {
 async fn until_the_last(cluster: &Cluster) {
     cluster
         .until("one of each type is left", async |cluster| {
-            assert!(cluster.sole() >= (1, 1), "the name is empty");
-            cluster.sole() == (1, 1)
+            let (a, aaaa) = cluster.sole();
+            assert!(a >= 1 && aaaa >= 1, "the name has lost a type: {a} A, {aaaa} AAAA");
+            (a, aaaa) == (1, 1)
         })
         .await;
 }
@@ -88,9 +74,9 @@ fn five_minutes_without_control_plane_and_kubelets_take_nothing_out_of_dns() {
             assert!(kubernetes["last_contact"].is_string(), "since when is not told: {kubernetes:#}");
             let error = kubernetes["error"].as_str().unwrap_or_default();
             assert!(error.contains("cannot reach the API server at https://") && error.contains("hint: "), "{error}");
-            assert_eq!(survivors(&cluster, node).await, "unknown");
+            assert_eq!(state(&cluster, node).await, "unknown");
             let text = cluster.run(node, &["nodedns", "status"]).await.stdout;
-            assert!(text.contains("is unknown; no answer from https://"), "{text}");
+            assert!(text.contains("is unknown; out of touch with https://"), "{text}");
             let health = healthz(&cluster, node).await;
             assert!(health.ends_with("\n503"), "{health}");
         }
@@ -133,22 +119,18 @@ fn five_minutes_without_control_plane_and_kubelets_take_nothing_out_of_dns() {
         cluster.until("all nodes are Unknown", async |cluster| cluster.all_are("Unknown").await).await;
         println!("Kubernetes calls all nodes Unknown {:.1?} after the return", returned.elapsed());
         cluster.until_connected(&NODES, returned, "back without kubelets").await;
+        // The list of nodes has a watch of its own, with pauses of its own.
+        for node in NODES {
+            let state = async |cluster: &Cluster| state(cluster, node).await == "not_fit";
+            cluster.until(&format!("{node} knows that it is not fit"), state).await;
+            let took = returned.elapsed();
+            println!("back without kubelets: the survivor {node} knows that it is not fit after {took:.1?}");
+            assert!(took < BACK_AGAIN, "{node} took {took:?}");
+        }
         until_the_last(&cluster).await;
         cluster
             .stays(Duration::from_secs(5), "one of each type is left", async |cluster| cluster.sole() == (1, 1))
             .await;
-        for node in NODES {
-            // The list of nodes has a watch of its own, with pauses of its own.
-            cluster
-                .until("survivors read the list", async |cluster| {
-                    let state = survivors(cluster, node).await;
-                    assert_ne!(state, "watching", "{node}");
-                    state == "not_fit"
-                })
-                .await;
-        }
-        println!("back without kubelets: all survivors know that they are not fit after {:.1?}", returned.elapsed());
-        assert!(returned.elapsed() < BACK_AGAIN);
         cluster.judge("back without kubelets");
 
         cluster.service("start", &KUBELETS).await;
@@ -159,7 +141,7 @@ fn five_minutes_without_control_plane_and_kubelets_take_nothing_out_of_dns() {
             .await;
         println!("kubelets back: Kubernetes calls all nodes Ready after {ready:.1?}, DNS is right {took:.1?} later");
         for node in NODES {
-            cluster.until("survivors watch", async |cluster| survivors(cluster, node).await == "watching").await;
+            cluster.until("survivors watch", async |cluster| state(cluster, node).await == "watching").await;
             assert!(healthz(&cluster, node).await.ends_with("\n200"));
         }
         let calm = Instant::now();
@@ -175,12 +157,10 @@ fn five_minutes_without_control_plane_and_kubelets_take_nothing_out_of_dns() {
 fn in_cluster_with_survivors<F: Future<Output = ()>>(test: impl FnOnce(Cluster) -> F + Send + 'static) {
     super::fixture::in_cluster(async |cluster| {
         cluster.configure_all("[kubernetes]", "[metrics]\nlisten = \"127.0.0.1:9797\"").await;
-        cluster.configure_all("[kubernetes]", "[survivors]\nenabled = true\ngrace = \"30s\"").await;
-        cluster.apply(READ_ALL_NODES).await;
+        enable_survivors(&cluster).await;
+        permit(&cluster, RULE).await;
         cluster.start_daemons_with_sole().await;
-        for node in NODES {
-            cluster.until("survivors watch", async |cluster| survivors(cluster, node).await == "watching").await;
-        }
+        watching(&cluster, &NODES).await;
         test(cluster).await;
     });
 }
@@ -278,7 +258,7 @@ fn when_all_kubelets_stop_at_once_the_last_record_set_of_a_name_stays() {
             .await;
         for node in NODES {
             let text = cluster.run(node, &["nodedns", "status"]).await.stdout;
-            assert!(text.contains(&format!("{node} is not Ready (NodeStatusUnknown)")), "{text}");
+            assert!(text.contains(&format!("{node} is not Ready (NodeStatusUnknown: ")), "{text}");
         }
         cluster.judge("all kubelets stopped");
         cluster.service("start", &KUBELETS).await;
