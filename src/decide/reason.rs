@@ -221,7 +221,10 @@ impl fmt::Display for Reason {
                 write!(f, "'{}' is up, waiting until it has lasted for its after", signal.as_str())
             }
             Reason::NoAddress => write!(f, "the host has no publishable address of this type; see 'nodedns addresses'"),
-            Reason::NodeAbsent => write!(f, "the cluster has no Node object of this name"),
+            Reason::NodeAbsent => write!(
+                f,
+                "the cluster has no Node object of this name; if it was deleted, restart its kubelet (k3s-agent, rke2-agent): it registers itself again"
+            ),
             Reason::NotReady(None) => write!(f, "the node is not Ready"),
             Reason::NotReady(Some(why)) => write!(f, "the node is not Ready ({why})"),
             Reason::Cordoned => write!(f, "the node is cordoned"),

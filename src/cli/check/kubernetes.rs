@@ -27,7 +27,7 @@ const CERTIFICATE_MARGIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the list of all Nodes may take.
 const ALL_NODES: Duration = Duration::from_secs(14);
 
-/// What to do where the API server does not answer, or not as one does.
+/// What to do where nothing has come back in all the time that a check may take.
 const UNREACHED: &str = "see that it runs, that nothing between it and this host drops packets, and that 'server' in the \
                          kubeconfig is its URL";
 
@@ -58,8 +58,8 @@ pub async fn check(config: &Config, identity: &Identity, policy: Option<&Policy>
     if let Err(error) = &read
         && error.forbidden.is_none()
     {
-        let remedy = error.hint().unwrap_or(UNREACHED);
-        findings.add(Finding::failed(Id::ApiServer, &server, error.summary()).remedy(remedy));
+        let finding = Finding::failed(Id::ApiServer, &server, error.summary());
+        findings.add(remedied(finding, error.hint().map(str::to_owned)));
         return skip_server(&settings, findings);
     }
     findings.add(Finding::ok(Id::ApiServer, &server, "answers, and accepts the credentials"));
@@ -163,7 +163,8 @@ async fn own_node(
     let state = match read {
         Ok(state) => state,
         Err(error) => {
-            findings.add(Finding::failed(listed, &subject, error.summary()).remedy(own_remedy(settings, info, &error)));
+            let finding = Finding::failed(listed, &subject, error.summary());
+            findings.add(remedied(finding, own_remedy(settings, info, &error)));
             findings.add(Finding::skipped(watched, &subject, "not tried, as it may not even be listed"));
             findings.add(Finding::skipped(state_of, &subject, "not known"));
             return;
@@ -174,7 +175,7 @@ async fn own_node(
     findings.add(match tried {
         Ok(Ok(_)) => Finding::ok(watched, &subject, "may be watched"),
         Ok(Err(error)) => {
-            Finding::failed(watched, &subject, error.summary()).remedy(own_remedy(settings, info, &error))
+            remedied(Finding::failed(watched, &subject, error.summary()), own_remedy(settings, info, &error))
         }
         Err(no_answer) => {
             Finding::failed(watched, &subject, format!("cannot be watched: {no_answer}")).remedy(UNREACHED)
@@ -184,11 +185,19 @@ async fn own_node(
 }
 
 /// What lets the own Node be read. A kubelet's certificate of another node is no matter of rights.
-fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadError) -> String {
+fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadError) -> Option<String> {
     let node = settings.node.as_str();
     let other = info.client_certificate.as_ref().and_then(ClientCertificate::node_name).filter(|name| *name != node);
     let rights = other.is_none().then(|| rights(Reach::Own(node), info, error, "")).flatten();
-    rights.or_else(|| error.hint().map(str::to_owned)).unwrap_or_else(|| UNREACHED.to_owned())
+    rights.or_else(|| error.hint().map(str::to_owned))
+}
+
+/// The finding with what to do about it, where there is something.
+fn remedied(finding: Finding, remedy: Option<String>) -> Finding {
+    match remedy {
+        Some(remedy) => finding.remedy(remedy),
+        None => finding,
+    }
 }
 
 /// The RBAC objects that make good for a refusal, where it was one of rights and the identity is known;
@@ -210,7 +219,8 @@ pub fn of_state(state: &NodeState, node: &str, policy: Option<&Policy>) -> Vec<F
         NodeState::Absent => {
             let text = "the cluster has no Node of this name, so that nothing is published";
             return vec![Finding::failed(Id::OwnNode, subject, text).remedy(
-                "set 'node' to the name that 'kubectl get nodes' shows, or name the kubeconfig of the right cluster",
+                "if it was deleted, restart its kubelet (k3s-agent, rke2-agent): it registers itself again; else set \
+                 'node' to the name that 'kubectl get nodes' shows, or name the kubeconfig of the right cluster",
             )];
         }
         NodeState::Present(object) => object,
@@ -274,7 +284,7 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
                 format!("{text}; only 'nodedns list' and 'nodedns prune' would want that"),
             ),
         };
-        finding.remedy(remedy.unwrap_or_else(|| UNREACHED.to_owned()))
+        remedied(finding, remedy)
     };
     let remedy = |error: &ReadError| {
         let info = error.kubeconfig.as_ref();

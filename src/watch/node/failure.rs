@@ -7,19 +7,34 @@ use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::client::AuthError;
+use kube::client::{AuthError, RustlsTlsError};
 use kube::core::Status;
 use kube::runtime::watcher;
 use tokio::time::error::Elapsed;
 
 use super::identity::NodeName;
-use super::kubeconfig::{KubeconfigError, KubeconfigInfo};
+use super::kubeconfig::{Distribution, KubeconfigError, KubeconfigInfo, KubeconfigOrigin};
 
 /// What rustls calls a certificate and a key that are not a pair (`rustls::InconsistentKeys::KeyMismatch`).
 const KEY_MISMATCH: &str = "KeyMismatch";
 
 /// Where the rule is to be had with everything around it, for the identity in use.
 const CHECK: &str = "'nodedns check' prints it with its binding, to be applied as it is";
+
+/// What to do when the cluster is without the own Node.
+const REGISTER: &str =
+    "if the Node was deleted, restart its kubelet (k3s-agent, rke2-agent): it registers itself again";
+
+/// What lets all Nodes be listed and watched.
+const ALL_NODES: &str = "{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}";
+
+/// The reason of a `Status` that refuses a right; whatever else answers 403 is no API server.
+/// Source: Kubernetes, `metav1.StatusReasonForbidden`.
+const FORBIDDEN: &str = "Forbidden";
+
+/// Whoever has shown no credentials that the server knows.
+/// Source: Kubernetes, "Authenticating", "Anonymous requests".
+const NOBODY: &str = "User \"system:anonymous\"";
 
 /// The end of an attempt to watch.
 #[derive(Debug)]
@@ -116,6 +131,16 @@ impl From<kube::Error> for Cause {
 }
 
 impl Cause {
+    /// The server's words, where it knows this identity and says that it may not.
+    pub(super) fn forbidden(&self) -> Option<&str> {
+        match self {
+            Cause::Refused(status) => Some(status)
+                .filter(|status| is_of_rights(status) && !status.message.contains(NOBODY))
+                .map(|status| status.message.as_str()),
+            _ => None,
+        }
+    }
+
     fn report(&self, asked: Asked<'_>, kubeconfig: Option<&KubeconfigInfo>) -> String {
         let server = kubeconfig.and_then(|info| info.server.as_deref()).unwrap_or("an unnamed address");
         let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
@@ -124,7 +149,10 @@ impl Cause {
             Cause::Kubeconfig(error) => error.for_a_person(),
             Cause::Client(error) => client_report(error, &path),
             Cause::ClientPending(time) => {
-                format!("no credentials after {} s: the kubeconfig's exec plugin does not return", time.as_secs_f32())
+                format!(
+                    "no credentials after {} s: the kubeconfig's exec plugin does not return\nhint: run the plugin by hand, as the same user",
+                    time.as_secs_f32()
+                )
             }
             Cause::ClientDied => "reading the kubeconfig has failed in an unknown way; see the log".to_owned(),
             Cause::Refused(status) => refusal(status, asked, server, kubeconfig),
@@ -135,65 +163,164 @@ impl Cause {
             }
             Cause::Transport(error) if certificate_error(error).is_some() => distrust(error, server, &path),
             Cause::Transport(error) => format!(
-                "cannot reach the API server at {server}: {}\nhint: on a k3s or RKE2 node its service must run (k3s, k3s-agent, rke2-server or rke2-agent){}",
+                "cannot reach the API server at {server}: {}\nhint: {}{}",
                 root_cause(error),
-                if asked.again() { "; nodedns keeps trying" } else { "" }
+                running(kubeconfig, &path),
+                keeps_trying(asked)
             ),
             Cause::NoResourceVersion => {
-                format!("what answers at {server} gives no resource version, as every Kubernetes API server does")
+                format!(
+                    "what answers at {server} gives no resource version, as every Kubernetes API server does\nhint: see 'server' in {path}"
+                )
             }
-            Cause::Silent(time) => format!("the API server at {server} has not answered for {} s", time.as_secs_f32()),
-            Cause::EndedEarly => format!("the API server at {server} ends each watch right after it began"),
-            Cause::NoNodes => format!("the API server at {server} gives an empty list of nodes, which cannot be"),
-            Cause::OwnNodeMissing(node) => {
-                format!("the list of nodes of the API server at {server} is without this node, '{node}'")
-            }
+            Cause::Silent(time) => format!(
+                "the API server at {server} does not answer (waited {} s)\nhint: see that nothing between it and this host drops packets; {}{}",
+                time.as_secs_f32(),
+                running(kubeconfig, &path),
+                keeps_trying(asked)
+            ),
+            Cause::EndedEarly => format!(
+                "the API server at {server} ends each watch right after it began\nhint: see that no proxy between it and this host does so"
+            ),
+            Cause::NoNodes => format!(
+                "the API server at {server} gives an empty list of nodes, which cannot be\nhint: see 'server' in {path}"
+            ),
+            Cause::OwnNodeMissing(node) => format!(
+                "the list of nodes of the API server at {server} is without this node, '{node}'\nhint: {REGISTER}; else set 'node' to the name that 'kubectl get nodes' shows"
+            ),
             Cause::Unfinished(time) => {
                 format!(
-                    "the list of nodes of the API server at {server} is not complete after {} s",
-                    time.as_secs_f32()
+                    "the list of nodes of the API server at {server} is not complete after {} s\nhint: it is slow, or the way to it is{}",
+                    time.as_secs_f32(),
+                    keeps_trying(asked)
                 )
             }
         }
     }
 }
 
+/// Where the API server has to run, by who made the kubeconfig.
+fn running(kubeconfig: Option<&KubeconfigInfo>, path: &str) -> String {
+    const SERVICE: &str = "its service must run (k3s, k3s-agent, rke2-server or rke2-agent)";
+    match made_by(kubeconfig) {
+        Some(Maker::Rancher) => SERVICE.to_owned(),
+        Some(Maker::Kubeadm) => "see that kube-apiserver runs there (crictl ps)".to_owned(),
+        None => {
+            format!("see that it runs and that 'server' in {path} is its URL; on a k3s or RKE2 node {SERVICE}")
+        }
+    }
+}
+
+fn keeps_trying(asked: Asked<'_>) -> &'static str {
+    if asked.again() { "; nodedns keeps trying" } else { "" }
+}
+
+/// Who made a kubeconfig, as far as it matters for what to do.
+enum Maker {
+    /// k3s or RKE2, which are mended alike.
+    Rancher,
+    Kubeadm,
+}
+
+/// `None` for one that somebody wrote or that the configuration names.
+fn made_by(kubeconfig: Option<&KubeconfigInfo>) -> Option<Maker> {
+    match kubeconfig?.origin {
+        KubeconfigOrigin::KubeletCredential(Distribution::K3s | Distribution::Rke2)
+        | KubeconfigOrigin::DistributionKubelet
+        | KubeconfigOrigin::DistributionAdmin => Some(Maker::Rancher),
+        KubeconfigOrigin::KubeletCredential(Distribution::Kubeadm) | KubeconfigOrigin::KubeadmKubelet => {
+            Some(Maker::Kubeadm)
+        }
+        KubeconfigOrigin::Configured
+        | KubeconfigOrigin::Credential
+        | KubeconfigOrigin::Store
+        | KubeconfigOrigin::Variable => None,
+    }
+}
+
 fn client_report(error: &kube::Error, path: &str) -> String {
     match error {
+        // rustls reads the certificate before it looks at the key.
+        kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(rustls::Error::InvalidCertificate(_))) => format!(
+            "the kubeconfig {path} cannot be used: its client certificate cannot be read, or is none of X.509 version 3\n\
+             hint: have it issued anew"
+        ),
         kube::Error::ProxyProtocolDisabled { .. } | kube::Error::ProxyProtocolUnsupported { .. } => {
             format!("the kubeconfig {path} has a proxy-url, which nodedns cannot use\nhint: name the API server itself")
         }
         error => match root_cause(error) {
             why if why.contains(KEY_MISMATCH) => format!(
                 "the kubeconfig {path} cannot be used: its client certificate and its key do not belong together, \
-                 perhaps because they are just being replaced"
+                 perhaps because they are just being replaced\n\
+                 hint: put the certificate and the key there that were made together"
             ),
-            why => format!("the kubeconfig {path} cannot be used: {why}"),
+            why => format!("the kubeconfig {path} cannot be used: {why}\nhint: mend it, or name another"),
         },
     }
+}
+
+/// Whether an API server refuses a right, and not something before it.
+pub(super) fn is_of_rights(status: &Status) -> bool {
+    status.code == 403 && status.reason == FORBIDDEN
 }
 
 fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&KubeconfigInfo>) -> String {
     let message = first_line(&status.message);
     let certificate = kubeconfig.and_then(|info| info.client_certificate.as_ref());
+    let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = match (status.code, asked) {
         (401, _) => {
-            let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
             let expired = certificate.map(|c| c.not_after).filter(|end| *end < jiff::Timestamp::now());
             let why = expired.map(|end| format!("; its client certificate expired at {end:.0}")).unwrap_or_default();
             write!(
                 text,
-                "the API server at {server} does not accept the credentials of {path} (401){why}\nhint: {}k3s and RKE2 renew theirs when they restart",
-                if asked.again() { "the files are read again at every attempt; " } else { "" }
+                "the API server at {server} does not accept the credentials of {path} (401){why}\nhint: {}{}",
+                if asked.again() { "the files are read again at every attempt; " } else { "" },
+                match made_by(kubeconfig) {
+                    Some(Maker::Rancher) => "k3s and RKE2 renew theirs when they restart",
+                    Some(Maker::Kubeadm) => "a kubelet renews its certificate while it runs",
+                    None => {
+                        "k3s and RKE2 renew theirs when they restart, kubeadm with 'kubeadm certs renew', and an \
+                         identity of its own needs new credentials"
+                    }
+                }
             )
         }
-        (403, Asked::All { again }) => write!(
+        (403, _) if !is_of_rights(status) => write!(
             text,
-            "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: bind a ClusterRole with this rule: {{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}}; a kubelet's own identity may list no other node since Kubernetes 1.32; {}",
-            if again { CHECK } else { "or name the kubeconfig of one who may with --kubeconfig" }
+            "what answers at {server} forbids it (403), and not as an API server does: {message}\nhint: see 'server' in {path}, and whether a proxy is between it and this host"
         ),
+        (403, _) if message.contains(NOBODY) => write!(
+            text,
+            "the kubeconfig {path} has no credentials that the API server at {server} knows (403 for system:anonymous)\nhint: give its user a client certificate or a token that this cluster accepts"
+        ),
+        (403, Asked::All { again }) => {
+            let _ = write!(
+                text,
+                "this identity may not list nodes, says the API server at {server} (403): {message}\nhint: "
+            );
+            match (again, certificate.and_then(|c| c.node_name())) {
+                (true, kubelet) => write!(
+                    text,
+                    "bind a ClusterRole with this rule: {ALL_NODES}; {}{CHECK}",
+                    if kubelet.is_some() {
+                        "a kubelet's own identity may list no other node since Kubernetes 1.32; "
+                    } else {
+                        ""
+                    }
+                ),
+                (false, Some(_)) => write!(
+                    text,
+                    "name the kubeconfig of one who may with --kubeconfig; a kubelet's own identity may list no other node since Kubernetes 1.32"
+                ),
+                (false, None) => write!(
+                    text,
+                    "name the kubeconfig of one who may with --kubeconfig; or bind a ClusterRole with this rule: {ALL_NODES}"
+                ),
+            }
+        }
         (403, Asked::Own { node, again }) => {
             let _ = write!(text, "the API server at {server} forbids it (403): {message}");
             match certificate.and_then(|c| c.node_name()).filter(|name| *name != node.as_str()) {
@@ -209,8 +336,18 @@ fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&
                 ),
             }
         }
-        (429, _) => write!(text, "the API server at {server} asks to be left alone for a while (429)"),
-        (code, _) => write!(text, "the API server at {server} answered {code}: {message}"),
+        (429, _) => write!(
+            text,
+            "the API server at {server} asks to be left alone for a while (429)\nhint: it is overloaded{}",
+            keeps_trying(asked)
+        ),
+        (code @ 500.., _) => {
+            write!(text, "the API server at {server} answered {code}: {message}\nhint: its own log says why")
+        }
+        (code, _) => write!(
+            text,
+            "the API server at {server} answered {code}: {message}\nhint: see that 'server' in {path} is the URL of an API server"
+        ),
     };
     text
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::{self, Exchange, Opened};
 use super::cluster::PAGE;
-use super::failure::{Asked, Cause, Failure, find};
+use super::failure::{Asked, Cause, Failure, find, is_of_rights};
 use super::kubeconfig::{Environment, KubeconfigError, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource};
 use super::object::Node;
 use super::{NodeWatchSettings, in_thread};
@@ -50,7 +50,7 @@ pub struct ReadError {
     pub kind: ReadErrorKind,
     /// The kubeconfig in use, if it came so far.
     pub kubeconfig: Option<KubeconfigInfo>,
-    /// The server's words, where it says that this identity may not (403).
+    /// The server's words, where it knows this identity and says that it may not (403).
     pub forbidden: Option<String>,
     message: String,
 }
@@ -97,10 +97,7 @@ impl ReadError {
         ReadError {
             kind: kind(&failure.cause, source),
             kubeconfig: failure.kubeconfig.as_deref().cloned(),
-            forbidden: match &*failure.cause {
-                Cause::Refused(status) if status.code == 403 => Some(status.message.clone()),
-                _ => None,
-            },
+            forbidden: failure.cause.forbidden().map(str::to_owned),
             message: failure.report(asked),
         }
     }
@@ -130,7 +127,8 @@ fn kind(cause: &Cause, source: &KubeconfigSource) -> ReadErrorKind {
         }
         Cause::Client(_) | Cause::ClientDied => bad,
         Cause::Refused(status) => match status.code {
-            401 | 403 => ReadErrorKind::NotPermitted,
+            401 => ReadErrorKind::NotPermitted,
+            403 if is_of_rights(status) => ReadErrorKind::NotPermitted,
             // An expired page is a matter of trying again, too.
             410 | 429 | 500.. => ReadErrorKind::Unreachable,
             _ => ReadErrorKind::WrongAnswer,

@@ -64,12 +64,12 @@ fn with_the_kubelets_identity_commands_say_what_they_cannot_know() {
         assert_eq!((ran.code, &listed["nodes_error"]["kind"]), (Some(0), &json!("not_permitted")), "{ran:#?}");
         assert_eq!(joined(&listed), are([("n1", "unknown"), ("n2", "unknown"), ("n3", "unknown")]));
         let shown = cluster.run("n2", &["nodedns", "list"]).await;
-        for words in ["how the nodes are is not known", "bind a ClusterRole with this rule", "--kubeconfig"] {
+        for words in ["how the nodes are is not known", "a kubelet's own identity", "--kubeconfig"] {
             assert!(shown.stderr.contains(words), "{words}: {shown:#?}");
         }
         let (_, ran) = said(&cluster, &["prune", "--yes"]).await;
         assert_eq!(ran.code, Some(77), "{ran:#?}");
-        for words in ["nothing is deleted", "bind a ClusterRole with this rule", "--kubeconfig"] {
+        for words in ["nothing is deleted", "a kubelet's own identity", "--kubeconfig"] {
             assert!(ran.stderr.contains(words), "{words}: {ran:#?}");
         }
         // The own Node is all that a plan needs.

@@ -478,7 +478,10 @@ async fn where_the_nodes_cannot_be_read_whole_nothing_is_gone() {
         said.err
     );
     assert!(
-        said.err.contains("\nhint: bind a ClusterRole with this rule: {apiGroups: [\"\"], resources: [\"nodes\"]"),
+        said.err.contains(
+            "\nhint: name the kubeconfig of one who may with --kubeconfig; or bind a ClusterRole with this rule: \
+             {apiGroups: [\"\"], resources: [\"nodes\"]"
+        ),
         "{}",
         said.err
     );

@@ -226,7 +226,7 @@ async fn a_list_of_nodes_that_is_not_whole_deletes_nothing() {
         (Answer::Error(500, "out of order".into()), 69, "out of order"),
         (Answer::BreaksOff, 69, "whole list of nodes"),
         (Answer::Body(empty.to_string()), 1, "whole list of nodes"),
-        (Answer::Hang, 69, "has not answered"),
+        (Answer::Hang, 69, "does not answer"),
     ] {
         server.next_list(answer);
         refused(&desk, &["--grace", "0s"], code, why).await;

@@ -179,7 +179,7 @@ async fn a_page_that_fails_makes_no_shorter_list() {
         ("its token has expired", Answer::Error(410, expired.into()), "answered 410: The provided continue"),
         ("the server fails", Answer::Error(500, "etcd is gone".into()), "answered 500: etcd is gone"),
         ("it is not a list", Answer::Body("{\"kind\": \"No".into()), "does not speak as a Kubernetes API server"),
-        ("it never comes", Answer::Hang, "has not answered for 5 s"),
+        ("it never comes", Answer::Hang, "does not answer (waited 5 s)"),
     ] {
         let server = server().await;
         server.page(2);
@@ -234,7 +234,7 @@ async fn a_server_that_falls_silent_is_noticed_within_the_worst_case() {
     let (server, mut watching) = watching().await;
     server.fall_silent();
     let silent_since = Instant::now();
-    assert!(watching.error().await.contains("has not answered"));
+    assert!(watching.error().await.contains("does not answer"));
     let took = silent_since.elapsed();
     assert!(took <= timing().worst_case() + Duration::from_secs(5), "{took:?}");
     assert!(!matches!(watching.read().await, Observed::Known(_)), "nothing can be read meanwhile");

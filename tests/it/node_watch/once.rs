@@ -214,7 +214,7 @@ async fn a_server_that_never_answers_costs_the_limit_and_no_more() {
     let server = server(3).await;
     server.page(2);
     let limit = Duration::from_secs(1);
-    for (pages, expected) in [(0, "has not answered for 1 s"), (1, "is not complete after 1 s")] {
+    for (pages, expected) in [(0, "does not answer (waited 1 s)"), (1, "is not complete after 1 s")] {
         (0..pages).for_each(|_| server.next_list(Answer::Serve));
         server.next_list(Answer::Hang);
         let started = Instant::now();

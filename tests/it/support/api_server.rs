@@ -395,7 +395,8 @@ async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option
             respond(200, StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
         }
         Answer::Error(code, message) => {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": "", "code": code});
+            let reason = if code == 403 { "Forbidden" } else { "" };
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code});
             respond(code, whole(status.to_string()))
         }
         Answer::Plain(code, header, value) => {

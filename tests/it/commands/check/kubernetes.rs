@@ -64,6 +64,77 @@ async fn an_identity_that_may_not_read_its_node_is_told_what_to_apply() {
     assert_eq!(all["items"][1]["subjects"][0]["name"], "system:node:n1");
 }
 
+/// Whoever is nobody is given no right, as everybody would have it.
+#[tokio::test]
+async fn credentials_that_the_server_does_not_know_are_no_matter_of_rights() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    server.always(Answer::Error(403, NO_LIST.replace("nodedns-n1", "system:anonymous")));
+    server.always_list_all(Answer::Error(403, NOT_ALL.replace("system:node:n1", "system:anonymous")));
+    let checked = Checked::of(&desk).await;
+    let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
+    checked.assert_failed(&["api_server"], &hidden, &well);
+    let found = checked.the("api_server");
+    assert!(found.text.contains("has no credentials that the API server at"), "{found:?}");
+    let remedy = found.remedy.as_deref().expect("a remedy");
+    assert!(remedy.contains("a client certificate or a token") && !remedy.contains("ClusterRole"), "{remedy}");
+    let said = desk.run(&["list"]).await;
+    assert!(said.err.contains("has no credentials") && !said.err.contains("ClusterRole"), "{}", said.err);
+}
+
+/// A proxy's refusal is none of the API server's.
+#[tokio::test]
+async fn what_is_no_api_server_refuses_no_rights() {
+    let (desk, server) = good(RECORD).await;
+    let well = Checked::of(&desk).await;
+    server.always(Answer::Plain(403, "server", "a-proxy".into()));
+    let checked = Checked::of(&desk).await;
+    let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
+    checked.assert_failed(&["api_server"], &hidden, &well);
+    let found = checked.the("api_server");
+    assert!(found.text.contains("not as an API server does"), "{found:?}");
+    let remedy = found.remedy.as_deref().expect("a remedy");
+    assert!(remedy.contains("'server' in ") && !remedy.contains("ClusterRole"), "{remedy}");
+}
+
+/// What is wrong with the kubeconfig or with the cluster is not blamed on the network.
+#[tokio::test]
+async fn errors_that_are_not_of_the_network_are_told_what_helps() {
+    let (desk, server) = good(&format!("[survivors]\nenabled = true\n{RECORD}")).await;
+    let well = Checked::of(&desk).await;
+    let pki = Pki::new();
+    let with_certificate = |certificate_pem: &str, key_pem: &str| {
+        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
+        std::fs::write(&certificate, certificate_pem).expect("written");
+        std::fs::write(&key, key_pem).expect("written");
+        let https = server.url().replace("http://", "https://");
+        std::fs::write(desk.path("kubeconfig"), kubeconfig(&https, None, &certificate, &key)).expect("written");
+    };
+    let (one, other) = (pki.kubelet("n1"), pki.kubelet("n1"));
+    with_certificate(&one.certificate_pem, &other.key_pem);
+    let checked = Checked::of(&desk).await;
+    let found = checked.the("api_server");
+    assert!(found.text.contains("do not belong together"), "{found:?}");
+    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("made together")), "{found:?}");
+    // The frame of a certificate, with nothing in it that is one.
+    let broken = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    with_certificate(broken, &one.key_pem);
+    let checked = Checked::of(&desk).await;
+    let found = checked.the("api_server");
+    assert!(found.text.contains("its client certificate cannot be read") && !found.text.contains("peer"), "{found:?}");
+    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("issued anew")), "{found:?}");
+
+    std::fs::write(desk.path("kubeconfig"), token_kubeconfig(&server.url(), "x")).expect("written");
+    let mut another = node("True");
+    another["metadata"]["name"] = json!("n2");
+    server.delete_node();
+    server.set_node(another);
+    let checked = Checked::of(&desk).await;
+    checked.assert_failed(&["own_node", "nodes_watch"], &[], &well);
+    let remedy = checked.the("nodes_watch").remedy.as_deref().expect("a remedy");
+    assert!(remedy.contains("restart its kubelet") && !remedy.contains("drops packets"), "{remedy}");
+}
+
 #[tokio::test]
 async fn survivors_need_to_list_and_to_watch_all_nodes() {
     let (desk, server) = good(&format!("[survivors]\nenabled = true\n{RECORD}")).await;
@@ -97,7 +168,8 @@ async fn a_node_is_there_or_not_and_says_what_keeps_it_out() {
     server.set_node(other);
     let checked = Checked::of(&desk).await;
     checked.assert_failed(&["own_node"], &[], &well);
-    assert!(checked.the("own_node").remedy.as_deref().expect("a remedy").contains("kubectl get nodes"));
+    let remedy = checked.the("own_node").remedy.as_deref().expect("a remedy");
+    assert!(remedy.contains("kubectl get nodes") && remedy.contains("restart its kubelet"), "{remedy}");
 }
 
 #[tokio::test]
@@ -137,7 +209,7 @@ async fn an_api_server_that_hangs_costs_seconds_and_lines_come_as_they_are_found
     .expect("a thread");
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert!(early.iter().any(|line| line.contains("203.0.113.7 would be published")), "{early:?}");
-    assert!(rest.iter().any(|line| line.contains('✗') && line.contains("has not answered")), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains('✗') && line.contains("does not answer")), "{rest:?}");
     assert_eq!(child, Some(2));
     let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
     Checked::of(&desk).await.assert_failed(&["api_server"], &hidden, &well);
