@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 
+use super::evidence;
 use crate::host::machine::Ran;
 use crate::node::{ZONE, binary};
 use crate::support::referee::Referee;
@@ -76,7 +76,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("--- Route 53 ---\n{:#?}", self.sim.record_sets(ZONE));
-            print_requests(&self.sim.requests());
+            eprintln!("--- requests ---\n{}", evidence::lines(&self.sim.requests()));
             let nodes = [("hub", &["kubectl", "get", "nodes", "--output=yaml"][..])];
             for (place, command) in nodes.into_iter().chain(NODES.map(|node| (node, &["nodedns", "status"][..]))) {
                 eprintln!("--- {place}: {} ---", command.join(" "));
@@ -84,40 +84,12 @@ impl Drop for Cluster {
                 let ran = ran.map(|ran| [ran.stdout, ran.stderr].concat()).unwrap_or_default();
                 eprintln!("{}", String::from_utf8_lossy(&ran));
             }
-            print_logs(&self.directory());
+            evidence::print_logs(&self.directory());
             if std::env::var_os("NODEDNS_TEST_KEEP").is_some() {
-                return self.keep();
+                return evidence::keep(&self.name, &self.directory(), self.lifeline.take());
             }
         }
         let _ = bounded(&script("down", &self.name), 120).status();
-    }
-}
-
-/// What a failed test leaves of the requests to Route 53: a line for each.
-fn print_requests(requests: &[Request]) {
-    let first = requests.first().map(|request| request.at);
-    eprintln!("--- {} requests ---", requests.len());
-    for request in requests {
-        let after = first.map(|first| request.at - first).unwrap_or_default();
-        let who = request.access_key.as_deref().unwrap_or_default();
-        eprintln!("{after:?} {who} {} {:?} {:?}", request.line, request.status, request.code);
-        for (action, set) in &request.changes {
-            let owner = set.set_identifier.as_deref().unwrap_or_default();
-            eprintln!("    {action:?} {} {} {owner:?} {:?}", set.name, set.rtype, set.values);
-        }
-    }
-}
-
-/// What a cluster's services have printed: of the daemons everything, of the rest the end.
-fn print_logs(directory: &Path) {
-    let mut logs: Vec<_> = fs::read_dir(directory.join("log")).into_iter().flatten().flatten().collect();
-    logs.sort_unstable_by_key(fs::DirEntry::path);
-    for log in logs {
-        let text = String::from_utf8_lossy(&fs::read(log.path()).unwrap_or_default()).into_owned();
-        let lines: Vec<_> = text.lines().collect();
-        let whole = log.file_name().to_string_lossy().ends_with(".nodedns");
-        let from = if whole { 0 } else { lines.len().saturating_sub(30) };
-        eprintln!("--- {} ---\n{}", log.path().display(), lines.get(from..).unwrap_or_default().join("\n"));
     }
 }
 
@@ -174,7 +146,7 @@ impl Cluster {
         let lifeline = up.stdin.take().expect("a pipe");
         let output = up.wait_with_output().expect("up can be waited for");
         if !output.status.success() {
-            print_logs(&directory(&name));
+            evidence::print_logs(&directory(&name));
             let _ = bounded(&script("down", &name), 120).status();
         }
         assert!(output.status.success(), "no cluster: {}", String::from_utf8_lossy(&output.stderr));
@@ -205,22 +177,6 @@ impl Cluster {
         let writers = NODES.map(|node| (access_key(node), owner_id(node)));
         let referee = RefCell::new(Referee::new(others.clone(), &sim, 1).with_writers(writers.into()));
         Ok(Cluster { name, sim, referee, others, lifeline: Some(lifeline) })
-    }
-
-    /// Leaves the cluster as it is after a test has failed, for somebody to look at. Route 53 ends with the test.
-    fn keep(&mut self) {
-        let first = fs::read_to_string(self.directory().join("outer.pid")).unwrap_or_default();
-        // Holds the lifeline for as long as the cluster is there.
-        let mut holder = Command::new("tail");
-        holder.arg(format!("--pid={}", first.trim())).args(["--follow", "/dev/null"]).process_group(0);
-        let lifeline = self.lifeline.take().map_or_else(Stdio::null, Stdio::from);
-        match holder.stdin(Stdio::null()).stdout(lifeline).stderr(Stdio::null()).spawn() {
-            Ok(_) => eprintln!(
-                "the cluster is kept, without Route 53: NODEDNS_TEST_CLUSTER={} tests/e2e/cluster/{{in,service,down}}",
-                self.name
-            ),
-            Err(error) => eprintln!("the cluster cannot be kept: {error}"),
-        }
     }
 
     pub(crate) fn directory(&self) -> PathBuf {

@@ -13,6 +13,7 @@ mod audit;
 mod checked;
 mod commands;
 mod control_plane;
+mod evidence;
 pub(crate) mod fixture;
 mod identity;
 mod idle;

@@ -10,6 +10,7 @@ use route53_sim::{Action, Operation, Request};
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::evidence;
 use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, expected, in_cluster, owner_id};
 use crate::node::{ZONE, words};
 
@@ -163,17 +164,7 @@ impl Log {
 
     /// A line for each, to read.
     fn lines(&self) -> String {
-        let first = self.0.first().map(|request| request.at);
-        let line = |request: &Request| {
-            let after = first.map(|first| request.at - first).unwrap_or_default();
-            let who = request.access_key.as_deref().unwrap_or_default();
-            let changes = request.changes.iter().map(|(action, set)| {
-                format!(" {action:?} {} {} {}", set.name, set.rtype, set.set_identifier.as_deref().unwrap_or_default())
-            });
-            let changes: String = changes.collect();
-            format!("{after:?} {who} {} {:?} {:?}{changes}\n", request.line, request.status, request.code)
-        };
-        self.0.iter().map(line).collect()
+        evidence::lines(&self.0)
     }
 }
 
