@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::checked::{Checked, printed};
 use super::fixture::{Cluster, NODES, in_cluster};
+use super::survivors::{RULE, enable_survivors};
 
-const RULE: &str = "{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}";
-
-/// What `nodedns status` says of the survivors.
-async fn survivors(cluster: &Cluster, node: &str) -> (String, String, Option<i32>) {
+/// What `nodedns status` says of the survivors: their state, its explanation, and the exit code.
+async fn said(cluster: &Cluster, node: &str) -> (String, String, Option<i32>) {
     let (status, code) = cluster.status(node).await;
     let text = |key: &str| status["survivors"][key].as_str().unwrap_or_default().to_owned();
     (text("state"), text("explanation"), code)
@@ -17,22 +16,19 @@ async fn survivors(cluster: &Cluster, node: &str) -> (String, String, Option<i32
 #[test]
 fn survivors_begin_when_what_check_prints_for_them_is_applied() {
     in_cluster(async |cluster| {
-        for node in NODES {
-            let survivors = "[survivors]\nenabled = true\ngrace = \"30s\"\n\n[signals]";
-            cluster.configure(node, "[signals]", survivors).await;
-        }
+        enable_survivors(&cluster).await;
         cluster.start_daemons().await;
         let blind = async |cluster: &Cluster| {
             let mut all = true;
             for node in NODES {
-                all &= survivors(cluster, node).await.1.contains("(403)");
+                all &= said(cluster, node).await.1.contains("(403)");
             }
             all
         };
         cluster.until("each says that it may not", blind).await;
         let mut manifests = Vec::new();
         for node in NODES {
-            let (state, explanation, code) = survivors(&cluster, node).await;
+            let (state, explanation, code) = said(&cluster, node).await;
             assert_eq!((state.as_str(), code), ("unknown", Some(2)), "{explanation}");
             assert!(explanation.contains("may not list nodes"), "{explanation}");
             assert!(explanation.contains(RULE) && explanation.contains("'nodedns check'"), "{explanation}");
@@ -56,7 +52,7 @@ fn survivors_begin_when_what_check_prints_for_them_is_applied() {
         let all_watch = async |cluster: &Cluster| {
             let mut all = true;
             for node in NODES {
-                all &= survivors(cluster, node).await.0 == "watching";
+                all &= said(cluster, node).await.0 == "watching";
             }
             all
         };
@@ -64,7 +60,7 @@ fn survivors_begin_when_what_check_prints_for_them_is_applied() {
         println!("survivors watch {took:?} after the rights were given");
         assert_eq!(NODES.map(|node| cluster.pid(&format!("{node}/nodedns"))), pids);
         for node in NODES {
-            assert_eq!(survivors(&cluster, node).await.2, Some(0));
+            assert_eq!(said(&cluster, node).await.2, Some(0));
             let checked = Checked::of(&cluster, node).await;
             assert_eq!((checked.code, checked.ids("failed"), checked.ids("warning")), (Some(0), vec![], vec![]));
             assert_eq!(checked.the("nodes_watch")["outcome"], "ok");
