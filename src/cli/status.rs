@@ -117,7 +117,7 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
         paragraph(&mut text, &format!("drain: {warning}"), 0, width);
     }
     if let Some(survivors) = &status.survivors {
-        let lines = survivors_lines(survivors, now);
+        let lines = survivors_lines(survivors, status.kubernetes.error.as_deref(), now);
         lines.iter().flat_map(|line| line.lines()).for_each(|line| paragraph(&mut text, line, 0, width));
     }
     if let Some(refused) = &status.reload_refused {
@@ -258,7 +258,8 @@ fn annotations(annotations: &AnnotationStatus, now: Timestamp) -> Vec<String> {
 }
 
 /// How it stands with the other nodes, and for each that is dead what becomes of its record sets.
-fn survivors_lines(survivors: &SurvivorsStatus, now: Timestamp) -> Vec<String> {
+/// `kubernetes` is why the own Node is not known: the same is not said twice.
+fn survivors_lines(survivors: &SurvivorsStatus, kubernetes: Option<&str>, now: Timestamp) -> Vec<String> {
     let state = match survivors.state {
         SurvivorsState::Watching => "watching",
         SurvivorsState::Frozen => "frozen",
@@ -266,7 +267,10 @@ fn survivors_lines(survivors: &SurvivorsStatus, now: Timestamp) -> Vec<String> {
         SurvivorsState::NotFit => "not fit",
     };
     let explanation = survivors.explanation.strip_prefix("survivors frozen: ").unwrap_or(&survivors.explanation);
-    let mut lines = vec![format!("Survivors: {state}: {explanation}")];
+    let mut lines = match kubernetes == Some(explanation) {
+        true => vec![format!("Survivors: {state}, for the same reason")],
+        false => vec![format!("Survivors: {state}: {explanation}")],
+    };
     for dead in &survivors.dead {
         let condition = match dead.condition {
             DeadCondition::NotReady => "not Ready",
@@ -334,9 +338,10 @@ fn list(addresses: &[IpAddr]) -> String {
 /// What there is to say of a record that the table does not.
 fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    // Which taint or label it is that counts, the line on Kubernetes does not say.
-    let names_a_key = matches!(record.reason.as_str(), "excluded" | "tainted");
-    let obvious = record.intent == Intent::Publish || (record.healthy && !names_a_key);
+    // Which taint or label it is that counts, the line on Kubernetes does not say; nor what is waited for.
+    let says_more =
+        matches!(record.reason.as_str(), "excluded" | "tainted" | "damped" | "recovering" | "pending" | "node_absent");
+    let obvious = record.intent == Intent::Publish || (record.healthy && !says_more);
     if !obvious {
         notes.push(format!("why: {}", record.explanation));
     }

@@ -208,7 +208,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::Eligible => write!(f, "the node is fit to serve and has an address to publish"),
             Reason::AddressesUnknown => write!(f, "the host's addresses have not been read yet"),
-            Reason::NodeUnknown => write!(f, "the Kubernetes API has not said how this node is"),
+            Reason::NodeUnknown => write!(f, "the Kubernetes API does not say how this node is"),
             Reason::ProbeUnknown => write!(f, "the local probe has not said yet whether the node serves"),
             Reason::DrainUnknown => {
                 write!(

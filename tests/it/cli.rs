@@ -6,11 +6,14 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nodedns::cli::{addresses, status};
-use nodedns::control::protocol::{KubernetesStatus, NodeCondition, Status};
+use nodedns::control::protocol::{Intent, KubernetesStatus, NodeCondition, Status, SurvivorsState};
 use nodedns::control::translate;
 use nodedns::decide::address::{AddressFlags, HostAddress, Interface, Scope, Snapshot};
+use nodedns::decide::policy::Signal;
+use nodedns::decide::reason::Reason;
 use nodedns::decide::record::RecordType;
 use nodedns::decide::report::Report;
 use nodedns::decide::select::{AddressClass, AddressRules, assess};
@@ -85,6 +88,48 @@ fn a_dry_run_says_what_it_cannot_show() {
              applied"
         )
     );
+}
+
+/// A record that is where it is wanted needs no attention, but what it waits for is asked all the same.
+#[test]
+fn what_keeps_a_record_out_is_said_where_the_reason_alone_does_not() {
+    let text = |intent, reason: Reason| {
+        let mut status = healthy();
+        let record = &mut status.records[0];
+        (record.intent, record.reason, record.explanation) = (intent, reason.as_str().to_owned(), reason.to_string());
+        status::render(&status, noon(), None)
+    };
+    for reason in [
+        Reason::Excluded("nodedns.io/exclude".to_owned()),
+        Reason::Tainted("example.com/broken".to_owned()),
+        Reason::NodeAbsent,
+        Reason::Recovering(Signal::NotReady),
+        Reason::Damped { signal: Signal::NotReady, times: 5, wait: Duration::from_secs(160) },
+    ] {
+        let why = format!("\n  why: {reason}\n");
+        let shown = text(Intent::Withdraw, reason);
+        assert!(shown.contains(&why), "{why}: {shown}");
+    }
+    let pending = text(Intent::Preserve, Reason::Pending(Signal::NotReady));
+    assert!(pending.contains("\n  why: 'not_ready' is up, waiting"), "{pending}");
+    let cordoned = text(Intent::Withdraw, Reason::Cordoned);
+    assert!(!cordoned.contains("why:"), "{cordoned}");
+}
+
+#[test]
+fn what_survivors_and_kubernetes_fail_with_is_said_once() {
+    let mut status = status_of(&troubled_report());
+    let survivors = status.survivors.as_mut().expect("survivors");
+    survivors.state = SurvivorsState::Unknown;
+    survivors.explanation = "cannot reach the API server\nhint: start it".to_owned();
+    status.kubernetes.connected = false;
+    status.kubernetes.error = Some("cannot reach the API server\nhint: start it".to_owned());
+    let text = status::render(&status, noon(), None);
+    assert!(text.contains("\nSurvivors: unknown, for the same reason\n"), "{text}");
+    assert_eq!(text.matches("hint: start it").count(), 1, "{text}");
+    status.kubernetes.error = Some("something else".to_owned());
+    let text = status::render(&status, noon(), None);
+    assert!(text.contains("\nSurvivors: unknown: cannot reach the API server\nhint: start it\n"), "{text}");
 }
 
 #[test]

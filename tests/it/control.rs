@@ -310,6 +310,26 @@ fn the_status_is_the_documented_json() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&status_of(&troubled_report())).expect("plain data"));
 }
 
+/// What the kubelet says of itself reaches the JSON.
+#[test]
+fn what_keeps_a_node_from_being_ready_is_told_in_the_kubelets_words() {
+    let node = NodeObject {
+        ready: Readiness::NotReady(Some("KubeletNotReady".to_owned())),
+        ready_message: Some("container runtime is down".to_owned()),
+        unschedulable: false,
+        deleting: false,
+        labels: Default::default(),
+        annotations: Default::default(),
+        taints: Vec::new(),
+    };
+    let status = kubernetes().with_node(&Observed::Known(NodeState::Present(node)));
+    let json = serde_json::to_value(status).expect("plain data");
+    assert_eq!(
+        (&json["ready_reason"], &json["ready_message"]),
+        (&"KubeletNotReady".into(), &"container runtime is down".into())
+    );
+}
+
 #[test]
 fn unhealthy_is_said_when_one_record_is() {
     assert!(healthy_status().healthy);

@@ -422,3 +422,62 @@ fn first_line(text: &str) -> String {
     let printable = |c: &char| !c.is_control();
     text.lines().next().unwrap_or_default().chars().filter(printable).take(300).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError as Why;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_what_helps() {
+        let why_not =
+            |why| distrust(&rustls::Error::InvalidCertificate(why), "https://192.0.2.1:6443", "/etc/kubeconfig");
+        for (why, expected) in [
+            (Why::UnknownIssuer, "not signed by the authority that /etc/kubeconfig names"),
+            (Why::BadSignature, "not signed by the authority that /etc/kubeconfig names"),
+            (Why::NotValidForName, "'server' in /etc/kubeconfig must be a name"),
+            (Why::Expired, "is the clock right"),
+            (Why::NotValidYet, "is the clock right"),
+            (Why::Revoked, "must be one that the authority in /etc/kubeconfig has signed"),
+        ] {
+            let text = why_not(why.clone());
+            assert!(text.starts_with("cannot trust the API server at https://192.0.2.1:6443: "), "{text}");
+            let (_, hint) = text.split_once("\nhint: ").expect("a hint");
+            assert!(hint.contains(expected), "{why:?}: {hint}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_too_long_is_no_deadline_that_has_elapsed() {
+        let elapsed = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
+        let error = io::Error::other(elapsed.expect_err("it never ends"));
+        assert_eq!(root_cause(&error), "no connection in time: packets are lost, or what listens there hangs");
+    }
+
+    #[test]
+    fn where_the_server_has_to_run_depends_on_who_made_the_kubeconfig() {
+        let hint = |origin| {
+            let info = KubeconfigInfo {
+                path: "/etc/kubeconfig".into(),
+                origin,
+                server: None,
+                proxy_url: None,
+                client_certificate: None,
+                passed_over: Vec::new(),
+            };
+            let report = Cause::Silent(Duration::from_secs(10)).report(Asked::All { again: false }, Some(&info));
+            report.split_once("\nhint: ").expect("a hint").1.to_owned()
+        };
+        for origin in [KubeconfigOrigin::KubeadmKubelet, KubeconfigOrigin::KubeletCredential(Distribution::Kubeadm)] {
+            let hint = hint(origin);
+            assert!(hint.contains("kube-apiserver") && !hint.contains("k3s"), "{hint}");
+        }
+        for origin in [KubeconfigOrigin::DistributionKubelet, KubeconfigOrigin::KubeletCredential(Distribution::K3s)] {
+            let hint = hint(origin);
+            assert!(hint.contains("(k3s, k3s-agent,") && !hint.contains("kube-apiserver"), "{hint}");
+        }
+        let other = hint(KubeconfigOrigin::Configured);
+        assert!(other.contains("'server' in /etc/kubeconfig"), "{other}");
+    }
+}

@@ -164,5 +164,7 @@ fn assert_asked_for_own_node_only(server: &ApiServer) {
     for request in seen {
         assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/api/v1/nodes"), "{request:?}");
         assert_eq!(request.parameter("fieldSelector"), Some("metadata.name=n1"), "{request:?}");
+        // The identity may be the kubelet's, so that is what the audit log has to tell them apart.
+        assert_eq!(request.agent.as_deref(), Some(concat!("nodedns/", env!("CARGO_PKG_VERSION"))), "{request:?}");
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) at: Instant,
+    /// The `User-Agent` header.
+    pub(crate) agent: Option<String>,
     /// The client's certificate, if it showed one.
     pub(crate) certificate: Option<Vec<u8>>,
 }
@@ -371,6 +373,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option
         path: request.uri().path().to_owned(),
         query,
         at: Instant::now(),
+        agent: request.headers().get("user-agent").and_then(|agent| agent.to_str().ok()).map(str::to_owned),
         certificate,
     };
     let answer = {
