@@ -7,7 +7,7 @@ use super::node_state::{in_words, is_eligible};
 use super::observer::{Observer, ready, recovered, sum_up, withdrawals, withdrawn};
 
 /// The node controller's `--node-monitor-grace-period` here.
-const NODE_MONITOR_GRACE_PERIOD: Duration = Duration::from_secs(6);
+const NODE_MONITOR_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Waits until a node is withdrawn by itself because its Ready condition has that status and reason, and says
 /// so with the cluster's own words.
