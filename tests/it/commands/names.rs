@@ -130,10 +130,10 @@ async fn a_kubeconfig_on_the_command_line_goes_before_the_configuration() {
     fs::write(desk.path("mine.yaml"), token_kubeconfig(&mine.url(), "SECRET-TOKEN")).expect("written");
 
     let said = desk.run(&["list"]).await;
-    assert!(said.err.contains("or name the kubeconfig of one who may with --kubeconfig"), "{}", said.err);
+    assert!(said.err.contains("name the kubeconfig of one who may with --kubeconfig"), "{}", said.err);
     let said = desk.run(&["prune", "--dry-run"]).await;
     assert_eq!(said.code, Some(77));
-    assert!(said.err.contains("or name the kubeconfig of one who may with --kubeconfig"), "{}", said.err);
+    assert!(said.err.contains("name the kubeconfig of one who may with --kubeconfig"), "{}", said.err);
 
     // Also where the configuration switches Kubernetes off; and the path is one of this directory.
     for enabled in ["enabled = true", "enabled = false"] {
