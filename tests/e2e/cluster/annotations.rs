@@ -96,6 +96,12 @@ async fn refused(cluster: &Cluster, node: &str, key: &str, value: &str) {
     cluster.stays(Duration::from_secs(1), "it stays in DNS", async |cluster| cluster.is_published(node)).await;
     none(&cluster.writes_of(node, since), &format!("{node}: {key}={value}"));
     cluster.kubectl(&format!("annotate node {node} {key}-")).await;
+    // Only what has taken effect counts for how long the next has to stand.
+    cluster
+        .until(&format!("{node} has forgotten {key}"), async |cluster| {
+            cluster.status(node).await.0["kubernetes"]["annotations"]["mistakes"] == serde_json::json!([])
+        })
+        .await;
 }
 
 fn twice<T: Clone>(one: T) -> Vec<T> {
