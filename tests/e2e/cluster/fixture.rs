@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use route53_sim::{Operation, Options, RecordSet, Request, Sim};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::evidence;
 use crate::host::machine::Ran;
@@ -363,17 +362,7 @@ impl Cluster {
 }
 
 async fn finish(script: Command, input: &str, what: &str) -> Ran {
-    let mut script = tokio::process::Command::from(script);
-    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = script.spawn().expect("the script runs");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    // Who does not want it may hang up.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output = timeout(PATIENCE, child.wait_with_output()).await;
-    let output = output.unwrap_or_else(|_| panic!("does not end: {what}")).expect("it can be waited for");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    Ran::of(script.into(), input, PATIENCE, what).await
 }
 
 fn directory(name: &str) -> PathBuf {

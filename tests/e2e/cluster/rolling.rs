@@ -10,12 +10,11 @@ use route53_sim::{Action, Operation, Request};
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::control_plane::{SOLE, with_sole};
 use super::evidence;
-use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, expected, in_cluster, owner_id};
+use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, in_cluster, owner_id};
 use crate::node::{ZONE, words};
 
-/// A name that is nobody's but the three's.
-const SOLE: &str = "sole.example.com.";
 const POOLS: [(&str, &str); 6] = [(EDGE, "A"), (EDGE, "AAAA"), (GEO, "A"), (GEO, "AAAA"), (SOLE, "A"), (SOLE, "AAAA")];
 const NAMES: [&str; 3] = [EDGE, GEO, SOLE];
 pub(super) const DAEMONS: [&str; 3] = ["n1/nodedns", "n2/nodedns", "n3/nodedns"];
@@ -43,11 +42,7 @@ pub(super) async fn started(cluster: &Cluster) {
 
 /// In all pools, with its own addresses.
 fn is_in(cluster: &Cluster, node: &str) -> bool {
-    let mut all = expected(node);
-    let edge: Vec<_> =
-        all.iter().filter(|((name, _), _)| name == EDGE).map(|(key, value)| (key.clone(), value.clone())).collect();
-    all.extend(edge.into_iter().map(|((_, rtype), values)| ((SOLE.to_owned(), rtype), values)));
-    cluster.own(node) == all
+    cluster.own(node) == with_sole(node)
 }
 
 /// The daemon answers, has compared everything with Route 53, and every change is on all name servers.

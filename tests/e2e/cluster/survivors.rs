@@ -28,6 +28,14 @@ pub(crate) async fn start_survivors(cluster: &Cluster) -> Observer {
     Observer::start(cluster).await
 }
 
+/// The same where the right is given before, so that all of them watch.
+pub(crate) async fn start_permitted(cluster: &Cluster) -> Observer {
+    permit(cluster, RULE).await;
+    let observer = start_survivors(cluster).await;
+    watching(cluster, &NODES).await;
+    observer
+}
+
 /// Lets the kubelets' identities do what a rule says, in the form in which `status` prints it.
 pub(crate) async fn permit(cluster: &Cluster, rule: &str) {
     let name = "nodedns-survivors";
@@ -185,9 +193,7 @@ fn a_node_that_is_cut_off_or_loses_power_is_removed_by_survivors_and_comes_back_
 #[test]
 fn who_lives_withdraws_itself_and_two_of_three_dead_freeze_the_third() {
     in_cluster(async |cluster| {
-        permit(&cluster, RULE).await;
-        let observer = start_survivors(&cluster).await;
-        watching(&cluster, &NODES).await;
+        let observer = start_permitted(&cluster).await;
 
         // The kubelet hangs, the daemon beside it does not.
         let since = Instant::now();

@@ -6,14 +6,12 @@ use tokio::time::sleep;
 
 use super::fixture::{NODES, in_cluster};
 use super::observer::{none, ready};
-use super::survivors::{GRACE, RULE, is_removed, permit, removals, returns, start_survivors, survivors, watching};
+use super::survivors::{GRACE, is_removed, removals, returns, start_permitted, survivors, watching};
 
 #[test]
 fn an_api_server_that_restarts_within_the_grace_has_nobody_removed_early() {
     in_cluster(async |cluster| {
-        permit(&cluster, RULE).await;
-        let observer = start_survivors(&cluster).await;
-        watching(&cluster, &NODES).await;
+        let observer = start_permitted(&cluster).await;
 
         cluster.may_be_removed(Some("n3"));
         let off = Instant::now();
@@ -42,9 +40,7 @@ fn an_api_server_that_restarts_within_the_grace_has_nobody_removed_early() {
 #[test]
 fn a_survivor_that_cannot_ask_the_api_server_removes_nobody_by_what_it_knew() {
     in_cluster(async |cluster| {
-        permit(&cluster, RULE).await;
-        let observer = start_survivors(&cluster).await;
-        watching(&cluster, &NODES).await;
+        let observer = start_permitted(&cluster).await;
 
         // n2 sees n3 die, and is then cut off from the API server, and from nothing else, in the middle of the grace.
         let off = Instant::now();

@@ -76,6 +76,20 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Runs a command that is called `what`, with something to read, and waits for its end.
+    pub(crate) async fn of(mut command: tokio::process::Command, input: &str, patience: Duration, what: &str) -> Ran {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the command starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // Who does not want it may hang up.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = timeout(patience, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("does not end: {what}")).expect("it can be waited for");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
     pub(crate) fn succeeded(&self) -> bool {
         self.code == Some(0)
     }
@@ -207,17 +221,8 @@ impl Machine {
         let pid = self.first_process().map_or(0, |pid| pid.as_raw_nonzero().get());
         let mut nsenter = tokio::process::Command::new("nsenter");
         nsenter.args(["--target", &pid.to_string(), "--all", "sh", "-c", command]);
-        nsenter.env_clear().env("PATH", PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8").kill_on_drop(true);
-        nsenter.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = nsenter.spawn().expect("nsenter runs");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        // Who does not want it may hang up.
-        let _ = stdin.write_all(input.as_bytes()).await;
-        drop(stdin);
-        let output = timeout(PATIENCE, child.wait_with_output()).await;
-        let output = output.unwrap_or_else(|_| panic!("does not end: {command}")).expect("nsenter can be waited for");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        nsenter.env_clear().env("PATH", PATH).env("HOME", "/root").env("LC_ALL", "C.UTF-8");
+        Ran::of(nsenter, input, PATIENCE, command).await
     }
 
     /// Has a shell run a command that must succeed, as root; what it prints.
