@@ -1,6 +1,6 @@
 //! Holds every request that reached Route 53 to the rules, whoever made it and however it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use route53_sim::{Action, Operation, RecordSet, Request, Sim};
 
@@ -19,8 +19,9 @@ pub(crate) struct Referee {
     /// Whose record sets may go too.
     dead: Option<&'static str>,
     removed: Vec<RecordSet>,
-    /// A listing has come back since the last batch that was to remove anything of the dead.
-    listed: bool,
+    /// The access keys of those whose listing has come back since the last batch in which they were to remove
+    /// anything of the dead: who is a little later looks for himself, and is refused.
+    listed: BTreeSet<Option<String>>,
     /// Who signs with which access key; empty when all requests are the one node's.
     writers: BTreeMap<String, String>,
 }
@@ -36,7 +37,7 @@ impl Referee {
             batches: 0,
             dead: None,
             removed: Vec::new(),
-            listed: false,
+            listed: BTreeSet::new(),
             writers: BTreeMap::new(),
         }
     }
@@ -90,7 +91,10 @@ impl Referee {
         let judged = self.judged;
         for request in requests.iter().filter(|request| request.sequence > judged) {
             if request.operation == Operation::ListResourceRecordSets {
-                self.listed = request.status == Some(200);
+                match request.status {
+                    Some(200) => self.listed.insert(request.access_key.clone()),
+                    _ => self.listed.remove(&request.access_key),
+                };
             }
             self.names_own_or_witnesses(what, request);
             if request.change_id.is_some() {
@@ -138,12 +142,12 @@ impl Referee {
         }
         if !dead.is_empty() {
             self.leans_on_the_living(what, &dead, &witnesses);
+            assert!(self.listed.remove(&request.access_key), "{what}: {dead:?} are removed without another look");
             assert!(own.is_empty(), "{what}: S6: {own:?} in one batch with what is the dead one's");
         }
     }
 
-    /// S3: what removes a dead one's record sets names `keep_min` that stay, in each of the pools,
-    /// and rests on a listing made for it.
+    /// S3: what removes a dead one's record sets names `keep_min` that stay, in each of the pools.
     fn leans_on_the_living(&mut self, what: &str, dead: &[&RecordSet], witnesses: &[&RecordSet]) {
         for set in dead {
             let in_its_pool = |other: &&&RecordSet| (&other.name, &other.rtype) == (&set.name, &set.rtype);
@@ -151,8 +155,6 @@ impl Referee {
             let living = living.count();
             assert!(living >= self.keep_min, "{what}: S3: {living} witnesses for {set:?}");
         }
-        assert!(self.listed, "{what}: {dead:?} are removed without another look");
-        self.listed = false;
     }
 
     fn carry_out(&mut self, what: &str, request: &Request) {
