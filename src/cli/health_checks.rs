@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::args::{GcArgs, HealthChecksArgs, HealthChecksCommand, Output};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
+use crate::cli::pools::UNKNOWN_NODE;
 use crate::cli::progress::{Progress, thousands};
 use crate::cli::render::{counted, emit, emit_value, table, terminal_width};
 use crate::config::{Config, Span, load};
@@ -20,10 +21,6 @@ use crate::decide::owner::{OwnerId, SetIdentifier};
 use crate::decide::record::{Listing, RecordType, ZoneRef};
 use crate::publish::Provider;
 use crate::publish::route53::Route53;
-
-/// Stands for the node of a health check that does not say whose it is: records that are named
-/// after their node are then not found.
-const NOBODY: &str = "nodedns-unknown-node";
 
 /// A health check of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -136,7 +133,7 @@ async fn look(config: &Config, provider: &impl Provider) -> anyhow::Result<Vec<E
         let owner = tagged.and_then(|text| OwnerId::parse(&SetIdentifier(text.clone())));
         let owner = owner.filter(|owner| check.reference.place.is_of(owner));
         let node = owner.as_ref().map(|owner| owner.node().to_owned()).or_else(|| config.node.clone());
-        let home = names.home(config, check, node.as_deref().unwrap_or(NOBODY)).await?;
+        let home = names.home(config, check, node.as_deref().unwrap_or(UNKNOWN_NODE)).await?;
         let tagged_zone = tags.get(&check.id).and_then(|tags| tags.get(ZONE_TAG));
         let home = home.filter(|(_, _, zone_id)| tagged_zone.is_none_or(|tagged| tagged == zone_id));
         entries.push(Entry {

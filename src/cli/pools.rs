@@ -15,8 +15,9 @@ use crate::decide::record::{Listing, ZoneRef};
 
 pub(super) use read::{HostedZoneName, owners, scan, unreadable};
 
-/// Stands for the own node where that has no name: hosted zones are then found all the same.
-const NOBODY: &str = "nodedns-unknown-node";
+/// Stands for a node that is not known by name: hosted zones are then found all the same, and records that are
+/// named after their node are not.
+pub(super) const UNKNOWN_NODE: &str = "nodedns-unknown-node";
 
 /// How many configured names a hint lists.
 const LISTED: usize = 8;
@@ -85,7 +86,7 @@ impl<'a> Names<'a> {
     /// # Errors
     /// When the configuration does not go with the node's name.
     pub fn new(config: &'a Config, node: Option<&str>) -> Result<Self, Problems> {
-        let records = config.policy(node.unwrap_or(NOBODY), false)?.records;
+        let records = config.policy(node.unwrap_or(UNKNOWN_NODE), false)?.records;
         Ok(Names { config, records: config.records.iter().zip(records).collect(), is_node: node.is_some() })
     }
 

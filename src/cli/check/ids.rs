@@ -73,6 +73,8 @@ ids! {
         Kubeconfig "kubeconfig" "The kubeconfig that is used.",
         KubeconfigPassedOver "kubeconfig_passed_over" "A kubeconfig that would have come before it, but cannot be read.",
         Certificate "certificate" "How long the kubeconfig's client certificate is good for.",
+        CertificateNode "certificate_node"
+            "The kubeconfig's client certificate is that of another node, though it may read this one's Node.",
         Survivors "survivors" "Survivors are switched on, and without Kubernetes nobody tells who is dead.",
         ApiServer "api_server" "Whether the API server answers and accepts the credentials.",
         OwnNodeList "own_node_list" "Whether this identity may list the own Node.",

@@ -171,6 +171,9 @@ async fn own_node(
         }
     };
     findings.add(Finding::ok(listed, &subject, "may be listed"));
+    if let Some(other) = another_node(settings, info) {
+        findings.add(of_another_node(settings, info, other));
+    }
     let tried = findings.wait("watching the Node", trial::own_node(settings)).await;
     findings.add(match tried {
         Ok(Ok(_)) => Finding::ok(watched, &subject, "may be watched"),
@@ -186,10 +189,26 @@ async fn own_node(
 
 /// What lets the own Node be read. A kubelet's certificate of another node is no matter of rights.
 fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadError) -> Option<String> {
-    let node = settings.node.as_str();
-    let other = info.client_certificate.as_ref().and_then(ClientCertificate::node_name).filter(|name| *name != node);
-    let rights = other.is_none().then(|| rights(Reach::Own(node), info, error, "")).flatten();
+    let own = Reach::Own(settings.node.as_str());
+    let rights = another_node(settings, info).is_none().then(|| rights(own, info, error, "")).flatten();
     rights.or_else(|| error.hint().map(str::to_owned))
+}
+
+/// The other node whose kubelet the client certificate belongs to, if it does.
+fn another_node<'a>(settings: &NodeWatchSettings, info: &'a KubeconfigInfo) -> Option<&'a str> {
+    let certificate = info.client_certificate.as_ref()?;
+    certificate.node_name().filter(|name| *name != settings.node.as_str())
+}
+
+/// A right to read all Nodes hides that `node` is not the host's own name, as it may be on a copied host.
+fn of_another_node(settings: &NodeWatchSettings, info: &KubeconfigInfo, other: &str) -> Finding {
+    let text = format!(
+        "the client certificate is that of node '{other}': on that host, its addresses would be published as those of \
+         '{}'",
+        settings.node
+    );
+    Finding::warning(Id::CertificateNode, info.path.display().to_string(), text)
+        .remedy(format!("if this host is '{other}', set node = \"{other}\"; else give it a kubeconfig of its own"))
 }
 
 /// The finding with what to do about it, where there is something.

@@ -1,5 +1,7 @@
 //! The RBAC objects that give an identity the right that it was refused.
 
+use crate::watch::node::{ANONYMOUS, refused_user};
+
 /// Which Nodes are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach<'a> {
@@ -27,16 +29,12 @@ pub enum Subject {
 /// Source: Kubernetes, "Using RBAC Authorization", "Referring to subjects".
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// Whoever has shown no credentials that the server knows. A right for them is one for everybody.
-const NOBODY: &str = "system:anonymous";
-
 impl Subject {
     /// Who was refused, by the API server's message (`User "…" cannot list resource …`) or, where that
     /// does not say, by the common name of the client certificate. `None` when neither says, and
-    /// when it is nobody in particular.
+    /// when it is nobody in particular: a right for those is one for everybody.
     pub fn refused(message: &str, common_name: Option<&str>) -> Option<Self> {
-        let told = message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"')).map(|(user, _)| user);
-        let user = told.or(common_name).filter(|user| !user.is_empty() && *user != NOBODY)?;
+        let user = refused_user(message).or(common_name).filter(|user| !user.is_empty() && *user != ANONYMOUS)?;
         let account = user.strip_prefix(SERVICE_ACCOUNT).and_then(|rest| rest.split_once(':'));
         Some(match account {
             Some((namespace, name)) => {

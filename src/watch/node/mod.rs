@@ -51,6 +51,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::cluster::{ClusterEvent, watch_cluster};
+pub use self::failure::{ANONYMOUS, refused_user};
 use self::failure::{Cause, Failure};
 use self::identity::NodeName;
 use self::kubeconfig::{Environment, KubeconfigOrigin, KubeconfigSource};

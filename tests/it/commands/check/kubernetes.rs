@@ -64,6 +64,36 @@ async fn an_identity_that_may_not_read_its_node_is_told_what_to_apply() {
     assert_eq!(all["items"][1]["subjects"][0]["name"], "system:node:n1");
 }
 
+/// Who may read every Node reads the wrong one without a word.
+#[tokio::test]
+async fn a_certificate_of_another_node_is_told_though_all_is_allowed() {
+    let (desk, server) = good(RECORD).await;
+    let pki = Pki::new();
+    let with_certificate = |name: &str| {
+        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
+        // For a month, so that nothing is said of its end.
+        let identity = pki.issue(&format!("system:node:{name}"), Duration::from_hours(30 * 24));
+        std::fs::write(&certificate, identity.certificate_pem).expect("written");
+        std::fs::write(&key, identity.key_pem).expect("written");
+        std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+    };
+    with_certificate("n1");
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec![]));
+    with_certificate("n2");
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec!["certificate_node"]));
+    let found = checked.the("certificate_node");
+    assert!(found.text.contains("that of node 'n2'") && found.text.contains("as those of 'n1'"), "{found:?}");
+    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("set node = \"n2\"")), "{found:?}");
+    // Where it is refused, the refusal says so, and once is enough.
+    server.always(Answer::Error(403, NO_LIST.replace("nodedns-n1", "system:node:n2")));
+    let checked = Checked::of(&desk).await;
+    assert_eq!((checked.code, checked.ids("warning")), (Some(2), vec![]));
+    let found = checked.the("own_node_list");
+    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("that of node 'n2'")), "{found:?}");
+}
+
 /// Whoever is nobody is given no right, as everybody would have it.
 #[tokio::test]
 async fn credentials_that_the_server_does_not_know_are_no_matter_of_rights() {

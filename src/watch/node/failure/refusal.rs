@@ -1,0 +1,140 @@
+//! What an API server, or something before it, has refused.
+
+use kube::core::Status;
+
+use super::Asked;
+use super::transport::first_line;
+use super::words::{Maker, keeps_trying, made_by};
+use crate::watch::node::certificate::ClientCertificate;
+use crate::watch::node::identity::NodeName;
+use crate::watch::node::kubeconfig::KubeconfigInfo;
+
+/// The user name of whoever has shown no credentials that the server knows.
+/// Source: Kubernetes, "Authenticating", "Anonymous requests".
+pub const ANONYMOUS: &str = "system:anonymous";
+
+/// Where the rule is to be had with everything around it, for the identity in use.
+const CHECK: &str = "'nodedns check' prints it with its binding, to be applied as it is";
+
+/// What lets all Nodes be listed and watched.
+const ALL_NODES: &str = "{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"get\", \"list\", \"watch\"]}";
+
+/// The reason of a `Status` that refuses a right; whatever else answers 403 is no API server.
+/// Source: Kubernetes, `metav1.StatusReasonForbidden`.
+const FORBIDDEN: &str = "Forbidden";
+
+/// Whether an API server refuses a right, and not something before it.
+pub(in crate::watch::node) fn is_of_rights(status: &Status) -> bool {
+    status.code == 403 && status.reason == FORBIDDEN
+}
+
+/// Who was refused a right, by the message of the API server (`User "…" cannot list resource …`).
+pub fn refused_user(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("User \"")?;
+    rest.split_once('"').map(|(user, _)| user)
+}
+
+/// What the server at `server` answered instead of what was asked for, and what to do about it.
+pub(super) fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    let message = first_line(&status.message);
+    let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
+    let (what, hint) = match status.code {
+        401 => (
+            format!(
+                "the API server at {server} does not accept the credentials of {path} (401){}",
+                expired(kubeconfig).unwrap_or_default()
+            ),
+            renewal(asked, kubeconfig),
+        ),
+        403 if !is_of_rights(status) => (
+            format!("what answers at {server} forbids it (403), and not as an API server does: {message}"),
+            format!("see 'server' in {path}, and whether a proxy is between it and this host"),
+        ),
+        403 if refused_user(&status.message) == Some(ANONYMOUS) => (
+            format!(
+                "the kubeconfig {path} has no credentials that the API server at {server} knows (403 for {ANONYMOUS})"
+            ),
+            "give its user a client certificate or a token that this cluster accepts".to_owned(),
+        ),
+        403 => missing_right(asked, server, &message, kubeconfig),
+        429 => (
+            format!("the API server at {server} asks to be left alone for a while (429)"),
+            format!("it is overloaded{}", keeps_trying(asked)),
+        ),
+        code @ 500.. => {
+            (format!("the API server at {server} answered {code}: {message}"), "its own log says why".to_owned())
+        }
+        code => (
+            format!("the API server at {server} answered {code}: {message}"),
+            format!("see that 'server' in {path} is the URL of an API server"),
+        ),
+    };
+    format!("{what}\nhint: {hint}")
+}
+
+/// That the client certificate is no longer good, where that is so.
+fn expired(kubeconfig: Option<&KubeconfigInfo>) -> Option<String> {
+    let end = kubeconfig?.client_certificate.as_ref()?.not_after;
+    (end < jiff::Timestamp::now()).then(|| format!("; its client certificate expired at {end:.0}"))
+}
+
+/// How credentials are renewed, by who made them.
+fn renewal(asked: Asked<'_>, kubeconfig: Option<&KubeconfigInfo>) -> String {
+    let renewal = match made_by(kubeconfig) {
+        Some(Maker::Rancher) => "k3s and RKE2 renew theirs when they restart",
+        Some(Maker::Kubeadm) => "a kubelet renews its certificate while it runs",
+        None => {
+            "k3s and RKE2 renew theirs when they restart, kubeadm with 'kubeadm certs renew', and an identity of its \
+             own needs new credentials"
+        }
+    };
+    format!("{}{renewal}", if asked.again() { "the files are read again at every attempt; " } else { "" })
+}
+
+/// The server knows who asks, and says that they may not.
+fn missing_right(
+    asked: Asked<'_>,
+    server: &str,
+    message: &str,
+    kubeconfig: Option<&KubeconfigInfo>,
+) -> (String, String) {
+    let kubelet = kubeconfig.and_then(|info| info.client_certificate.as_ref()).and_then(ClientCertificate::node_name);
+    match asked {
+        Asked::All { again } => (
+            format!("this identity may not list nodes, says the API server at {server} (403): {message}"),
+            right_to_all(kubelet.is_some(), again),
+        ),
+        Asked::Own { node, again } => (
+            format!("the API server at {server} forbids it (403): {message}"),
+            match kubelet.filter(|name| *name != node.as_str()) {
+                Some(other) => format!(
+                    "the client certificate is that of node '{other}', which may not see '{node}': set node = \
+                     \"{other}\" or use another kubeconfig"
+                ),
+                None => right_to_own(node, again),
+            },
+        ),
+    }
+}
+
+/// How all Nodes come to be listed. Who asks once can use another identity; a daemon needs the right.
+fn right_to_all(is_kubelet: bool, again: bool) -> String {
+    let since = "a kubelet's own identity may list no other node since Kubernetes 1.32";
+    let bind = format!("bind a ClusterRole with this rule: {ALL_NODES}");
+    let name = "name the kubeconfig of one who may with --kubeconfig";
+    match (again, is_kubelet) {
+        (true, true) => format!("{bind}; {since}; {CHECK}"),
+        (true, false) => format!("{bind}; {CHECK}"),
+        (false, true) => format!("{name}; {since}"),
+        (false, false) => format!("{name}; or {bind}"),
+    }
+}
+
+fn right_to_own(node: &NodeName, again: bool) -> String {
+    let rule = format!(
+        "{{apiGroups: [\"\"], resources: [\"nodes\"], resourceNames: [\"{node}\"], verbs: [\"get\", \"list\", \
+         \"watch\"]}}"
+    );
+    let check = if again { format!("; {CHECK}") } else { String::new() };
+    format!("bind a ClusterRole with this rule: {rule}{check}")
+}
