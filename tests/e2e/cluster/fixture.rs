@@ -344,8 +344,6 @@ impl Cluster {
         referee.judge(what, &self.sim.requests());
         let zone = self.sim.record_sets(ZONE);
         referee.agrees(what, zone.clone());
-        let owners = NODES.map(owner_id);
-        let is_ours = |set: &RecordSet| set.set_identifier.as_ref().is_some_and(|id| owners.contains(id));
         let others: Vec<_> = zone.into_iter().filter(|set| !is_ours(set)).collect();
         assert_eq!(others, self.others, "{what}: somebody else's record sets were touched");
     }
@@ -372,6 +370,11 @@ fn directory(name: &str) -> PathBuf {
 
 pub(crate) fn owner_id(node: &str) -> String {
     format!("nodedns/v1/home/{node}")
+}
+
+/// Whether a record set belongs to one of the three nodes.
+pub(crate) fn is_ours(set: &RecordSet) -> bool {
+    set.set_identifier.as_ref().is_some_and(|id| NODES.map(owner_id).contains(id))
 }
 
 /// Each node has a key of its own.

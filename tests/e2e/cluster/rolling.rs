@@ -1,18 +1,17 @@
 //! What an operator does to all three nodes, one after the other: restarts, upgrades, drains and reboots.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use route53_sim::{Action, Operation, Request};
+use route53_sim::{Action, Operation, RecordSet, Request};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::control_plane::{SOLE, with_sole};
 use super::evidence;
-use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, in_cluster, owner_id};
+use super::fixture::{Cluster, EDGE, GEO, NODES, access_key, in_cluster, is_ours};
 use crate::node::{ZONE, words};
 
 const POOLS: [(&str, &str); 6] = [(EDGE, "A"), (EDGE, "AAAA"), (GEO, "A"), (GEO, "AAAA"), (SOLE, "A"), (SOLE, "AAAA")];
@@ -55,13 +54,10 @@ async fn is_settled(cluster: &Cluster, node: &str) -> bool {
     code == Some(0) && !records.is_empty() && records.iter().all(settled)
 }
 
-/// How many of the three are in the pool that has the fewest of them.
-fn fewest(cluster: &Cluster) -> usize {
-    let sets = cluster.sim.record_sets(ZONE);
-    let owners = NODES.map(owner_id);
-    let ours = |set: &&route53_sim::RecordSet| set.set_identifier.as_ref().is_some_and(|id| owners.contains(id));
+/// How many of these are of the three nodes, in the pool that has the fewest.
+fn fewest(sets: &[RecordSet]) -> usize {
     let size = |(name, rtype): &(&str, &str)| {
-        sets.iter().filter(ours).filter(|set| set.name == *name && set.rtype == *rtype).count()
+        sets.iter().filter(|set| is_ours(set) && set.name == *name && set.rtype == *rtype).count()
     };
     POOLS.iter().map(size).min().unwrap_or_default()
 }
@@ -70,17 +66,11 @@ fn fewest(cluster: &Cluster) -> usize {
 /// what each accepted batch of the log has left; who has asked what for it, by the log.
 async fn never_below<T>(cluster: &Cluster, least: usize, what: &str, action: impl Future<Output = T>) -> (T, Log) {
     let from = cluster.sim.requests().len();
-    let mut sizes: BTreeMap<(String, String), isize> = BTreeMap::new();
-    let sets = cluster.sim.record_sets(ZONE);
-    let owners = NODES.map(owner_id);
-    let ours = |set: &route53_sim::RecordSet| set.set_identifier.as_ref().is_some_and(|id| owners.contains(id));
-    for set in sets.iter().filter(|set| ours(set)) {
-        *sizes.entry((set.name.clone(), set.rtype.clone())).or_default() += 1;
-    }
-    let mut before = sets;
+    let mut held = cluster.sim.record_sets(ZONE);
     tokio::pin!(action);
     let out = loop {
-        assert!(fewest(cluster) >= least, "{what}: {:#?}", cluster.sim.record_sets(ZONE));
+        let now = cluster.sim.record_sets(ZONE);
+        assert!(fewest(&now) >= least, "{what}: {now:#?}");
         tokio::select! {
             out = &mut action => break out,
             () = sleep(Duration::from_millis(10)) => {}
@@ -88,24 +78,16 @@ async fn never_below<T>(cluster: &Cluster, least: usize, what: &str, action: imp
     };
     let requests = cluster.sim.requests().split_off(from);
     for request in requests.iter().filter(|request| request.change_id.is_some()) {
-        for (action, set) in request.changes.iter().filter(|(_, set)| ours(set)) {
-            let is_there = before.iter().position(|other| {
+        for (action, set) in &request.changes {
+            let is_it = |other: &RecordSet| {
                 (&other.name, &other.rtype, &other.set_identifier) == (&set.name, &set.rtype, &set.set_identifier)
-            });
-            let size = sizes.entry((set.name.clone(), set.rtype.clone())).or_default();
-            match (action, is_there) {
-                (Action::Delete, Some(at)) => {
-                    before.swap_remove(at);
-                    *size -= 1;
-                }
-                (Action::Create | Action::Upsert, None) => {
-                    before.push(set.clone());
-                    *size += 1;
-                }
-                _ => {}
+            };
+            held.retain(|other| !is_it(other));
+            if *action != Action::Delete {
+                held.push(set.clone());
             }
         }
-        assert!(sizes.values().all(|size| *size >= least as isize), "{what}: {sizes:?} after {request:#?}");
+        assert!(fewest(&held) >= least, "{what}: {held:#?} after {request:#?}");
     }
     cluster.judge(what);
     (out, Log(requests))

@@ -118,7 +118,7 @@ pub(crate) async fn is_removed(cluster: &Cluster, observer: &Observer, dead: &st
 }
 
 /// Waits until a node is published again: by itself alone, and not before it is Ready again.
-pub(crate) async fn returns(cluster: &Cluster, observer: &Observer, node: &str, since: Instant) {
+async fn returns(cluster: &Cluster, observer: &Observer, node: &str, since: Instant) {
     let is_ready = |status: Option<(&str, &str)>| status.is_some_and(|(status, _)| status == "True");
     cluster.until(&format!("{node} is published again"), async |cluster| cluster.is_published(node)).await;
     let told = observer.when(cluster, node, since, |object| is_ready(ready(object))).await;
@@ -140,6 +140,15 @@ pub(crate) async fn returns(cluster: &Cluster, observer: &Observer, node: &str, 
         (first.at - since).as_secs_f64()
     );
     assert!(first.at + SOONER >= told, "{node} was published before it was Ready");
+}
+
+/// Brings back what a dead node was without, from when on nobody may remove it, and waits until it is published.
+pub(crate) async fn comes_back(cluster: &Cluster, observer: &Observer, node: &str, action: &str, service: &str) {
+    cluster.may_be_removed(None);
+    let since = Instant::now();
+    cluster.service(action, &[service]).await;
+    returns(cluster, observer, node, since).await;
+    cluster.judge(&format!("{service} is back"));
 }
 
 #[test]
@@ -170,11 +179,7 @@ fn a_node_that_is_cut_off_or_loses_power_is_removed_by_survivors_and_comes_back_
         assert_eq!(told("n1") + told("n2"), 4, "each record set is removed, and told, once");
         watching(&cluster, &["n1", "n2"]).await;
 
-        cluster.may_be_removed(None);
-        let back = Instant::now();
-        cluster.service("start", &["n3/network"]).await;
-        returns(&cluster, &observer, "n3", back).await;
-        cluster.judge("n3 is back in the network");
+        comes_back(&cluster, &observer, "n3", "start", "n3/network").await;
         watching(&cluster, &NODES).await;
 
         cluster.may_be_removed(Some("n3"));
@@ -182,11 +187,7 @@ fn a_node_that_is_cut_off_or_loses_power_is_removed_by_survivors_and_comes_back_
         cluster.service("stop", &["n3"]).await;
         is_removed(&cluster, &observer, "n3", off, LATE).await;
         watching(&cluster, &["n1", "n2"]).await;
-        cluster.may_be_removed(None);
-        let on = Instant::now();
-        cluster.service("start", &["n3"]).await;
-        returns(&cluster, &observer, "n3", on).await;
-        cluster.judge("n3 has power again");
+        comes_back(&cluster, &observer, "n3", "start", "n3").await;
     });
 }
 

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::fixture::{NODES, in_cluster};
 use super::observer::{none, ready};
-use super::survivors::{GRACE, is_removed, removals, returns, start_permitted, survivors, watching};
+use super::survivors::{GRACE, comes_back, is_removed, removals, start_permitted, survivors, watching};
 
 #[test]
 fn an_api_server_that_restarts_within_the_grace_has_nobody_removed_early() {
@@ -29,11 +29,7 @@ fn an_api_server_that_restarts_within_the_grace_has_nobody_removed_early() {
             assert!(cluster.is_published(node), "{node} was Ready all the time");
         }
         watching(&cluster, &["n1", "n2"]).await;
-        cluster.may_be_removed(None);
-        let on = Instant::now();
-        cluster.service("start", &["n3"]).await;
-        returns(&cluster, &observer, "n3", on).await;
-        cluster.judge("n3 has power again");
+        comes_back(&cluster, &observer, "n3", "start", "n3").await;
     });
 }
 
@@ -75,10 +71,7 @@ fn a_survivor_that_cannot_ask_the_api_server_removes_nobody_by_what_it_knew() {
         cluster.may_be_removed(Some("n2"));
         cluster.service("start", &["n3"]).await;
         cluster.until("n2 is removed", async |cluster| cluster.is_withdrawn("n2")).await;
-        cluster.may_be_removed(None);
-        let back = Instant::now();
-        cluster.service("resume", &["n2/load-balancer"]).await;
-        returns(&cluster, &observer, "n2", back).await;
+        comes_back(&cluster, &observer, "n2", "resume", "n2/load-balancer").await;
         watching(&cluster, &NODES).await;
         let quiet = Duration::from_secs(10);
         cluster.stays(quiet, "all stay", async |cluster| cluster.all_are_published()).await;
