@@ -1,5 +1,7 @@
 //! `nodedns status`: what the daemon says of itself.
 
+mod notes;
+
 use std::io::{self, IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::notes::{alike, notes};
 use crate::cli::args::{ConfigFile, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
@@ -17,8 +20,8 @@ use crate::cli::render::{
 use crate::config::{DEFAULT_SOCKET, Problems, load};
 use crate::control::client;
 use crate::control::protocol::{
-    AnnotationStatus, ChangeStatus, DeadCondition, DrainState, DrainStatus, HealthCheckState, HealthCheckStatus,
-    Intent, KubernetesStatus, LastError, NodeCondition, RecordStatus, Status, SurvivorsState, SurvivorsStatus,
+    AnnotationStatus, DeadCondition, DrainState, DrainStatus, Intent, KubernetesStatus, NodeCondition, RecordStatus,
+    Status, SurvivorsState, SurvivorsStatus,
 };
 use crate::watch::clock;
 
@@ -133,16 +136,15 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let fits = |table: &String| width.is_none_or(|width| table.lines().all(|line| line.chars().count() <= width));
     let table = [true, false].into_iter().map(|one_line| records(&status.records, now, one_line)).find(fits);
     text.push_str(table.as_deref().unwrap_or_default());
-    for record in &status.records {
-        let mut lines = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
-        lines.extend(notes(record, now, status.dry_run));
-        if !lines.is_empty() {
-            let blank = if text.ends_with("\n\n") { "" } else { "\n" };
-            text.push_str(&format!("{blank}{} {}\n", record.name, record.rtype));
-        }
-        for line in lines {
-            paragraph(&mut text, &line, 2, width);
-        }
+    let said = status.records.iter().map(|record| {
+        let row = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
+        (record, [row, notes(record, now, status.dry_run)].concat())
+    });
+    for (records, lines) in alike(said) {
+        let blank = if text.ends_with("\n\n") { "" } else { "\n" };
+        text.push_str(blank);
+        records.iter().for_each(|record| text.push_str(&format!("{record}\n")));
+        lines.iter().for_each(|line| paragraph(&mut text, line, 2, width));
     }
     text
 }
@@ -332,79 +334,5 @@ fn list(addresses: &[IpAddr]) -> String {
     match addresses {
         [] => "nothing".to_owned(),
         _ => addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// What there is to say of a record that the table does not.
-fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
-    let mut notes = Vec::new();
-    // Which taint or label it is that counts, the line on Kubernetes does not say; nor what is waited for.
-    let says_more =
-        matches!(record.reason.as_str(), "excluded" | "tainted" | "damped" | "recovering" | "pending" | "node_absent");
-    let obvious = record.intent == Intent::Publish || (record.healthy && !says_more);
-    if !obvious {
-        notes.push(format!("why: {}", record.explanation));
-    }
-    if let Some(configured) = record.ttl_configured {
-        notes.push(format!(
-            "the TTL is {} instead of the configured {configured}, as the name's other record sets have it",
-            record.ttl
-        ));
-    }
-    match &record.last_change {
-        Some(change) if change.status == ChangeStatus::Pending && !dry_run => {
-            notes.push(format!(
-                "change {} was accepted {} ago and is on its way to the name servers",
-                change.id,
-                distance(change.at, now)
-            ));
-        }
-        _ => {}
-    }
-    notes.extend(record.health_check.as_ref().and_then(|check| health_check(check, record.intent, now)));
-    if let Some(error) = &record.last_error {
-        notes.push(failure(error, now));
-        notes.extend(hint(&error.kind).map(|hint| format!("hint: {hint}")));
-    }
-    if notes.is_empty() && !record.in_sync {
-        notes.push("the record set in Route 53 is not the one wanted; the change is on its way".to_owned());
-    }
-    notes
-}
-
-/// What there is to say of a health check that is not attached.
-fn health_check(check: &HealthCheckStatus, intent: Intent, now: Timestamp) -> Option<String> {
-    let meanwhile = if intent == Intent::Publish { "; the record set is published without it" } else { "" };
-    match (check.state, &check.last_error) {
-        (HealthCheckState::Attached, _) => None,
-        (HealthCheckState::Waiting, _) => Some(format!("the health check of {} is on its way", check.checks)),
-        (HealthCheckState::Impossible, _) => {
-            Some(format!("no health check: Route 53 checks only globally reachable addresses, not {}", check.checks))
-        }
-        (HealthCheckState::Failing, error) => {
-            let why = error.as_ref().map(|error| failure(error, now)).unwrap_or_default();
-            Some(format!("no health check of {}{meanwhile}: {why}", check.checks))
-        }
-    }
-}
-
-fn failure(error: &LastError, now: Timestamp) -> String {
-    let code = error.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
-    let retry = match error.retry_at.duration_since(now) {
-        left if left.is_positive() => format!("next try in {}", distance(error.retry_at, now)),
-        _ => "trying again now".to_owned(),
-    };
-    format!("error {} ago: {code}{} ({retry})", distance(error.at, now), error.message)
-}
-
-/// What to do about an error of this kind, where there is something to do.
-fn hint(kind: &str) -> Option<&'static str> {
-    match kind {
-        "throttled" => Some("Route 53 limits the requests of a whole account: see what else uses it"),
-        "denied" => Some("allow it to the identity whose credentials the daemon has, for this hosted zone"),
-        "credentials" => Some("see where the daemon gets its AWS credentials from, and whether they have expired"),
-        "no_such_zone" => Some("see the record's zone_id or zone, and to which account the credentials belong"),
-        "unavailable" => Some("see whether this host reaches route53.amazonaws.com, port 443"),
-        _ => None,
     }
 }

@@ -117,6 +117,33 @@ fn what_keeps_a_record_out_is_said_where_the_reason_alone_does_not() {
 }
 
 #[test]
+fn what_holds_for_several_records_is_said_once_below_all_of_them() {
+    let mut status = healthy();
+    let told = |name: &str, rtype: &str, reason: &Reason| {
+        let mut record = healthy().records[0].clone();
+        (record.name, record.rtype) = (name.to_owned(), rtype.to_owned());
+        (record.intent, record.reason, record.explanation) =
+            (Intent::Withdraw, reason.as_str().to_owned(), reason.to_string());
+        record
+    };
+    let (absent, tainted) = (Reason::NodeAbsent, Reason::Tainted("example.com/broken".to_owned()));
+    status.records = vec![
+        told("edge.example.com", "A", &absent),
+        told("edge.example.com", "AAAA", &absent),
+        told("geo.example.com", "A", &tainted),
+        told("geo.example.com", "AAAA", &absent),
+        told("www.example.com", "A", &absent),
+    ];
+    let text = status::render(&status, noon(), None);
+    let below = text.split_once("\n\nNAME").expect("a table").1.split_once("\n\n").expect("notes").1;
+    let expected = format!(
+        "edge.example.com A, AAAA\ngeo.example.com AAAA\nwww.example.com A\n  why: {absent}\n\n\
+         geo.example.com A\n  why: {tainted}\n"
+    );
+    assert_eq!(below, expected);
+}
+
+#[test]
 fn what_survivors_and_kubernetes_fail_with_is_said_once() {
     let mut status = status_of(&troubled_report());
     let survivors = status.survivors.as_mut().expect("survivors");
