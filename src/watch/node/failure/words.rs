@@ -1,10 +1,11 @@
 //! Failures in words that say what, where and what next.
 
+use kube::client::RustlsTlsError;
+
 use super::refusal::refusal;
 use super::transport::{certificate_error, distrust, root_cause};
 use super::{Asked, Cause};
 use crate::watch::node::kubeconfig::{Distribution, KubeconfigInfo, KubeconfigOrigin};
-use kube::client::RustlsTlsError;
 
 /// What rustls calls a certificate and a key that are not a pair (`rustls::InconsistentKeys::KeyMismatch`).
 const KEY_MISMATCH: &str = "KeyMismatch";
