@@ -90,6 +90,11 @@ pub struct Timing {
     pub steady: Duration,
     /// The longest pause between two attempts, also where the server asks for a longer one.
     pub longest_pause: Duration,
+    /// How long the own Node is watched from one list on. Whoever slept while the control plane was set
+    /// back to a backup resumes at a version that is yet to come, which an API server takes without a
+    /// word, and hears of nothing. All Nodes are not listed anew, as there may be many: who acts on them
+    /// reads them first.
+    pub relist: Duration,
 }
 
 impl Default for Timing {
@@ -100,6 +105,7 @@ impl Default for Timing {
             answer: Duration::from_secs(10),
             steady: Duration::from_secs(5),
             longest_pause: Duration::from_secs(30),
+            relist: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -201,6 +207,17 @@ async fn run<V: View>(
     }
 }
 
+/// Why a session that runs is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// Somebody waits for a fresh reading.
+    Asked,
+    /// The files have changed, or the certificate is about to end.
+    Credentials,
+    /// Its list is too old.
+    Aged,
+}
+
 /// Tells what a session says until it fails. `known_since` is when it first came to a state.
 async fn follow<V: View>(
     mut session: Session<V>,
@@ -211,23 +228,23 @@ async fn follow<V: View>(
 ) -> Failure {
     reporter.kubeconfig = Some(Arc::clone(&session.info));
     loop {
-        let reader = tokio::select! {
+        let (occasion, reader) = tokio::select! {
             step = reporter.patiently(session.next()) => {
                 let step = match step {
                     Ok(step) => step,
                     Err(failure) => return failure,
                 };
-                let outdated = matches!(step, Step::WatchStarted) && session.is_outdated();
+                let occasion = matches!(step, Step::WatchStarted).then(|| session.occasion()).flatten();
                 reporter.tell(step, known_since);
-                if !outdated {
-                    continue;
+                match occasion {
+                    Some(occasion) => (occasion, None),
+                    None => continue,
                 }
-                None
             }
-            reader = readers.next() => Some(reader),
+            reader = readers.next() => (Occasion::Asked, Some(reader)),
         };
         let replacement = {
-            let mut replacement = pin!(opener.replacement(reader.is_some()));
+            let mut replacement = pin!(opener.replacement(occasion));
             loop {
                 tokio::select! {
                     biased;
@@ -303,22 +320,21 @@ impl<V: View> Opener<V> {
         }
     }
 
-    /// A session made of the files as they are now, with the state that it starts from, because
-    /// somebody has `asked` or because the files have changed. `None` when it comes to nothing; the
-    /// running session goes on, and the next watch cycle looks at the files again.
-    async fn replacement(&mut self, asked: bool) -> Option<(Session<V>, V::State)> {
+    /// A session made of the files as they are now, with the state that it starts from. `None` when it
+    /// comes to nothing; the running session goes on, and the next watch cycle looks again.
+    async fn replacement(&mut self, occasion: Occasion) -> Option<(Session<V>, V::State)> {
         match self.first_state().await {
             Ok((session, state)) => {
-                if !asked {
+                if occasion == Occasion::Credentials {
                     tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
                 }
                 Some((session, state))
             }
             Err(failure) => {
                 let error = failure.report(V::SCOPE.asked(&self.settings.node));
-                let what = match asked {
-                    true => "cannot be read anew",
-                    false => "cannot be read yet with the credentials that have changed",
+                let what = match occasion {
+                    Occasion::Asked | Occasion::Aged => "cannot be read anew",
+                    Occasion::Credentials => "cannot be read yet with the credentials that have changed",
                 };
                 let error = error.replace('\n', "; ");
                 tracing::warn!(error, "{} {what}: {error}", V::SUBJECT);

@@ -14,8 +14,8 @@ use super::client::{self, Exchange, Opened};
 use super::failure::{Cause, Failure};
 use super::kubeconfig::{FileSet, KubeconfigInfo};
 use super::object::Node;
-use super::view::View;
-use super::{NodeWatchSettings, Timing};
+use super::view::{Scope, View};
+use super::{NodeWatchSettings, Occasion, Timing};
 
 /// What a session has to say.
 pub(super) enum Step<S> {
@@ -35,6 +35,8 @@ pub(super) struct Session<V: View> {
     reread_at: Option<SystemTime>,
     events: BoxStream<'static, watcher::Result<watcher::Event<Node>>>,
     exchanges: mpsc::UnboundedReceiver<Exchange>,
+    /// When its list was asked for.
+    began: Instant,
     /// When the server is overdue.
     deadline: Instant,
     /// What `deadline` was counted from.
@@ -75,6 +77,7 @@ impl<V: View> Session<V> {
             reread_at,
             events: watcher(Api::<Node>::all(client), config).boxed(),
             exchanges,
+            began: now,
             deadline: now + timing.answer,
             since: now,
             timing,
@@ -89,14 +92,18 @@ impl<V: View> Session<V> {
 
     /// Starts the clock: the session may have lain about since it was made.
     pub(super) fn begin(&mut self) {
-        self.since = Instant::now();
+        self.began = Instant::now();
+        self.since = self.began;
         self.deadline = self.since + self.timing.answer;
     }
 
-    /// Whether the files that this session was made of have been replaced, or its certificate is
-    /// about to end and was not looked at since.
-    pub(super) fn is_outdated(&self) -> bool {
-        self.files.has_changed() || self.reread_at.is_some_and(|at| at <= SystemTime::now())
+    /// Why this session is to be replaced, if it is: the files that it was made of are others now, its
+    /// certificate is about to end and was not looked at since, or its list is old.
+    pub(super) fn occasion(&self) -> Option<Occasion> {
+        if self.files.has_changed() || self.reread_at.is_some_and(|at| at <= SystemTime::now()) {
+            return Some(Occasion::Credentials);
+        }
+        (V::SCOPE == Scope::Own && self.began.elapsed() >= self.timing.relist).then_some(Occasion::Aged)
     }
 
     /// The next thing to tell. After an error the session is of no use.

@@ -209,6 +209,7 @@ fn timing() -> Timing {
         answer: Duration::from_secs(3),
         steady: Duration::from_millis(200),
         longest_pause: Duration::from_millis(300),
+        relist: Duration::MAX,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nodedns::decide::node::{NodeState, Readiness};
+use nodedns::watch::node::Timing;
 use serde_json::json;
 
 use super::{assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
@@ -49,6 +50,24 @@ async fn heartbeats_bookmarks_and_the_end_of_a_watch_are_no_news() {
     }
     assert!(watches(&server) >= 2, "watches of 1 s in 3.6 s: {}", watches(&server));
     assert_eq!(lists(&server), 1, "a watch that ends is resumed, not listed anew");
+    assert_asked_for_own_node_only(&server);
+}
+
+/// It resumes at a version that is yet to come, and is told of nothing until then.
+#[tokio::test]
+async fn a_control_plane_that_was_set_back_behind_the_watch_is_followed_after_a_while() {
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    let (mut watching, _directory) = watch_of(&server, Timing { relist: Duration::from_secs(2), ..timing() });
+    assert!(!watching.object().await.unschedulable);
+    let mut cordoned = node("True");
+    cordoned["spec"] = json!({"unschedulable": true});
+    server.set_back(cordoned);
+    assert!(watching.object().await.unschedulable);
+    assert!(lists(&server) >= 2, "it is listed anew");
+    // From there on it is as ever.
+    server.set_node(node("True"));
+    assert!(!watching.object().await.unschedulable);
     assert_asked_for_own_node_only(&server);
 }
 

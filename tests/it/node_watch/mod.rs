@@ -35,6 +35,7 @@ fn timing() -> Timing {
         answer: Duration::from_secs(5),
         steady: Duration::from_millis(200),
         longest_pause: Duration::from_millis(300),
+        relist: Duration::MAX,
     }
 }
 

@@ -68,8 +68,9 @@ impl Seen {
 #[derive(Debug, Clone)]
 enum Push {
     Line(String),
-    /// An event of the Node of this name, for the watches that have asked for it.
-    Node(String, String),
+    /// An event of the Node of this name at this version, for the watches that have asked for it and are not
+    /// beyond that.
+    Node(String, u64, String),
     /// The connection breaks off.
     Cut,
     /// The server is gone without a word: no event and no end any more.
@@ -218,7 +219,17 @@ impl ApiServer {
         state.events.insert(name.clone(), (version, json!({"type": kind, "object": node})));
         // Under the lock, so that events go out in the order of their versions; without a receiver no
         // watch is running, which is fine.
-        let _ = self.shared.pushes.send(Push::Node(name, json!({"type": kind, "object": node}).to_string()));
+        let event = json!({"type": kind, "object": node}).to_string();
+        let _ = self.shared.pushes.send(Push::Node(name, version, event));
+    }
+
+    /// The control plane is set back to a backup, long before the present, with this Node alone. No watch is told.
+    pub(crate) fn set_back(&self, mut node: Value) {
+        let mut state = self.shared.state();
+        state.version = 10;
+        node["metadata"]["resourceVersion"] = json!("10");
+        state.events.clear();
+        state.nodes = BTreeMap::from([(node["metadata"]["name"].as_str().expect("a name").to_owned(), node)]);
     }
 
     /// Lists come in pages of this many Nodes.
@@ -445,11 +456,11 @@ fn list(seen: &Seen, shared: &Shared) -> String {
 /// The body of a watch: what it has missed since its version, then every push, until its time is over.
 fn watch(seen: &Seen, shared: &Shared) -> Body {
     let selected = selected(seen).map(str::to_owned);
+    let since: u64 = seen.parameter("resourceVersion").and_then(|text| text.parse().ok()).expect("a version");
     let (missed, pushes, limit) = {
         let state = shared.state();
         // Subscribed under the lock, so that no change falls between.
         let pushes = shared.pushes.subscribe();
-        let since: u64 = seen.parameter("resourceVersion").and_then(|text| text.parse().ok()).expect("a version");
         let mut missed: Vec<_> = state.events.iter().filter(|(_, (version, _))| *version > since).collect();
         missed.retain(|(name, _)| selected.as_ref().is_none_or(|selected| selected == *name));
         missed.sort_by_key(|(_, (version, _))| *version);
@@ -466,8 +477,9 @@ fn watch(seen: &Seen, shared: &Shared) -> Body {
                 push = pushes.recv() => push.expect("the server outlives its connections and pushes little"),
             };
             match push {
-                Push::Node(name, _) if selected.as_ref().is_some_and(|selected| *selected != name) => {}
-                Push::Node(_, line) | Push::Line(line) => return Some((frame(line), (pushes, selected))),
+                Push::Node(name, version, _)
+                    if version <= since || selected.as_ref().is_some_and(|selected| *selected != name) => {}
+                Push::Node(_, _, line) | Push::Line(line) => return Some((frame(line), (pushes, selected))),
                 Push::Cut => return Some((Err(io::Error::other("cut")), (pushes, selected))),
                 Push::Silence => std::future::pending().await,
             }
