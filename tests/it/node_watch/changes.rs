@@ -1,12 +1,12 @@
 //! What the cluster says, and when it is worth an event.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::watch::node::Timing;
 use serde_json::json;
 
-use super::{assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
+use super::{LONG, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
 use crate::support::api_server::{Answer, ApiServer};
 
 #[tokio::test]
@@ -69,6 +69,23 @@ async fn a_control_plane_that_was_set_back_behind_the_watch_is_followed_after_a_
     server.set_node(node("True"));
     assert!(!watching.object().await.unschedulable);
     assert_asked_for_own_node_only(&server);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_though_the_watch_runs_is_no_news_and_tried_again() {
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    let (mut watching, _directory) = watch_of(&server, Timing { relist: Duration::from_millis(500), ..timing() });
+    assert!(!watching.object().await.unschedulable);
+    let before = lists(&server);
+    for _ in 0..2 {
+        server.next_list(Answer::Error(500, "etcd is gone".into()));
+    }
+    let started = Instant::now();
+    while lists(&server) < before + 3 {
+        assert!(started.elapsed() < LONG, "it is not listed anew");
+        assert_eq!(watching.nothing_for(Duration::from_millis(50)).await, 0, "the watch goes on");
+    }
 }
 
 #[tokio::test]

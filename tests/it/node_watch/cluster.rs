@@ -154,6 +154,20 @@ async fn heartbeats_labels_and_the_end_of_a_watch_are_no_news() {
     assert_eq!(lists(&server), 1, "a watch that ends is resumed, not listed anew");
 }
 
+/// There may be many, and a fresh reading is made before anybody is removed.
+#[tokio::test]
+async fn all_nodes_are_not_listed_anew_for_their_age() {
+    let server = server().await;
+    let mut watching = Watching::start(&server, Timing { relist: Duration::from_millis(500), ..timing() });
+    assert_eq!(watching.cluster().await, nodes(&THREE));
+    let started = Instant::now();
+    while watches(&server) < 4 {
+        assert!(started.elapsed() < LONG, "it is not watched again");
+        watching.nothing_for(Duration::from_millis(50)).await;
+    }
+    assert_eq!(lists(&server), 1);
+}
+
 #[tokio::test]
 async fn a_list_in_pages_is_put_together() {
     let server = server().await;
