@@ -344,6 +344,14 @@ async fn waiting_ends_when_it_is_in_vain() {
     let (code, _, err) = Daemon::becoming(looking, &[]).run(&["drain", "--wait", "--timeout", "1s"]).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("error: not every record has got there in time"), "{err}");
+    // One is out of DNS, and another on its way.
+    let mut one_of_two = with_record(drained(), withdrawn);
+    let mut other = one_of_two.records[0].clone();
+    (other.rtype, other.in_sync) = ("AAAA".to_owned(), false);
+    one_of_two.records.push(other);
+    let (code, out, err) = Daemon::becoming(one_of_two, &[]).run(&["drain", "--wait", "--timeout", "1s"]).await;
+    assert_eq!(code, Some(2), "{out}");
+    assert!(err.contains("error: not every record has got there in time"), "{out}{err}");
     // Somebody resumes meanwhile.
     let resumed = with_record(DrainStatus::default(), |_| ());
     let (code, _, err) = Daemon::becoming(resumed, &[]).run(&["drain", "--wait"]).await;
