@@ -86,6 +86,23 @@ async fn a_connection_that_breaks_off_is_resumed_and_the_state_told_anew() {
     assert_asked_for_own_node_only(&server);
 }
 
+/// However many there were before: each is followed by an attempt at once.
+#[tokio::test]
+async fn a_watch_that_has_lasted_makes_good_for_the_failures_before_it() {
+    let server = ApiServer::start().await;
+    server.set_node(node("True"));
+    // Pauses that went on growing would come to more than the state is trusted for.
+    let timing = Timing { longest_pause: LONG, ..timing() };
+    let (mut watching, _directory) = watch_of(&server, timing.clone());
+    watching.object().await;
+    for _ in 0..6 {
+        assert_eq!(watching.nothing_for(2 * timing.steady).await, 0);
+        server.push_line("garbage".to_owned());
+        let event = watching.event().await;
+        assert!(event.anew && event.state.is_known(), "{event:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_told_and_survived() {
     let (mut server, mut watching, _directory) = watching().await;
