@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::notes::{alike, notes};
+use self::notes::{alike, headings, notes};
 use crate::cli::args::{ConfigFile, StatusArgs};
 use crate::cli::config::sources;
 use crate::cli::exit::Exit;
@@ -136,14 +136,20 @@ pub fn render(status: &Status, now: Timestamp, width: Option<usize>) -> String {
     let fits = |table: &String| width.is_none_or(|width| table.lines().all(|line| line.chars().count() <= width));
     let table = [true, false].into_iter().map(|one_line| records(&status.records, now, one_line)).find(fits);
     text.push_str(table.as_deref().unwrap_or_default());
-    let said = status.records.iter().map(|record| {
-        let row = if table.is_some() { Vec::new() } else { row_in_words(record, now) };
-        (record, [row, notes(record, now, status.dry_run)].concat())
-    });
-    for (records, lines) in alike(said) {
+    // In words each record has something of its own.
+    let groups = match table {
+        Some(_) => alike(&status.records, status.dry_run),
+        None => status.records.iter().map(|record| vec![record]).collect(),
+    };
+    for records in groups {
+        let rows = records.iter().filter(|_| table.is_none()).flat_map(|record| row_in_words(record, now));
+        let lines: Vec<String> = rows.chain(notes(&records, now, status.dry_run)).collect();
+        if lines.is_empty() {
+            continue;
+        }
         let blank = if text.ends_with("\n\n") { "" } else { "\n" };
         text.push_str(blank);
-        records.iter().for_each(|record| text.push_str(&format!("{record}\n")));
+        headings(&records).iter().for_each(|heading| text.push_str(&format!("{heading}\n")));
         lines.iter().for_each(|line| paragraph(&mut text, line, 2, width));
     }
     text

@@ -154,10 +154,10 @@ async fn weight(host: &mut Host) {
     };
     let status = fs::read_to_string(format!("/proc/{}/status", host.pid())).unwrap_or_default();
     for key in ["VmRSS", "RssAnon", "RssFile"] {
-        println!("{key:<44} {:>8.1} MB", kibibytes(&status, key).unwrap_or_default() as f64 / 1024.0);
+        println!("{key:<44} {:>8.1} MB", kibibytes(&status, key).unwrap_or_default() as f64 * 1024.0 / 1e6);
     }
     let size = fs::metadata(binary()).map(|file| file.len()).unwrap_or_default();
-    println!("{:<44} {:>8.1} MB  {}", "binary", size as f64 / 1_048_576.0, binary().display());
+    println!("{:<44} {:>8.1} MB  {}", "binary", size as f64 / 1e6, binary().display());
     host.stop(Signal::TERM).await;
 }
 

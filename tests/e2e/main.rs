@@ -1,7 +1,7 @@
 //! Whole-system tests: the built program, as an operator would start it, in network namespaces of
 //! its own, beside a strict Route 53 and a scripted API server.
 //!
-//! `NODEDNS_BIN` names the program to test, e.g. `target/release/nodedns`; without it the one that
+//! `NODEDNS_BIN` names the program to test, e.g. `target/dist/nodedns`; without it the one that
 //! Cargo has built for the tests is taken.
 
 #[path = "../it/support/mod.rs"]

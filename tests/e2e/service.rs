@@ -6,7 +6,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::node::{Expected, Host};
+use crate::support::api_server::kubeconfig;
 use crate::support::netns::in_lab;
+use crate::support::pki::Pki;
 
 const V4: &str = "185.12.64.1";
 
@@ -98,6 +100,28 @@ fn a_dry_run_asks_route_53_nothing() {
         host.comes_to("dry run", Expected { v4: None, v6: None }).await;
         assert_eq!(host.sim.requests().len(), 0);
         assert!(host.stop(Signal::TERM).await.success());
+    });
+}
+
+#[test]
+fn the_certificate_of_another_node_is_told_once_though_it_may_read_this_one() {
+    in_lab(async |lab| {
+        let mut host = Host::new(lab).await;
+        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
+        let identity = Pki::new().kubelet("n2");
+        host.write("client.crt", &identity.certificate_pem);
+        host.write("client.key", &identity.key_pem);
+        let path = |name: &str| host.directory.path().join(name);
+        let text = kubeconfig(&host.api.url(), None, &path("client.crt"), &path("client.key"));
+        host.write("kubeconfig", &text);
+        host.start();
+        host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
+        // It reads the files again, and says it no second time.
+        host.write("kubeconfig", &format!("{text}\n"));
+        host.until("they are read", async |host| host.log().contains("credentials read again")).await;
+        let log = host.log();
+        assert_eq!(log.matches("belongs to node 'n2', and this is to be 'n1'").count(), 1, "{log}");
+        host.stop(Signal::TERM).await;
     });
 }
 

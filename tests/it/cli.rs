@@ -8,8 +8,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use nodedns::cli::{addresses, status};
-use nodedns::control::protocol::{Intent, KubernetesStatus, NodeCondition, Status, SurvivorsState};
+use nodedns::control::protocol::{
+    ChangeStatus, Intent, KubernetesStatus, LastChange, LastError, NodeCondition, Status, SurvivorsState,
+};
 use nodedns::control::translate;
 use nodedns::decide::address::{AddressFlags, HostAddress, Interface, Scope, Snapshot};
 use nodedns::decide::policy::Signal;
@@ -141,6 +144,47 @@ fn what_holds_for_several_records_is_said_once_below_all_of_them() {
          geo.example.com A\n  why: {tainted}\n"
     );
     assert_eq!(below, expected);
+}
+
+/// When it was, which change it is and when it is tried again are each record's own.
+#[test]
+fn times_and_changes_do_not_tear_apart_what_holds_for_several_records() {
+    let pending = |id: &str| {
+        Some(LastChange { id: id.to_owned(), status: ChangeStatus::Pending, at: noon() - SignedDuration::from_secs(2) })
+    };
+    let error = |ago: i64, left: i64| {
+        Some(LastError {
+            at: noon() - SignedDuration::from_secs(ago),
+            kind: "unavailable".to_owned(),
+            code: None,
+            message: "no answer".to_owned(),
+            retry_at: noon() + SignedDuration::from_secs(left),
+        })
+    };
+    let mut status = healthy();
+    let record = |name: &str, rtype: &str, change, error| {
+        let mut record = healthy().records[0].clone();
+        (record.name, record.rtype) = (name.to_owned(), rtype.to_owned());
+        (record.last_change, record.last_error) = (change, error);
+        record
+    };
+    status.records = vec![
+        record("edge.example.com", "A", pending("C1"), None),
+        record("edge.example.com", "AAAA", pending("C1"), None),
+        record("geo.example.com", "A", None, error(9, 21)),
+        record("geo.example.com", "AAAA", None, error(12, 5)),
+        record("www.example.com", "A", pending("C2"), None),
+    ];
+    let text = status::render(&status, noon(), None);
+    let below = text.split_once("\n\nNAME").expect("a table").1.split_once("\n\n").expect("notes").1;
+    assert_eq!(
+        below,
+        "edge.example.com A, AAAA\nwww.example.com A\n  \
+         change C1 was accepted 2s ago and is on its way to the name servers\n  \
+         change C2 was accepted 2s ago and is on its way to the name servers\n\n\
+         geo.example.com A, AAAA\n  error 12s ago: no answer (next try in 5s)\n  \
+         hint: see whether this host reaches route53.amazonaws.com, port 443\n"
+    );
 }
 
 #[test]

@@ -171,7 +171,7 @@ async fn own_node(
         }
     };
     findings.add(Finding::ok(listed, &subject, "may be listed"));
-    if let Some(other) = another_node(settings, info) {
+    if let Some(other) = info.another_node(&settings.node) {
         findings.add(of_another_node(settings, info, other));
     }
     let tried = findings.wait("watching the Node", trial::own_node(settings)).await;
@@ -190,25 +190,19 @@ async fn own_node(
 /// What lets the own Node be read. A kubelet's certificate of another node is no matter of rights.
 fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadError) -> Option<String> {
     let own = Reach::Own(settings.node.as_str());
-    let rights = another_node(settings, info).is_none().then(|| rights(own, info, error, "")).flatten();
+    let rights = info.another_node(&settings.node).is_none().then(|| rights(own, info, error, "")).flatten();
     rights.or_else(|| error.hint().map(str::to_owned))
-}
-
-/// The other node whose kubelet the client certificate belongs to, if it does.
-fn another_node<'a>(settings: &NodeWatchSettings, info: &'a KubeconfigInfo) -> Option<&'a str> {
-    let certificate = info.client_certificate.as_ref()?;
-    certificate.node_name().filter(|name| *name != settings.node.as_str())
 }
 
 /// A right to read all Nodes hides that `node` is not the host's own name, as it may be on a copied host.
 fn of_another_node(settings: &NodeWatchSettings, info: &KubeconfigInfo, other: &str) -> Finding {
+    let node = &settings.node;
     let text = format!(
-        "the client certificate is that of node '{other}': on that host, its addresses would be published as those of \
-         '{}'",
-        settings.node
+        "the client certificate belongs to node '{other}', and this one is to be '{node}': if this host is '{other}', \
+         its addresses go out as those of '{node}'"
     );
     Finding::warning(Id::CertificateNode, info.path.display().to_string(), text)
-        .remedy(format!("if this host is '{other}', set node = \"{other}\"; else give it a kubeconfig of its own"))
+        .remedy(format!("if it is, set node = \"{other}\"; else give this host a kubeconfig of its own"))
 }
 
 /// The finding with what to do about it, where there is something.
@@ -307,6 +301,14 @@ async fn all_nodes(settings: &NodeWatchSettings, needed: bool, findings: &mut Fi
     };
     let remedy = |error: &ReadError| {
         let info = error.kubeconfig.as_ref();
+        if let Some(other) =
+            info.and_then(|info| info.another_node(&settings.node)).filter(|_| error.forbidden.is_some())
+        {
+            // A right for the wrong identity would hide that it is the wrong one.
+            return Some(format!(
+                "these are the credentials of node '{other}': first set node = \"{other}\", or use another kubeconfig"
+            ));
+        }
         let is_kubelet = info.and_then(|info| info.client_certificate.as_ref()?.node_name()).is_some();
         if !needed && is_kubelet && error.forbidden.is_some() {
             // So it is on every node that is well: there is nothing to mend.

@@ -5,28 +5,47 @@ use jiff::Timestamp;
 use crate::cli::render::distance;
 use crate::control::protocol::{ChangeStatus, HealthCheckState, HealthCheckStatus, Intent, LastError, RecordStatus};
 
-/// The records of which something is said, a line for each name with its types; those of which the same is said,
-/// together.
-pub(super) fn alike<'a>(
-    said: impl Iterator<Item = (&'a RecordStatus, Vec<String>)>,
-) -> Vec<(Vec<String>, Vec<String>)> {
+/// Those of which the same is to be said, together; when something happened, and which change it was, aside.
+pub(super) fn alike(records: &[RecordStatus], dry_run: bool) -> Vec<Vec<&RecordStatus>> {
     let mut groups: Vec<(Vec<&RecordStatus>, Vec<String>)> = Vec::new();
-    for (record, lines) in said.filter(|(_, lines)| !lines.is_empty()) {
-        match groups.iter_mut().find(|(_, of_group)| *of_group == lines) {
-            Some((records, _)) => records.push(record),
-            None => groups.push((vec![record], lines)),
+    for record in records {
+        let said = notes(&[&without_times(record)], Timestamp::UNIX_EPOCH, dry_run);
+        match groups.iter_mut().find(|(_, of_group)| *of_group == said) {
+            Some((group, _)) => group.push(record),
+            None => groups.push((vec![record], said)),
         }
     }
+    groups.into_iter().map(|(group, _)| group).collect()
+}
+
+fn without_times(record: &RecordStatus) -> RecordStatus {
+    let mut record = record.clone();
+    if let Some(change) = &mut record.last_change {
+        (change.id, change.at) = (String::new(), Timestamp::UNIX_EPOCH);
+    }
+    let of_check = record.health_check.as_mut().and_then(|check| check.last_error.as_mut());
+    for error in record.last_error.iter_mut().chain(of_check) {
+        (error.at, error.retry_at) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    }
+    record
+}
+
+/// Whom something is said of: a line for each name, with its types.
+pub(super) fn headings(records: &[&RecordStatus]) -> Vec<String> {
     let heading = |of_name: &[&RecordStatus]| {
         let types: Vec<&str> = of_name.iter().map(|record| record.rtype.as_str()).collect();
         of_name.first().map(|record| format!("{} {}", record.name, types.join(", ")))
     };
-    let headings = |records: &[&RecordStatus]| records.chunk_by(|a, b| a.name == b.name).filter_map(heading).collect();
-    groups.into_iter().map(|(records, lines)| (headings(&records), lines)).collect()
+    let mut headings: Vec<String> =
+        records.chunk_by(|a, b| (&a.name, &a.zone) == (&b.name, &b.zone)).filter_map(heading).collect();
+    // A name may be in two zones.
+    headings.dedup();
+    headings
 }
 
-/// What there is to say of a record that the table does not.
-pub(super) fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec<String> {
+/// What there is to say of records that are alike, and the table does not.
+pub(super) fn notes(records: &[&RecordStatus], now: Timestamp, dry_run: bool) -> Vec<String> {
+    let Some(record) = records.first() else { return Vec::new() };
     let mut notes = Vec::new();
     // Which taint or label it is that counts, the line on Kubernetes does not say; nor what is waited for.
     let says_more =
@@ -41,18 +60,21 @@ pub(super) fn notes(record: &RecordStatus, now: Timestamp, dry_run: bool) -> Vec
             record.ttl
         ));
     }
-    match &record.last_change {
-        Some(change) if change.status == ChangeStatus::Pending && !dry_run => {
-            notes.push(format!(
-                "change {} was accepted {} ago and is on its way to the name servers",
-                change.id,
-                distance(change.at, now)
-            ));
+    let changes = records.iter().filter_map(|record| record.last_change.as_ref());
+    for change in changes.filter(|change| change.status == ChangeStatus::Pending && !dry_run) {
+        let note = format!(
+            "change {} was accepted {} ago and is on its way to the name servers",
+            change.id,
+            distance(change.at, now)
+        );
+        // Several types may be in one batch.
+        if !notes.contains(&note) {
+            notes.push(note);
         }
-        _ => {}
     }
     notes.extend(record.health_check.as_ref().and_then(|check| health_check(check, record.intent, now)));
-    if let Some(error) = &record.last_error {
+    let errors = records.iter().filter_map(|record| record.last_error.as_ref());
+    if let Some(error) = errors.min_by_key(|error| error.retry_at) {
         notes.push(failure(error, now));
         notes.extend(hint(&error.kind).map(|hint| format!("hint: {hint}")));
     }

@@ -49,6 +49,11 @@ impl ClientCertificate {
 
     /// The node whose kubelet this certificate belongs to, if it is a kubelet's.
     pub fn node_name(&self) -> Option<&str> {
-        self.common_name.strip_prefix(NODE_USER_PREFIX)
+        node_of(&self.common_name)
     }
+}
+
+/// The node whose kubelet has this user name, if it is a kubelet's.
+pub(super) fn node_of(user: &str) -> Option<&str> {
+    user.strip_prefix(NODE_USER_PREFIX)
 }

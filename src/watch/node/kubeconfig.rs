@@ -16,6 +16,7 @@ pub use self::error::{Incomplete, KubeconfigError, Unreadable};
 pub use self::places::{CredentialSet, Distribution};
 pub(super) use self::stamps::FileSet;
 use super::certificate::ClientCertificate;
+use super::identity::NodeName;
 
 /// The daemon's unit, without its suffix.
 const DAEMON: &str = "nodedns";
@@ -121,6 +122,13 @@ pub struct KubeconfigInfo {
     pub client_certificate: Option<ClientCertificate>,
     /// Files that come before this one in the order of preference but cannot be read.
     pub passed_over: Vec<Unreadable>,
+}
+
+impl KubeconfigInfo {
+    /// The node whose kubelet the client certificate belongs to, if it is another than `node`.
+    pub fn another_node(&self, node: &NodeName) -> Option<&str> {
+        self.client_certificate.as_ref()?.node_name().filter(|name| *name != node.as_str())
+    }
 }
 
 /// Finds the kubeconfig to use and says what it is, for `status` and `check`. Reads files.

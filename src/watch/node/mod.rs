@@ -33,6 +33,7 @@ mod client;
 mod cluster;
 mod failure;
 mod object;
+mod opener;
 mod reporter;
 mod session;
 mod view;
@@ -46,15 +47,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::DefaultBackoff;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 pub use self::cluster::{ClusterEvent, watch_cluster};
+use self::failure::Failure;
 pub use self::failure::{ANONYMOUS, refused_user};
-use self::failure::{Cause, Failure};
 use self::identity::NodeName;
 use self::kubeconfig::{Environment, KubeconfigOrigin, KubeconfigSource};
+use self::opener::{Occasion, Opener};
 use self::reporter::Reporter;
 use self::session::{Session, Step};
 use self::view::{OwnNode, View};
@@ -179,7 +180,7 @@ async fn run<V: View>(
     events: mpsc::UnboundedSender<WatchEvent<V::State>>,
 ) -> Infallible {
     let timing = settings.timing.clone();
-    let mut opener: Opener<V> = Opener { settings: Arc::new(settings), opening: None };
+    let mut opener: Opener<V> = Opener::new(settings);
     let mut reporter: Reporter<V> = Reporter::new(events, timing.answer);
     let mut backoff = DefaultBackoff::default();
     let mut failed_before = false;
@@ -205,17 +206,6 @@ async fn run<V: View>(
         let pause = pause.max(failure.retry_after.unwrap_or_default()).min(timing.longest_pause);
         readers.turn_away(reporter.patiently(sleep(pause))).await;
     }
-}
-
-/// Why a session that runs is replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Occasion {
-    /// Somebody waits for a fresh reading.
-    Asked,
-    /// The files have changed, or the certificate is about to end.
-    Credentials,
-    /// Its list is too old.
-    Aged,
 }
 
 /// Tells what a session says until it fails. `known_since` is when it first came to a state.
@@ -293,79 +283,4 @@ impl<S> Readers<S> {
             }
         }
     }
-}
-
-/// Makes sessions, off the async thread: that reads files and may run an exec plugin.
-struct Opener<V: View> {
-    settings: Arc<NodeWatchSettings>,
-    /// One that has not come to an end in time; no second one is started beside it.
-    opening: Option<oneshot::Receiver<Result<Session<V>, Failure>>>,
-}
-
-impl<V: View> Opener<V> {
-    async fn open(&mut self) -> Result<Session<V>, Failure> {
-        let opening = self.opening.get_or_insert_with(|| {
-            let settings = Arc::clone(&self.settings);
-            in_thread(move || Session::open(&settings))
-        });
-        let limit = self.settings.timing.answer;
-        match timeout(limit, &mut *opening).await {
-            Err(_) => Err(Failure::new(Cause::ClientPending(limit), None)),
-            Ok(result) => {
-                self.opening = None;
-                let mut session = result.unwrap_or_else(|_| Err(Failure::new(Cause::ClientDied, None)))?;
-                session.begin();
-                Ok(session)
-            }
-        }
-    }
-
-    /// A session made of the files as they are now, with the state that it starts from. `None` when it
-    /// comes to nothing; the running session goes on, and the next watch cycle looks again.
-    async fn replacement(&mut self, occasion: Occasion) -> Option<(Session<V>, V::State)> {
-        match self.first_state().await {
-            Ok((session, state)) => {
-                if occasion == Occasion::Credentials {
-                    tracing::info!(kubeconfig = %session.info.path.display(), "credentials read again");
-                }
-                Some((session, state))
-            }
-            Err(failure) => {
-                let error = failure.report(V::SCOPE.asked(&self.settings.node));
-                let what = match occasion {
-                    Occasion::Asked | Occasion::Aged => "cannot be read anew",
-                    Occasion::Credentials => "cannot be read yet with the credentials that have changed",
-                };
-                let error = error.replace('\n', "; ");
-                tracing::warn!(error, "{} {what}: {error}", V::SUBJECT);
-                None
-            }
-        }
-    }
-
-    async fn first_state(&mut self) -> Result<(Session<V>, V::State), Failure> {
-        let mut session = self.open().await?;
-        loop {
-            if let Step::State(state) = session.next().await? {
-                return Ok((session, state));
-            }
-        }
-    }
-}
-
-/// A thread of its own and not tokio's blocking pool: the runtime waits for that pool when the
-/// process ends, and an exec plugin may hang.
-fn in_thread<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    let runtime = Handle::current();
-    let open = move || {
-        // A client spawns a task.
-        let _entered = runtime.enter();
-        // Nobody waits any more when the watch has ended.
-        let _ = sender.send(make());
-    };
-    if let Err(error) = std::thread::Builder::new().name("kubeconfig".to_owned()).spawn(open) {
-        tracing::warn!(%error, "cannot start a thread to read the kubeconfig: {error}");
-    }
-    receiver
 }

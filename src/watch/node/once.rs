@@ -15,12 +15,13 @@ use kube::client::AuthError;
 use kube::core::ObjectList;
 use tokio::time::{Instant, timeout_at};
 
+use super::NodeWatchSettings;
 use super::client::{self, Exchange, Opened};
 use super::cluster::PAGE;
 use super::failure::{Asked, Cause, Failure, find, is_of_rights};
 use super::kubeconfig::{Environment, KubeconfigError, KubeconfigInfo, KubeconfigOrigin, KubeconfigSource};
 use super::object::Node;
-use super::{NodeWatchSettings, in_thread};
+use super::opener::in_thread;
 use crate::decide::node::{NodeState, Nodes};
 use crate::watch::clock;
 

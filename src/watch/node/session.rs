@@ -14,8 +14,9 @@ use super::client::{self, Exchange, Opened};
 use super::failure::{Cause, Failure};
 use super::kubeconfig::{FileSet, KubeconfigInfo};
 use super::object::Node;
+use super::opener::Occasion;
 use super::view::{Scope, View};
-use super::{NodeWatchSettings, Occasion, Timing};
+use super::{NodeWatchSettings, Timing};
 
 /// What a session has to say.
 pub(super) enum Step<S> {

@@ -3,13 +3,12 @@
 //! It is the session that the daemon itself makes: a right to list without the right to watch shows
 //! here as it would there.
 
-use std::sync::Arc;
-
+use super::NodeWatchSettings;
 use super::cluster::AllNodes;
 use super::failure::Asked;
 use super::once::ReadError;
+use super::opener::Opener;
 use super::view::{OwnNode, Scope, View};
-use super::{NodeWatchSettings, Opener};
 use crate::decide::node::{Cluster, NodeState};
 
 /// Lists the own Node and begins to watch it. Each answer may take [`Timing::answer`](super::Timing::answer).
@@ -32,7 +31,7 @@ pub async fn cluster(settings: &NodeWatchSettings) -> Result<Cluster, ReadError>
 
 /// A session tells of no state before a watch has been answered.
 async fn first_state<V: View>(settings: &NodeWatchSettings) -> Result<V::State, ReadError> {
-    let mut opener: Opener<V> = Opener { settings: Arc::new(settings.clone()), opening: None };
+    let mut opener: Opener<V> = Opener::new(settings.clone());
     let first = opener.first_state().await;
     let asked = match V::SCOPE {
         Scope::Own => Asked::Own { node: &settings.node, again: false },

@@ -142,7 +142,7 @@ async fn returns(cluster: &Cluster, observer: &Observer, node: &str, since: Inst
     assert!(first.at + SOONER >= told, "{node} was published before it was Ready");
 }
 
-/// Brings back what a dead node was without, from when on nobody may remove it, and waits until it is published.
+/// Brings back what a dead node was without, and waits until it is published. Nobody may remove it from then on.
 pub(crate) async fn comes_back(cluster: &Cluster, observer: &Observer, node: &str, action: &str, service: &str) {
     cluster.may_be_removed(None);
     let since = Instant::now();

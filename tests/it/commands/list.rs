@@ -448,7 +448,7 @@ async fn where_the_nodes_cannot_be_read_whole_nothing_is_gone() {
     server.page(2);
     put(&sim, "edge.example.com", &["n1", "n9"]);
     let desk = Desk::new(sim, EDGE).with_kubernetes(&server);
-    let forbidden = "nodes is forbidden: User \"system:node:n1\" cannot list resource \"nodes\"";
+    let forbidden = "nodes is forbidden: User \"alice\" cannot list resource \"nodes\"";
     let empty = json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "200"}, "items": []});
     for (answer, kind) in [
         (Answer::Error(403, forbidden.into()), "not_permitted"),

@@ -233,7 +233,8 @@ async fn a_server_that_never_answers_costs_the_limit_and_no_more() {
 #[tokio::test]
 async fn who_may_not_list_is_told_the_rule() {
     let server = server(1).await;
-    let message = "nodes is forbidden: User \"system:node:n1\" cannot list resource \"nodes\" in API group \"\" at the cluster scope";
+    let message =
+        "nodes is forbidden: User \"alice\" cannot list resource \"nodes\" in API group \"\" at the cluster scope";
     server.always(Answer::Error(403, message.into()));
     let error = read(&server).await.expect_err("no list");
     assert_eq!(error.kind, ReadErrorKind::NotPermitted);
@@ -249,6 +250,11 @@ async fn who_may_not_list_is_told_the_rule() {
     );
     assert!(hint.contains("--kubeconfig"), "{error}");
     assert_eq!(format!("{}\nhint: {hint}", error.summary()), error.to_string());
+
+    // A kubelet's may never, whatever it logs in with.
+    server.always_list_all(Answer::Error(403, message.replace("alice", "system:node:n1")));
+    let error = read(&server).await.expect_err("no list");
+    assert!(error.hint().is_some_and(|hint| hint.contains("1.32") && !hint.contains("ClusterRole")), "{error}");
 
     let error = read_own(&server).await.expect_err("no node");
     assert_eq!(error.kind, ReadErrorKind::NotPermitted);

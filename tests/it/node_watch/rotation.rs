@@ -233,5 +233,5 @@ async fn the_certificate_of_another_node_is_named_as_the_cause() {
     server.always(Answer::Error(403, message.into()));
     let files = Files::new(&pki, &pki.kubelet("n2"), &server);
     let error = files.watch().error().await;
-    assert!(error.contains("that of node 'n2'") && error.contains("set node = \"n2\""), "{error}");
+    assert!(error.contains("credentials of node 'n2'") && error.contains("set node = \"n2\""), "{error}");
 }

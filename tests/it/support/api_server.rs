@@ -409,7 +409,11 @@ async fn answer(request: Request<Incoming>, shared: &Shared, certificate: Option
             respond(200, StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
         }
         Answer::Error(code, message) => {
-            let reason = if code == 403 { "Forbidden" } else { "" };
+            let reason = match code {
+                401 => "Unauthorized",
+                403 => "Forbidden",
+                _ => "",
+            };
             let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code});
             respond(code, whole(status.to_string()))
         }

@@ -19,9 +19,9 @@ pub(crate) struct Referee {
     /// Whose record sets may go too.
     dead: Option<&'static str>,
     removed: Vec<RecordSet>,
-    /// The access keys of those whose listing has come back since the last batch in which they were to remove
-    /// anything of the dead: who is a little later looks for himself, and is refused.
-    listed: BTreeSet<Option<String>>,
+    /// Whose listing of which name, by access key, has come back since somebody is dead and since the last batch in
+    /// which they were to remove anything there: who is a little later looks for himself, and is refused.
+    listed: BTreeSet<(Option<String>, String)>,
     /// Who signs with which access key; empty when all requests are the one node's.
     writers: BTreeMap<String, String>,
 }
@@ -57,6 +57,7 @@ impl Referee {
     #[allow(dead_code, reason = "likewise")]
     pub(crate) fn set_dead(&mut self, dead: Option<&'static str>) {
         self.dead = dead;
+        self.listed.clear();
     }
 
     /// The owner id of whoever made the request.
@@ -90,10 +91,14 @@ impl Referee {
     pub(crate) fn judge(&mut self, what: &str, requests: &[Request]) {
         let judged = self.judged;
         for request in requests.iter().filter(|request| request.sequence > judged) {
-            if request.operation == Operation::ListResourceRecordSets {
+            if request.operation == Operation::ListResourceRecordSets
+                && let Some((_, rest)) = request.line.split_once("name=")
+            {
+                let name = rest.split(['&', ' ']).next().unwrap_or_default();
+                let reading = (request.access_key.clone(), name.to_owned());
                 match request.status {
-                    Some(200) => self.listed.insert(request.access_key.clone()),
-                    _ => self.listed.remove(&request.access_key),
+                    Some(200) => self.listed.insert(reading),
+                    _ => self.listed.remove(&reading),
                 };
             }
             self.names_own_or_witnesses(what, request);
@@ -142,7 +147,8 @@ impl Referee {
         }
         if !dead.is_empty() {
             self.leans_on_the_living(what, &dead, &witnesses);
-            assert!(self.listed.remove(&request.access_key), "{what}: {dead:?} are removed without another look");
+            let reading = (request.access_key.clone(), dead[0].name.clone());
+            assert!(self.listed.remove(&reading), "{what}: {dead:?} are removed without another look");
             assert!(own.is_empty(), "{what}: S6: {own:?} in one batch with what is the dead one's");
         }
     }

@@ -5,7 +5,7 @@ use kube::core::Status;
 use super::Asked;
 use super::transport::first_line;
 use super::words::{Maker, keeps_trying, made_by};
-use crate::watch::node::certificate::ClientCertificate;
+use crate::watch::node::certificate::node_of;
 use crate::watch::node::identity::NodeName;
 use crate::watch::node::kubeconfig::KubeconfigInfo;
 
@@ -23,6 +23,9 @@ const ALL_NODES: &str = "{apiGroups: [\"\"], resources: [\"nodes\"], verbs: [\"g
 /// Source: Kubernetes, `metav1.StatusReasonForbidden`.
 const FORBIDDEN: &str = "Forbidden";
 
+/// The same of one that refuses credentials, with 401: `metav1.StatusReasonUnauthorized`.
+const UNAUTHORIZED: &str = "Unauthorized";
+
 /// Whether an API server refuses a right, and not something before it.
 pub(in crate::watch::node) fn is_of_rights(status: &Status) -> bool {
     status.code == 403 && status.reason == FORBIDDEN
@@ -36,9 +39,11 @@ pub fn refused_user(message: &str) -> Option<&str> {
 
 /// What the server at `server` answered instead of what was asked for, and what to do about it.
 pub(super) fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfig: Option<&KubeconfigInfo>) -> String {
-    let message = first_line(&status.message);
+    let said = said(&status.message);
     let path = kubeconfig.map(|info| info.path.display().to_string()).unwrap_or_default();
     let (what, hint) = match status.code {
+        code @ 401 if status.reason != UNAUTHORIZED => not_the_api_server(code, server, &path, &said),
+        code @ 403 if !is_of_rights(status) => not_the_api_server(code, server, &path, &said),
         401 => (
             format!(
                 "the API server at {server} does not accept the credentials of {path} (401){}",
@@ -46,30 +51,55 @@ pub(super) fn refusal(status: &Status, asked: Asked<'_>, server: &str, kubeconfi
             ),
             renewal(asked, kubeconfig),
         ),
-        403 if !is_of_rights(status) => (
-            format!("what answers at {server} forbids it (403), and not as an API server does: {message}"),
-            format!("see 'server' in {path}, and whether a proxy is between it and this host"),
-        ),
-        403 if refused_user(&status.message) == Some(ANONYMOUS) => (
-            format!(
-                "the kubeconfig {path} has no credentials that the API server at {server} knows (403 for {ANONYMOUS})"
-            ),
-            "give its user a client certificate or a token that this cluster accepts".to_owned(),
-        ),
-        403 => missing_right(asked, server, &message, kubeconfig),
+        403 if refused_user(&status.message) == Some(ANONYMOUS) => stranger(server, &path, kubeconfig),
+        403 => missing_right(asked, server, &status.message, kubeconfig),
         429 => (
             format!("the API server at {server} asks to be left alone for a while (429)"),
             format!("it is overloaded{}", keeps_trying(asked)),
         ),
         code @ 500.. => {
-            (format!("the API server at {server} answered {code}: {message}"), "its own log says why".to_owned())
+            (format!("the API server at {server} answered {code}{said}"), "its own log says why".to_owned())
         }
         code => (
-            format!("the API server at {server} answered {code}: {message}"),
+            format!("what is at {server} answered {code}{said}"),
             format!("see that 'server' in {path} is the URL of an API server"),
         ),
     };
     format!("{what}\nhint: {hint}")
+}
+
+/// What a server says, behind a colon, if it says anything: neither the first tag of a page nor nothing does.
+fn said(message: &str) -> String {
+    let line = first_line(message);
+    if line.trim().is_empty() || line.trim_start().starts_with('<') { String::new() } else { format!(": {line}") }
+}
+
+/// Something else has refused it, or something before the API server.
+fn not_the_api_server(code: u16, server: &str, path: &str, said: &str) -> (String, String) {
+    (
+        format!("what answers at {server} refuses it ({code}), and not as an API server does{said}"),
+        format!("see 'server' in {path}, and whether a proxy is between it and this host"),
+    )
+}
+
+/// The server has seen no credentials, or none that it looks at.
+fn stranger(server: &str, path: &str, kubeconfig: Option<&KubeconfigInfo>) -> (String, String) {
+    match kubeconfig.and_then(|info| info.client_certificate.as_ref()) {
+        // A certificate that it does not trust is refused with 401.
+        Some(_) => (
+            format!(
+                "the client certificate of {path} has not reached the API server at {server} (403 for {ANONYMOUS})"
+            ),
+            "see whether something between them, such as a proxy, ends TLS: 'server' must be the API server itself"
+                .to_owned(),
+        ),
+        None => (
+            format!(
+                "the kubeconfig {path} has no credentials that the API server at {server} knows (403 for {ANONYMOUS})"
+            ),
+            "give its user a client certificate or a token that this cluster accepts".to_owned(),
+        ),
+    }
 }
 
 /// That the client certificate is no longer good, where that is so.
@@ -98,17 +128,22 @@ fn missing_right(
     message: &str,
     kubeconfig: Option<&KubeconfigInfo>,
 ) -> (String, String) {
-    let kubelet = kubeconfig.and_then(|info| info.client_certificate.as_ref()).and_then(ClientCertificate::node_name);
+    // The server knows best whom it has refused.
+    let kubelet = match refused_user(message) {
+        Some(user) => node_of(user),
+        None => kubeconfig.and_then(|info| info.client_certificate.as_ref()?.node_name()),
+    };
+    let said = said(message);
     match asked {
         Asked::All { again } => (
-            format!("this identity may not list nodes, says the API server at {server} (403): {message}"),
+            format!("this identity may not list nodes, says the API server at {server} (403){said}"),
             right_to_all(kubelet.is_some(), again),
         ),
         Asked::Own { node, again } => (
-            format!("the API server at {server} forbids it (403): {message}"),
+            format!("the API server at {server} forbids it (403){said}"),
             match kubelet.filter(|name| *name != node.as_str()) {
                 Some(other) => format!(
-                    "the client certificate is that of node '{other}', which may not see '{node}': set node = \
+                    "these are the credentials of node '{other}', which may not see '{node}': set node = \
                      \"{other}\" or use another kubeconfig"
                 ),
                 None => right_to_own(node, again),

@@ -84,14 +84,24 @@ async fn a_certificate_of_another_node_is_told_though_all_is_allowed() {
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ids("warning")), (Some(0), vec!["certificate_node"]));
     let found = checked.the("certificate_node");
-    assert!(found.text.contains("that of node 'n2'") && found.text.contains("as those of 'n1'"), "{found:?}");
+    assert!(found.text.contains("belongs to node 'n2'") && found.text.contains("as those of 'n1'"), "{found:?}");
     assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("set node = \"n2\"")), "{found:?}");
     // Where it is refused, the refusal says so, and once is enough.
     server.always(Answer::Error(403, NO_LIST.replace("nodedns-n1", "system:node:n2")));
     let checked = Checked::of(&desk).await;
     assert_eq!((checked.code, checked.ids("warning")), (Some(2), vec![]));
     let found = checked.the("own_node_list");
-    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("that of node 'n2'")), "{found:?}");
+    assert!(found.remedy.as_deref().is_some_and(|remedy| remedy.contains("credentials of node 'n2'")), "{found:?}");
+    // Nor is the wrong identity given more rights.
+    desk.replace("[[record]]", "[survivors]\nenabled = true\n[[record]]");
+    server.always_list_all(Answer::Error(403, NOT_ALL.replace("system:node:n1", "system:node:n2")));
+    let checked = Checked::of(&desk).await;
+    for id in ["own_node_list", "nodes_list"] {
+        let found = checked.the(id);
+        let remedy = found.remedy.as_deref().unwrap_or_default();
+        assert_eq!(found.outcome, "failed");
+        assert!(remedy.contains("credentials of node 'n2'") && !remedy.contains("ClusterRole"), "{found:?}");
+    }
 }
 
 /// Whoever is nobody is given no right, as everybody would have it.
@@ -112,19 +122,38 @@ async fn credentials_that_the_server_does_not_know_are_no_matter_of_rights() {
     assert!(said.err.contains("has no credentials") && !said.err.contains("ClusterRole"), "{}", said.err);
 }
 
+/// It would have refused a certificate that it does not know with 401.
+#[tokio::test]
+async fn a_certificate_that_does_not_reach_the_server_is_not_asked_for_again() {
+    let (desk, server) = good(RECORD).await;
+    let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
+    let identity = Pki::new().kubelet("n1");
+    std::fs::write(&certificate, identity.certificate_pem).expect("written");
+    std::fs::write(&key, identity.key_pem).expect("written");
+    std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+    server.always(Answer::Error(403, NO_LIST.replace("nodedns-n1", "system:anonymous")));
+    let checked = Checked::of(&desk).await;
+    let found = checked.the("api_server");
+    assert!(found.text.contains("has not reached the API server"), "{found:?}");
+    let remedy = found.remedy.as_deref().expect("a remedy");
+    assert!(remedy.contains("ends TLS") && !remedy.contains("a client certificate or a token"), "{remedy}");
+}
+
 /// A proxy's refusal is none of the API server's.
 #[tokio::test]
 async fn what_is_no_api_server_refuses_no_rights() {
     let (desk, server) = good(RECORD).await;
     let well = Checked::of(&desk).await;
-    server.always(Answer::Plain(403, "server", "a-proxy".into()));
-    let checked = Checked::of(&desk).await;
-    let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
-    checked.assert_failed(&["api_server"], &hidden, &well);
-    let found = checked.the("api_server");
-    assert!(found.text.contains("not as an API server does"), "{found:?}");
-    let remedy = found.remedy.as_deref().expect("a remedy");
-    assert!(remedy.contains("'server' in ") && !remedy.contains("ClusterRole"), "{remedy}");
+    for code in [401, 403] {
+        server.always(Answer::Plain(code, "server", "a-proxy".into()));
+        let checked = Checked::of(&desk).await;
+        let hidden = ["own_node_list", "own_node_watch", "own_node", "nodes_list"];
+        checked.assert_failed(&["api_server"], &hidden, &well);
+        let found = checked.the("api_server");
+        assert!(found.text.contains(&format!("({code}), and not as an API server does")), "{found:?}");
+        let remedy = found.remedy.as_deref().expect("a remedy");
+        assert!(remedy.contains("'server' in ") && !remedy.contains("ClusterRole"), "{remedy}");
+    }
 }
 
 /// What is wrong with the kubeconfig or with the cluster is not blamed on the network.
