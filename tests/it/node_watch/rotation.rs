@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nodedns::decide::node::Readiness;
+use nodedns::watch::node::Timing;
 use tempfile::TempDir;
 
 use super::{LONG, Watching, assert_asked_for_own_node_only, lists, node, timing};
@@ -146,6 +147,48 @@ async fn the_link_that_kubelet_swings_is_followed() {
     watching.nothing_for(Duration::from_millis(300)).await;
 }
 
+/// As Kubernetes lays out a Secret: each file is a link through one to the directory, which alone is replaced.
+#[tokio::test]
+async fn a_directory_that_is_replaced_behind_the_links_is_followed() {
+    let pki = Pki::new();
+    let server = ApiServer::start_tls(&pki).await;
+    server.set_node(node("True"));
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let store = |version: &str, identity: &Identity| {
+        std::fs::create_dir(path(version)).expect("made");
+        let pem = path(version).join("client.pem");
+        std::fs::write(pem, format!("{}{}", identity.certificate_pem, identity.key_pem)).expect("written");
+        std::os::unix::fs::symlink(version, path("new")).expect("linked");
+        std::fs::rename(path("new"), path("..data")).expect("renamed");
+    };
+    store("..1", &pki.kubelet("n1"));
+    std::os::unix::fs::symlink("..data/client.pem", path("client.pem")).expect("linked");
+    std::fs::write(path("ca.crt"), &pki.authority_pem).expect("written");
+    let text = kubeconfig(&server.url(), Some(&path("ca.crt")), &path("client.pem"), &path("client.pem"));
+    std::fs::write(path("kubeconfig"), text).expect("written");
+    let mut watching = Watching::start(path("kubeconfig"), timing());
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
+
+    let new = pki.kubelet("n1");
+    store("..2", &new);
+    until_shown(&server, &new).await;
+    watching.nothing_for(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn what_is_told_of_the_kubeconfig_changes_with_its_file() {
+    let pki = Pki::new();
+    let (server, files, mut watching) = watching(&pki, &pki.kubelet("n1")).await;
+    let path = files.path("kubelet.kubeconfig");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let url = format!("{}/", server.url());
+    replace(&path, &text.replace(&server.url(), &url));
+    let event = watching.event().await;
+    assert!(event.state.is_known() && !event.anew, "{event:?}");
+    assert_eq!(event.detail.server, Some(url));
+}
+
 #[tokio::test]
 async fn refused_credentials_are_told_and_new_ones_are_taken_up() {
     let pki = Pki::new();
@@ -192,9 +235,15 @@ async fn a_certificate_that_has_ended_is_named_as_the_cause() {
 #[tokio::test]
 async fn the_files_are_read_again_before_the_certificate_ends() {
     let pki = Pki::new();
-    // Two watches before its end it is time.
-    let ending = pki.issue("system:node:n1", 2 * timing().watch + Duration::from_secs(5));
-    let (server, _files, mut watching) = watching(&pki, &ending).await;
+    // Two watches before its end it is time. The server ends them sooner, so that the end is far away by then.
+    let timing = Timing { watch: Duration::from_secs(3_600), ..timing() };
+    let ending = pki.issue("system:node:n1", 2 * timing.watch + Duration::from_secs(5));
+    let server = ApiServer::start_tls(&pki).await;
+    server.set_node(node("True"));
+    server.end_watches_after(Duration::from_millis(500));
+    let files = Files::new(&pki, &ending, &server);
+    let mut watching = Watching::start(files.path("kubelet.kubeconfig"), timing);
+    assert_eq!(watching.object().await.ready, Readiness::Ready);
     assert_eq!(lists(&server), 1);
     let started = Instant::now();
     while lists(&server) < 2 {
