@@ -15,7 +15,7 @@ use nodedns::decide::record::RecordType;
 use nodedns::decide::report::{CheckReport, CheckState, LastError, Report};
 use nodedns::publish::Provider;
 use nodedns::publish::route53::{Route53, Settings};
-use route53_sim::{Count, Fault, Operation, RecordSet, Sim};
+use route53_sim::{Count, Fault, Operation, RecordSet, Request, Sim};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -244,8 +244,9 @@ fn what_is_attached_between_the_two_looks_is_left() {
     );
     setup.sim.clear_requests();
     let gc = setup.start(&["gc", "--yes", "--grace", "3s", "--output", "json"]);
-    // The first look is over once the names of both nodes, and then the zone, have been read.
-    while setup.sim.requests().iter().filter(|r| r.operation == Operation::ListResourceRecordSets).count() < 4 {
+    // The first look is over once the names of both nodes, and then the zone, have been answered.
+    let is_read = |r: &&Request| r.operation == Operation::ListResourceRecordSets && r.status == Some(200);
+    while setup.sim.requests().iter().filter(is_read).count() < 4 {
         std::thread::yield_now();
     }
     setup.attach("edge.example.com", "nodedns/v1/home/n1", &new);
