@@ -337,6 +337,24 @@ async fn hosts_without_kubernetes_are_kept_by_the_configuration() {
     assert_eq!(shown["kept"][1]["explanation"], "not a Kubernetes node, by prune.keep_nodes");
 }
 
+/// A name may be one record's own, and what another makes for a node.
+#[tokio::test]
+async fn of_two_records_that_make_one_name_the_more_patient_is_heard() {
+    // The first of the names is what a record for each node would make for a node of the name "a".
+    for (of_node, of_name, left_of_a) in [("3h", "0s", true), ("0s", "3h", false)] {
+        let (desk, _server) = desk(&[ready("n1"), ready("n2"), ready("n3"), down("d1", HOURS)]).await;
+        let record =
+            |name: &str, after: &str| format!("name = \"{name}\"\nsignals.not_ready = {{ after = \"{after}\" }}");
+        desk.replace("name = \"b.example.com\"", &record("{node}.example.com", of_node));
+        desk.replace("name = \"c.example.com\"", &record("d1.example.com", of_name));
+        let names = [NAMES[0], "d1.example.com"];
+        names.iter().for_each(|name| publish(&desk, name, &["n1", "d1"]));
+        let (code, shown) = desk.json(&["prune", "--yes", "--grace", "0s"]).await;
+        assert_eq!(code, Some(0), "{shown}");
+        assert_eq!(names.map(|name| left(&desk, name).contains(&"d1".to_owned())), [left_of_a, true], "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_record_says_of_not_ready_nodes_holds_for_list_and_prune_alike() {
     let (desk, _server) = desk(&[ready("n1"), ready("n2"), ready("n3"), down("d1", HOURS)]).await;
