@@ -173,3 +173,58 @@ fn right_to_own(node: &NodeName, again: bool) -> String {
     let check = if again { format!("; {CHECK}") } else { String::new() };
     format!("bind a ClusterRole with this rule: {rule}{check}")
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::watch::node::certificate::ClientCertificate;
+    use crate::watch::node::kubeconfig::KubeconfigOrigin;
+
+    const SERVER: &str = "https://192.0.2.1:6443";
+
+    /// What is said of it where the client certificate of node n1 ends so long from now.
+    fn told(code: u16, reason: &str, message: &str, left: SignedDuration) -> String {
+        let not_after = Timestamp::now().checked_add(left).expect("a time");
+        let info = KubeconfigInfo {
+            path: "/etc/kubeconfig".into(),
+            origin: KubeconfigOrigin::Configured,
+            server: None,
+            proxy_url: None,
+            client_certificate: Some(ClientCertificate { common_name: "system:node:n1".to_owned(), not_after }),
+            passed_over: Vec::new(),
+        };
+        let status = Status::failure(message, reason).with_code(code);
+        refusal(&status, Asked::All { again: true }, SERVER, Some(&info))
+    }
+
+    #[test]
+    fn a_certificate_that_has_expired_is_why_it_is_not_accepted() {
+        let expired = told(401, UNAUTHORIZED, "Unauthorized", SignedDuration::from_hours(-1));
+        assert!(expired.contains("(401); its client certificate expired at "), "{expired}");
+        let good = told(401, UNAUTHORIZED, "Unauthorized", SignedDuration::from_hours(1));
+        assert!(good.contains("does not accept the credentials of /etc/kubeconfig (401)\nhint: "), "{good}");
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_quoted() {
+        let hour = SignedDuration::from_hours(1);
+        for (message, said) in [("", ""), ("<html>\n<body>no</body>", ""), ("go away\nnow", ": go away")] {
+            let text = told(403, "", message, hour);
+            let expected =
+                format!("what answers at {SERVER} refuses it (403), and not as an API server does{said}\nhint: ");
+            assert!(text.starts_with(&expected), "{text}");
+        }
+        assert!(told(407, "", "<html>", hour).starts_with(&format!("what is at {SERVER} answered 407\nhint: ")));
+    }
+
+    /// A kubelet may list no other Node, whatever its certificate says; who is told is whom the server has refused.
+    #[test]
+    fn the_servers_word_goes_before_the_certificates() {
+        let hour = SignedDuration::from_hours(1);
+        let text = |user: &str| told(403, FORBIDDEN, &format!("nodes is forbidden: User \"{user}\" cannot list"), hour);
+        assert!(text("system:node:n1").contains("a kubelet's own identity may list no other node"));
+        assert!(!text("nodedns").contains("a kubelet's own identity"));
+    }
+}
