@@ -1,12 +1,17 @@
 //! Holds every request that reached Route 53 to the rules, whoever made it and however it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use nodedns::decide::survivors::CONFIRMED_FOR;
 use route53_sim::{Action, Operation, RecordSet, Request, Sim};
 
 use crate::support::world::OWN;
 
 type Key = (String, String, Option<String>);
+
+/// What a listing and a batch may take beyond that, on a machine that is busy or asked to wait.
+const LATE: Duration = Duration::from_secs(20);
 
 /// What a zone holds by the log of requests alone: every batch that was carried out, one after the
 /// other, each of them judged.
@@ -19,9 +24,9 @@ pub(crate) struct Referee {
     /// Whose record sets may go too.
     dead: Option<&'static str>,
     removed: Vec<RecordSet>,
-    /// Whose listing of which name, by access key, has come back since somebody is dead and since the last batch in
-    /// which they were to remove anything there: who is a little later looks for himself, and is refused.
-    listed: BTreeSet<(Option<String>, String)>,
+    /// When whose listing of which name, by access key, was asked for that has come back since the last batch in which
+    /// they were to remove anything there: who is a little later looks for himself, and is refused.
+    listed: BTreeMap<(Option<String>, String), Instant>,
     /// Who signs with which access key; empty when all requests are the one node's.
     writers: BTreeMap<String, String>,
 }
@@ -37,7 +42,7 @@ impl Referee {
             batches: 0,
             dead: None,
             removed: Vec::new(),
-            listed: BTreeSet::new(),
+            listed: BTreeMap::new(),
             writers: BTreeMap::new(),
         }
     }
@@ -57,7 +62,6 @@ impl Referee {
     #[allow(dead_code, reason = "likewise")]
     pub(crate) fn set_dead(&mut self, dead: Option<&'static str>) {
         self.dead = dead;
-        self.listed.clear();
     }
 
     /// The owner id of whoever made the request.
@@ -97,7 +101,7 @@ impl Referee {
                 let name = rest.split(['&', ' ']).next().unwrap_or_default();
                 let reading = (request.access_key.clone(), name.to_owned());
                 match request.status {
-                    Some(200) => self.listed.insert(reading),
+                    Some(200) => self.listed.insert(reading, request.at),
                     _ => self.listed.remove(&reading),
                 };
             }
@@ -148,7 +152,11 @@ impl Referee {
         if !dead.is_empty() {
             self.leans_on_the_living(what, &dead, &witnesses);
             let reading = (request.access_key.clone(), dead[0].name.clone());
-            assert!(self.listed.remove(&reading), "{what}: {dead:?} are removed without another look");
+            let looked = self.listed.remove(&reading).map(|at| request.at - at);
+            assert!(
+                looked.is_some_and(|ago| ago <= CONFIRMED_FOR + LATE),
+                "{what}: {dead:?} are removed without another look: {looked:?}"
+            );
             assert!(own.is_empty(), "{what}: S6: {own:?} in one batch with what is the dead one's");
         }
     }
