@@ -17,7 +17,7 @@ use crate::decide::policy::{Policy, Signal, SignalAction};
 use crate::watch::clock;
 use crate::watch::identity::Identity;
 use crate::watch::node::certificate::ClientCertificate;
-use crate::watch::node::kubeconfig::{KubeconfigInfo, find_kubeconfig};
+use crate::watch::node::kubeconfig::{KubeconfigInfo, find_kubeconfig, of_another_node};
 use crate::watch::node::once::{self, ReadError};
 use crate::watch::node::{NodeWatchSettings, trial};
 
@@ -172,7 +172,7 @@ async fn own_node(
     };
     findings.add(Finding::ok(listed, &subject, "may be listed"));
     if let Some(other) = info.another_node(&settings.node) {
-        findings.add(of_another_node(settings, info, other));
+        findings.add(other_identity(settings, info, other));
     }
     let tried = findings.wait("watching the Node", trial::own_node(settings)).await;
     findings.add(match tried {
@@ -195,12 +195,8 @@ fn own_remedy(settings: &NodeWatchSettings, info: &KubeconfigInfo, error: &ReadE
 }
 
 /// A right to read all Nodes hides that `node` is not the host's own name, as it may be on a copied host.
-fn of_another_node(settings: &NodeWatchSettings, info: &KubeconfigInfo, other: &str) -> Finding {
-    let node = &settings.node;
-    let text = format!(
-        "the client certificate belongs to node '{other}', and this one is to be '{node}': if this host is '{other}', \
-         its addresses go out as those of '{node}'"
-    );
+fn other_identity(settings: &NodeWatchSettings, info: &KubeconfigInfo, other: &str) -> Finding {
+    let text = of_another_node(other, &settings.node);
     Finding::warning(Id::CertificateNode, info.path.display().to_string(), text)
         .remedy(format!("if it is, set node = \"{other}\"; else give this host a kubeconfig of its own"))
 }

@@ -131,6 +131,14 @@ impl KubeconfigInfo {
     }
 }
 
+/// What it means that the client certificate belongs to the node `other`, in words.
+pub fn of_another_node(other: &str, node: &NodeName) -> String {
+    format!(
+        "the client certificate belongs to node '{other}', and this one is to be '{node}': if this host is '{other}', \
+         its addresses go out as those of '{node}'"
+    )
+}
+
 /// Finds the kubeconfig to use and says what it is, for `status` and `check`. Reads files.
 ///
 /// Under [`KubeconfigSource::Auto`] the order is: the credentials of systemd ([`CredentialSet::ALL`]), or, where

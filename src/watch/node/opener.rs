@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::NodeWatchSettings;
 use super::failure::{Cause, Failure};
-use super::kubeconfig::KubeconfigInfo;
+use super::kubeconfig::{KubeconfigInfo, of_another_node};
 use super::session::{Session, Step};
 use super::view::{Scope, View};
 
@@ -46,11 +46,8 @@ impl<V: View> Opener<V> {
             && self.told != other
             && let Some(other) = &other
         {
-            tracing::warn!(
-                kubeconfig = %info.path.display(),
-                "the client certificate belongs to node '{other}', and this is to be '{node}': if this host is \
-                 '{other}', its addresses go out as those of '{node}'; see 'nodedns check'"
-            );
+            let text = of_another_node(other, node);
+            tracing::warn!(kubeconfig = %info.path.display(), "{text}; see 'nodedns check'");
         }
         self.told = other;
     }

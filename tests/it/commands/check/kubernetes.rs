@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Bench, Checked, NO_WATCH, RECORD, good, settled, until_aws};
 use crate::node_watch::node;
 use crate::support::api_server::{Answer, kubeconfig, token_kubeconfig};
-use crate::support::desk::finish;
+use crate::support::desk::{Desk, finish};
 use crate::support::pki::Pki;
 
 /// What the API server says to who may not list one Node, and who may not list all.
@@ -24,6 +24,14 @@ fn yaml(remedy: Option<&str>) -> Value {
     let (first, objects) = remedy.split_once('\n').expect("several lines");
     assert!(first.contains("kubectl apply -f -"), "{first}");
     serde_saphyr::from_str(objects).unwrap_or_else(|error| panic!("{error}: {objects}"))
+}
+
+/// The kubeconfig is one with this client certificate.
+fn log_in_with(desk: &Desk, server: &str, certificate_pem: &str, key_pem: &str) {
+    let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
+    std::fs::write(&certificate, certificate_pem).expect("written");
+    std::fs::write(&key, key_pem).expect("written");
+    std::fs::write(desk.path("kubeconfig"), kubeconfig(server, None, &certificate, &key)).expect("written");
 }
 
 #[tokio::test]
@@ -70,12 +78,9 @@ async fn a_certificate_of_another_node_is_told_though_all_is_allowed() {
     let (desk, server) = good(RECORD).await;
     let pki = Pki::new();
     let with_certificate = |name: &str| {
-        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
         // For a month, so that nothing is said of its end.
         let identity = pki.issue(&format!("system:node:{name}"), Duration::from_hours(30 * 24));
-        std::fs::write(&certificate, identity.certificate_pem).expect("written");
-        std::fs::write(&key, identity.key_pem).expect("written");
-        std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+        log_in_with(&desk, &server.url(), &identity.certificate_pem, &identity.key_pem);
     };
     with_certificate("n1");
     let checked = Checked::of(&desk).await;
@@ -126,11 +131,8 @@ async fn credentials_that_the_server_does_not_know_are_no_matter_of_rights() {
 #[tokio::test]
 async fn a_certificate_that_does_not_reach_the_server_is_not_asked_for_again() {
     let (desk, server) = good(RECORD).await;
-    let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
     let identity = Pki::new().kubelet("n1");
-    std::fs::write(&certificate, identity.certificate_pem).expect("written");
-    std::fs::write(&key, identity.key_pem).expect("written");
-    std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+    log_in_with(&desk, &server.url(), &identity.certificate_pem, &identity.key_pem);
     server.always(Answer::Error(403, NO_LIST.replace("nodedns-n1", "system:anonymous")));
     let checked = Checked::of(&desk).await;
     let found = checked.the("api_server");
@@ -162,13 +164,8 @@ async fn errors_that_are_not_of_the_network_are_told_what_helps() {
     let (desk, server) = good(&format!("[survivors]\nenabled = true\n{RECORD}")).await;
     let well = Checked::of(&desk).await;
     let pki = Pki::new();
-    let with_certificate = |certificate_pem: &str, key_pem: &str| {
-        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
-        std::fs::write(&certificate, certificate_pem).expect("written");
-        std::fs::write(&key, key_pem).expect("written");
-        let https = server.url().replace("http://", "https://");
-        std::fs::write(desk.path("kubeconfig"), kubeconfig(&https, None, &certificate, &key)).expect("written");
-    };
+    let https = server.url().replace("http://", "https://");
+    let with_certificate = |certificate_pem: &str, key_pem: &str| log_in_with(&desk, &https, certificate_pem, key_pem);
     let (one, other) = (pki.kubelet("n1"), pki.kubelet("n1"));
     with_certificate(&one.certificate_pem, &other.key_pem);
     let checked = Checked::of(&desk).await;
@@ -280,10 +277,7 @@ async fn a_certificate_is_looked_at_before_it_ends() {
     let pki = Pki::new();
     let with_certificate = |valid_for: Duration| {
         let identity = pki.issue("system:node:n1", valid_for);
-        let (certificate, key) = (desk.path("client.crt"), desk.path("client.key"));
-        std::fs::write(&certificate, identity.certificate_pem).expect("written");
-        std::fs::write(&key, identity.key_pem).expect("written");
-        std::fs::write(desk.path("kubeconfig"), kubeconfig(&server.url(), None, &certificate, &key)).expect("written");
+        log_in_with(&desk, &server.url(), &identity.certificate_pem, &identity.key_pem);
     };
     const DAY: Duration = Duration::from_secs(86_400);
     with_certificate(30 * DAY);
