@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 
 use crate::support::api_server::{Answer, ApiServer};
 use crate::support::desk::{Desk, finish};
+use crate::support::port::Port;
 use crate::support::{skip, world};
 
 const ZONE: &str = "Z1";
@@ -235,10 +236,10 @@ async fn being_unprivileged_does_not_make_the_plan_wrong() {
 
 #[tokio::test]
 async fn probes_are_made_until_they_have_a_verdict() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let probe = |port| format!("{{ tcp = \"127.0.0.1:{port}\", interval = \"1s\", timeout = \"1s\", failures = 2 }}");
-    let desk = desk(&format!("signals = {{ probe = {} }}", probe(port)));
+    let port = Port::new();
+    let listener = TcpListener::bind(port.address()).expect("a listener");
+    let probe = format!("{{ tcp = \"{}\", interval = \"1s\", timeout = \"1s\", failures = 2 }}", port.address());
+    let desk = desk(&format!("signals = {{ probe = {probe} }}"));
     published(&desk);
     plans(&desk, 0, &["A publish eligible []", "AAAA publish eligible []"]).await;
     drop(listener);

@@ -4,6 +4,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::*;
+use crate::support::port::Port;
 
 /// A server that takes a request and answers with these bytes.
 async fn answering(answer: impl Into<Vec<u8>>) -> Server {
@@ -59,9 +60,8 @@ async fn a_tcp_connection_is_enough_and_ends_in_order() {
 
 #[tokio::test]
 async fn a_port_without_a_listener_refuses() {
-    let server = Server::start(|_| async {}).await;
-    let address = server.address;
-    server.stop().await;
+    let port = Port::new();
+    let address = port.address();
     let refusal = "refused the connection: nothing listens there";
     assert_eq!(failure(ProbeCheck::Tcp(address)).await, refusal);
     assert_eq!(failure(ProbeCheck::Http(http(address))).await, refusal);

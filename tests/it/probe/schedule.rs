@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::*;
+use crate::support::port::Port;
 
 /// A server whose status can be changed at any time.
 async fn with_status(status: &Arc<AtomicUsize>) -> Server {
@@ -32,8 +33,9 @@ async fn further_attempts(server: &Server, attempts: usize) {
 
 #[tokio::test]
 async fn what_dies_is_told_once_and_what_comes_back_too() {
-    let server = Server::start(|_| async {}).await;
-    let address = server.address;
+    let port = Port::new();
+    let address = port.address();
+    let server = Server::start_at(address, |_| async {}).await;
     let mut probing = Probing::start([often(ProbeCheck::Tcp(address), 2)]);
     probing.passes().await;
     further_attempts(&server, 5).await;

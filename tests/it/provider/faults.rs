@@ -10,6 +10,7 @@ use nodedns::publish::route53::{Route53, messages};
 use route53_sim::{Count, Fault, Operation};
 
 use super::*;
+use crate::support::port::Port;
 
 /// A provider that does not wait long for an answer.
 fn impatient(endpoint: String) -> Route53 {
@@ -94,12 +95,12 @@ fn a_change_that_was_made_without_an_answer_is_there_on_the_next_listing() {
 
 #[test]
 fn a_change_that_cannot_have_left_is_no_unconfirmed_one() {
-    // A port that was free a moment ago, and one that does not speak TLS.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    // A port without a listener, and one that does not speak TLS.
+    let port = Port::new();
     let sim = sim();
     let plain = sim.endpoint().replace("http://", "https://");
     run(async {
-        for endpoint in [format!("http://{free}"), plain] {
+        for endpoint in [format!("http://{}", port.address()), plain] {
             let provider = route53_with(settings(endpoint.clone()));
             for error in [list(&provider).await, apply(&provider).await].map(|outcome| outcome.expect_err("no way")) {
                 assert_eq!(error.kind, ErrorKind::Unavailable, "{endpoint}: {error}");

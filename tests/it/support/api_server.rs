@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::pki::Pki;
+use super::port::Port;
 
 /// How a request is answered.
 #[derive(Debug, Clone)]
@@ -113,7 +113,8 @@ impl Shared {
 
 /// The server. It ends with this value.
 pub(crate) struct ApiServer {
-    address: SocketAddr,
+    /// Also its own while it is stopped.
+    port: Port,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -154,15 +155,15 @@ impl ApiServer {
             seen: Vec::new(),
         };
         let shared = Arc::new(Shared { state: Mutex::new(state), pushes: broadcast::channel(64).0 });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
+        let port = Port::new();
+        let listener = TcpListener::bind(port.address()).await.expect("its own port");
         let accepting = Some(tokio::spawn(accept(listener, Arc::clone(&shared))));
-        ApiServer { address, shared, accepting }
+        ApiServer { port, shared, accepting }
     }
 
     pub(crate) fn url(&self) -> String {
         let scheme = if self.shared.state().tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{}", self.port.address())
     }
 
     /// Closes every connection and refuses new ones.
@@ -177,7 +178,7 @@ impl ApiServer {
         self.stop();
         let started = Instant::now();
         let listener = loop {
-            match TcpListener::bind(self.address).await {
+            match TcpListener::bind(self.port.address()).await {
                 Ok(listener) => break listener,
                 Err(error) if started.elapsed() > Duration::from_secs(10) => panic!("cannot listen again: {error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

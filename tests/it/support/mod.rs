@@ -9,6 +9,7 @@ pub(crate) mod iam;
 pub(crate) mod name_server;
 pub(crate) mod netns;
 pub(crate) mod pki;
+pub(crate) mod port;
 pub(crate) mod referee;
 pub(crate) mod scrape;
 pub(crate) mod siblings;
