@@ -96,7 +96,8 @@ async fn the_running_watch_is_heard_while_the_new_one_hangs() {
     let hangs = Instant::now();
     server.set_node(node("False"));
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
-    assert!(hangs.elapsed() < timing().answer / 2, "{:?}", hangs.elapsed());
+    // Not only when the new one is given up.
+    assert!(hangs.elapsed() < timing().answer * 4 / 5, "{:?}", hangs.elapsed());
     // The first, the one that hung, and the next try.
     while lists(&server) < 3 {
         assert!(hangs.elapsed() < LONG, "the new certificate is not tried again");
@@ -237,7 +238,7 @@ async fn the_files_are_read_again_before_the_certificate_ends() {
     let pki = Pki::new();
     // Two watches before its end it is time. The server ends them sooner, so that the end is far away by then.
     let timing = Timing { watch: Duration::from_secs(3_600), ..timing() };
-    let ending = pki.issue("system:node:n1", 2 * timing.watch + Duration::from_secs(5));
+    let ending = pki.issue("system:node:n1", 2 * timing.watch + Duration::from_secs(10));
     let server = ApiServer::start_tls(&pki).await;
     server.set_node(node("True"));
     server.end_watches_after(Duration::from_millis(500));
