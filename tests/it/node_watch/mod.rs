@@ -31,7 +31,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(40);
 fn timing() -> Timing {
     Timing {
         watch: Duration::from_secs(1),
-        end_grace: Duration::from_millis(500),
+        end_grace: Duration::from_secs(3),
         answer: Duration::from_secs(5),
         steady: Duration::from_millis(200),
         longest_pause: Duration::from_millis(300),
