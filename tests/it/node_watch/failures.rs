@@ -75,12 +75,9 @@ async fn a_server_that_accepts_and_never_answers_is_an_error() {
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_resumed_and_the_state_told_anew() {
     let (server, mut watching, _directory) = watching().await;
-    let mut anew = 0;
     for _ in 0..3 {
-        server.cut();
-        anew += watching.nothing_for(Duration::from_millis(700)).await;
+        break_watch(&server, &mut watching, || server.cut()).await;
     }
-    assert!((1..=3).contains(&anew), "the state is told once more after a break: {anew}");
     server.set_node(node("False"));
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
     assert_asked_for_own_node_only(&server);
@@ -97,9 +94,7 @@ async fn a_watch_that_has_lasted_makes_good_for_the_failures_before_it() {
     watching.object().await;
     for _ in 0..6 {
         assert_eq!(watching.nothing_for(2 * timing.steady).await, 0);
-        server.push_line("garbage".to_owned());
-        let event = watching.event().await;
-        assert!(event.anew && event.state.is_known(), "{event:?}");
+        break_watch(&server, &mut watching, || server.push_line("garbage".to_owned())).await;
     }
 }
 
@@ -119,26 +114,33 @@ async fn a_refused_connection_is_told_and_survived() {
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
 }
 
-/// Sends an error within the watch until it has led to a new list, which must be no news. No watch
-/// may run at the moment, so one error may get lost.
-async fn break_watch(server: &ApiServer, watching: &mut Watching, status: &serde_json::Value) {
+/// Does what breaks the watch, and again until it has led to a new list: at a moment when no watch runs it
+/// has no effect.
+async fn break_until_listed(server: &ApiServer, breaks: impl Fn()) {
     let (before, started) = (lists(server), Instant::now());
     while lists(server) == before {
         assert!(started.elapsed() < LONG, "the state is not read again");
-        server.push("ERROR", status);
-        watching.nothing_for(Duration::from_millis(400)).await;
+        breaks();
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// The same, which must be no news: the state is told anew. A watch runs again when this returns.
+async fn break_watch(server: &ApiServer, watching: &mut Watching, breaks: impl Fn()) {
+    break_until_listed(server, breaks).await;
+    let event = watching.event().await;
+    assert!(event.anew && event.state.is_known(), "{event:?}");
 }
 
 #[tokio::test]
 async fn a_watch_that_is_too_old_is_listed_anew_without_a_gap() {
     let (server, mut watching, _directory) = watching().await;
     let expired = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "too old resource version: 1 (2)", "reason": "Expired", "code": 410});
-    break_watch(&server, &mut watching, &expired).await;
+    break_watch(&server, &mut watching, || server.push("ERROR", &expired)).await;
 
     // Only when the list fails, too, is the state unknown.
     server.next_list(Answer::Error(410, "gone".into()));
-    server.push("ERROR", &expired);
+    break_until_listed(&server, || server.push("ERROR", &expired)).await;
     assert!(watching.error().await.contains("answered 410: gone"));
     assert_eq!(watching.object().await.ready, Readiness::Ready);
 }
@@ -174,13 +176,10 @@ async fn the_right_to_list_alone_is_not_enough() {
 async fn a_single_error_of_the_server_is_no_news() {
     let (server, mut watching, _directory) = watching().await;
     for code in [500, 503, 504] {
-        server.next_list(Answer::Serve);
-        server.push(
-            "ERROR",
-            &json!({"kind": "Status", "metadata": {}, "status": "Failure", "message": "x", "code": code}),
-        );
-        watching.nothing_for(Duration::from_millis(500)).await;
+        let status = json!({"kind": "Status", "metadata": {}, "status": "Failure", "message": "x", "code": code});
+        break_watch(&server, &mut watching, || server.push("ERROR", &status)).await;
     }
+    watching.nothing_for(Duration::from_millis(500)).await;
     assert_eq!(lists(&server), 4);
 }
 
@@ -251,7 +250,8 @@ async fn garbage_is_an_error_and_never_an_absent_node() {
 #[tokio::test]
 async fn garbage_within_a_watch_leads_to_a_new_list() {
     let (server, mut watching, _directory) = watching().await;
-    server.push_line("{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{}}}".into());
+    let garbage = "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{}}}";
+    break_watch(&server, &mut watching, || server.push_line(garbage.to_owned())).await;
     watching.nothing_for(Duration::from_millis(500)).await;
     assert_eq!(lists(&server), 2);
     server.delete_node();
