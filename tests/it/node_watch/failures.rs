@@ -1,6 +1,5 @@
 //! What goes wrong: when the state is unknown, when it is not, and what is said of it.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -295,7 +294,8 @@ async fn a_kubeconfig_that_is_not_there_yet_is_waited_for() {
     assert_eq!(event.detail.server, Some(server.url()));
 }
 
-/// A kubeconfig with an exec plugin, which is a script.
+/// A kubeconfig with an exec plugin, which is a script. The shell reads it: a file that is still open for
+/// writing, be it in a child of another test, cannot be run itself.
 struct Plugin {
     directory: tempfile::TempDir,
 }
@@ -304,7 +304,8 @@ impl Plugin {
     fn new(server: &ApiServer) -> Self {
         let plugin = Plugin { directory: tempfile::TempDir::new().expect("a directory") };
         let exec = format!(
-            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {}, interactiveMode: Never}}}}",
+            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: /bin/sh, args: [\"{}\"], \
+             interactiveMode: Never}}}}",
             plugin.path("plugin").display()
         );
         let text = token_kubeconfig(&server.url(), "t").replace("{token: \"t\"}", &exec);
@@ -316,11 +317,10 @@ impl Plugin {
         self.directory.path().join(name)
     }
 
-    /// Written and then renamed: a file that is open for writing cannot be run.
+    /// Written and then renamed: it may be read meanwhile.
     fn does(&self, script: &str) {
         let new = self.path("new");
-        std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).expect("written");
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("permitted");
+        std::fs::write(&new, format!("{script}\n")).expect("written");
         std::fs::rename(new, self.path("plugin")).expect("renamed");
     }
 }
