@@ -350,10 +350,10 @@ async fn a_slow_exec_plugin_is_told_and_waited_for() {
     // kube runs it more than once for each client; only the very first run is slow.
     let runs_path = runs.display();
     plugin.does(&format!(
-        "[ -e {runs_path} ] || slow=1; echo run >> {runs_path}; [ -z \"$slow\" ] || sleep 1.45; echo '{token}'"
+        "[ -e {runs_path} ] || slow=1; echo run >> {runs_path}; [ -z \"$slow\" ] || sleep 4.2; echo '{token}'"
     ));
-    // Done within the pause after the second attempt, and older than an answer may be at the third.
-    let timing = Timing { answer: Duration::from_millis(700), longest_pause: Duration::from_secs(3), ..timing() };
+    // Done within the pause after the second attempt.
+    let timing = Timing { answer: Duration::from_secs(2), longest_pause: Duration::from_secs(3), ..timing() };
     let mut watching = Watching::start(plugin.path("kubeconfig"), timing);
     assert!(watching.error().await.contains("exec plugin does not return"));
     assert!(watching.recovery().await.detail.connected);
