@@ -505,7 +505,8 @@ async fn let_in<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn() -> F) ->
 #[tokio::test]
 async fn clients_that_never_speak_or_never_read_are_dropped_and_hold_up_nobody() {
     for request in ["", "{\"request\":\"status\"}\n", "{\"request\":\"watch\"}\n"] {
-        let limits = Limits { patience: Duration::from_millis(200), clients: 2, privileged: 2 };
+        // The one who is let in has no more time than they to take its large answer.
+        let limits = Limits { patience: Duration::from_secs(3), clients: 2, privileged: 2 };
         let daemon = Daemon::with_limits(huge_status(), limits);
         // They take all places. The next one gets in as soon as the patience with them is over.
         let idle = [0; 4].map(|_| {

@@ -248,7 +248,8 @@ async fn a_daemon_without_a_loop_behind_it_changes_nothing() {
 async fn a_disk_that_hangs_holds_up_nobody() {
     let mut kept = Vec::new();
     let daemon = Daemon::start(
-        Duration::from_millis(100),
+        // A client has no longer to ask, either.
+        Duration::from_secs(2),
         Box::new(move |command, status| {
             let drain = if command.change == Change::Resume { DrainStatus::default() } else { drained() };
             status.send_replace(Arc::new(with_record(drain, withdrawn)));
