@@ -401,6 +401,15 @@ async fn without_a_daemon_status_says_so_and_what_to_do() {
     );
 }
 
+/// Copies a program that is to be run. Another process does it: what this one has open for writing, a child that
+/// another test starts meanwhile has too, and until that is gone the copy cannot be run.
+pub(crate) fn copy_program(from: &Path, to: &Path) -> std::io::Result<()> {
+    match Command::new("cp").arg("-p").args([from, to]).status()?.success() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("cp has failed")),
+    }
+}
+
 #[tokio::test]
 async fn who_is_not_in_the_group_is_told_how_to_get_in() {
     if !rustix::process::geteuid().is_root() {
@@ -411,7 +420,7 @@ async fn who_is_not_in_the_group_is_told_how_to_get_in() {
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("its owner may");
     // Where cargo has put the program, another user may not be let in.
     let program = directory.join("nodedns");
-    std::fs::copy(env!("CARGO_BIN_EXE_nodedns"), &program).expect("a copy");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_nodedns")), &program).expect("a copy");
     let mut command = Command::new(&program);
     command.env_clear().args(["status", "--socket", path(&daemon.socket())]).uid(65534).gid(65534);
     let ended = output(command).await;

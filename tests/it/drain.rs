@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use nodedns::decide::report::Report;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use crate::cli::copy_program;
 use crate::control::{healthy_record, noon, status_of, troubled_report};
 use crate::support::skip;
 
@@ -212,13 +213,13 @@ async fn who_is_neither_root_nor_the_daemons_user_may_look_and_not_change() {
         return skip("only root can run a command as another user");
     }
     let daemon = Daemon::start(PATIENCE, Box::new(|command, _| panic!("{command:?}")));
-    let mode = |path: &std::path::Path, mode| {
+    let mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its owner may");
     };
     mode(daemon.directory.path(), 0o755);
     mode(&daemon.socket(), 0o666);
     let program = daemon.directory.path().join("nodedns");
-    std::fs::copy(env!("CARGO_BIN_EXE_nodedns"), &program).expect("a copy");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_nodedns")), &program).expect("a copy");
     for (arguments, expected) in
         [(&["status"][..], 0), (&["drain"], 77), (&["drain", "--force", "--wait"], 77), (&["resume"], 77)]
     {

@@ -12,6 +12,7 @@ use nodedns::watch::node::kubeconfig::{
 use tempfile::TempDir;
 
 use super::environment;
+use crate::cli::copy_program;
 use crate::support::api_server::{kubeconfig, token_kubeconfig};
 use crate::support::pki::Pki;
 use crate::support::skip;
@@ -395,7 +396,7 @@ fn what_may_not_be_read_is_told_from_what_is_absent() {
         let output = run(&binary).or_else(|_| {
             // It lies where nobody else may look.
             let copy = root.join("it");
-            std::fs::copy(&binary, &copy)?;
+            copy_program(&binary, &copy)?;
             mode("it", 0o755);
             run(&copy)
         });
