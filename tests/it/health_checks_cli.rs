@@ -243,7 +243,7 @@ fn what_is_attached_between_the_two_looks_is_left() {
         setup.check("home", "n2", "edge.example.com", 2, true),
     );
     setup.sim.clear_requests();
-    let gc = setup.start(&["gc", "--yes", "--grace", "3s", "--output", "json"]);
+    let gc = setup.start(&["gc", "--yes", "--grace", "6s", "--output", "json"]);
     // The first look is over once the names of both nodes, and then the zone, have been answered.
     let is_read = |r: &&Request| r.operation == Operation::ListResourceRecordSets && r.status == Some(200);
     while setup.sim.requests().iter().filter(is_read).count() < 4 {

@@ -501,7 +501,7 @@ async fn what_has_changed_since_it_was_shown_is_left_alone() {
     let desk = desk(WEIGHTED);
     desk.sim.put(ZONE, simple(&[1, 2]));
     // The second look comes right before the change.
-    desk.sim.inject(Operation::ListResourceRecordSets, Fault::Delay(Duration::from_millis(700)), Count::Nth(2));
+    desk.sim.inject(Operation::ListResourceRecordSets, Fault::Delay(Duration::from_secs(5)), Count::Nth(2));
     let run = tokio::spawn(finish(desk.command(&["adopt", "--yes"])));
     until_seen(&desk, Operation::ListResourceRecordSets, 2).await;
     desk.sim.put(ZONE, simple(&[1, 2, 3]));

@@ -323,7 +323,7 @@ async fn a_pipe_gets_text_and_nothing_else() {
 #[tokio::test]
 async fn a_terminal_is_told_what_is_going_on() {
     let desk = desk();
-    desk.sim.inject(Operation::ListHealthChecks, Fault::Delay(Duration::from_millis(1800)), Count::Always);
+    desk.sim.inject(Operation::ListHealthChecks, Fault::Delay(Duration::from_secs(5)), Count::Always);
     let program = env!("CARGO_BIN_EXE_nodedns");
     for (term, told) in [("xterm", true), ("dumb", false)] {
         // script(1) gives it a terminal, and shows what it has written there.

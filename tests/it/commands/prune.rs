@@ -429,7 +429,7 @@ async fn whoever_is_back_by_the_second_look_stays() {
         let (desk, server) = desk(&[ready("n1"), ready("n2"), ready("n3")]).await;
         publish(&desk, NAMES[0], &["n1", "back", "gone"]);
         publish(&desk, NAMES[1], &["n2"]);
-        let running = Running::start(desk.command(&["prune", "--yes", "--grace", "2s", "--output", "json"]));
+        let running = Running::start(desk.command(&["prune", "--yes", "--grace", "6s", "--output", "json"]));
         until("the first look", || listings(&desk) >= 3).await;
         match rewritten {
             false => server.set_node(ready("back")),
@@ -448,7 +448,7 @@ async fn whoever_dies_after_the_diff_was_shown_stays() {
     let (desk, server) = desk(&[ready("n1"), ready("n2"), ready("n3"), ready("late")]).await;
     publish(&desk, NAMES[0], &["n1", "late", "gone"]);
     publish(&desk, NAMES[1], &["n1", "late"]);
-    let running = Running::start(desk.command(&["prune", "--yes", "--grace", "2s"]));
+    let running = Running::start(desk.command(&["prune", "--yes", "--grace", "6s"]));
     until("the first look", || listings(&desk) >= 3).await;
     server.set_node(down("late", HOURS));
     let said = running.said().await;
@@ -621,7 +621,7 @@ async fn a_signal_ends_it_between_two_batches_and_the_undo_file_has_everything()
 #[tokio::test]
 async fn a_signal_during_a_batch_waits_for_its_outcome() {
     let (desk, _server, before) = three().await;
-    desk.sim.inject(Operation::ChangeResourceRecordSets, Fault::Delay(Duration::from_secs(1)), Count::Next(1));
+    desk.sim.inject(Operation::ChangeResourceRecordSets, Fault::Delay(Duration::from_secs(5)), Count::Next(1));
     let running = Running::start(desk.command(&["prune", "--yes"]));
     until("the first batch", || writes(&desk) >= 1).await;
     running.kill(Signal::INT);
