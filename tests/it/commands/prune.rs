@@ -4,6 +4,7 @@ mod decision;
 mod pipeline;
 mod shown;
 
+use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,8 +85,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    fn start(command: Command) -> Self {
+        Self::telling(Stdio::piped(), command)
+    }
+
+    /// One whose errors go somewhere else, where they can be read while it runs.
+    fn telling(errors: impl Into<Stdio>, mut command: Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("the program starts");
         let pid = Pid::from_child(&child);
         let ended = tokio::task::spawn_blocking(move || {
             let output = child.wait_with_output().expect("it ends");
@@ -522,15 +528,16 @@ async fn a_signal_while_it_waits_changes_nothing() {
     for signal in [Signal::INT, Signal::TERM] {
         let (desk, server) = desk(&[ready("n1"), ready("n2")]).await;
         publish(&desk, NAMES[0], &["n1", "gone"]);
-        let running = Running::start(desk.command(&["prune", "--yes", "--grace", "2h30m", "--output", "json"]));
-        until("the first look", || listings(&desk) >= 3).await;
+        let errors = File::create(desk.path("errors")).expect("a file");
+        let err = || std::fs::read_to_string(desk.path("errors")).expect("text");
+        let command = desk.command(&["prune", "--yes", "--grace", "2h30m", "--output", "json"]);
+        let running = Running::telling(errors, command);
         // It listens for signals from before it says so.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        until("the pause", || err().contains("looking again in 2h 30m, then")).await;
         running.kill(signal);
         let said = running.said().await;
-        assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains("looking again in 2h 30m, then"), "{said:?}");
-        assert!(said.err.ends_with("interrupted: nothing was changed\n"), "{said:?}");
+        assert_eq!(said.code, Some(1), "{said:?}{}", err());
+        assert!(err().ends_with("interrupted: nothing was changed\n"), "{said:?}{}", err());
         let shown: Value = serde_json::from_str(&said.out).expect("JSON");
         assert_eq!((&shown["interrupted"], &shown["dry_run"]), (&json!(true), &json!(false)));
         assert_eq!(shown["pools"][0]["outcome"], "not_tried");
