@@ -415,6 +415,14 @@ fn a_truncated_answer_is_shorter_than_it_says() {
     assert_eq!(sim.requests().pop().unwrap().status, None);
 }
 
+fn until(holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_hanging_request_is_never_answered_and_a_delayed_one_late() {
     let sim = sim();
@@ -428,6 +436,7 @@ fn a_hanging_request_is_never_answered_and_a_delayed_one_late() {
     sim.inject(Operation::ListResourceRecordSets, Fault::Hang, Count::Next(1));
     let error = ask(Duration::from_millis(200)).unwrap_err();
     assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{error}");
+    until(|| sim.requests().len() == 1);
     sim.inject(Operation::ListResourceRecordSets, Fault::Delay(Duration::from_millis(150)), Count::Next(1));
     let start = Instant::now();
     assert!(ask(Duration::from_secs(20)).unwrap() > 0);
@@ -442,8 +451,8 @@ fn a_hanging_request_is_never_answered_and_a_delayed_one_late() {
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
+    until(|| sim.record_set(ZONE, "www.example.com", "A", Some("s1")).is_some());
     assert!(stream.read(&mut [0; 64]).is_err());
-    assert!(sim.record_set(ZONE, "www.example.com", "A", Some("s1")).is_some());
 }
 
 #[test]
