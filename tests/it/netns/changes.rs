@@ -52,6 +52,8 @@ fn on_a_point_to_point_link_the_address_is_the_near_one() {
 fn a_new_ipv6_address_is_published_once_it_is_known_to_be_the_only_one() {
     in_lab(|lab| async move {
         lab.wire("eth0");
+        // So that detection is not over before the address is read.
+        lab.sysctl("net/ipv6/conf/eth0/dad_transmits", "5");
         let mut watched = Watched::start();
         let add = || lab.ip("address add 2600::1/64 dev eth0");
         let snapshot = watched.after(add, "the address", |s| find(s, "2600::1").is_some()).await;
@@ -78,6 +80,8 @@ fn an_optimistic_address_is_published_though_it_is_tentative() {
         lab.sysctl("net/ipv6/conf/eth0/optimistic_dad", "1");
         // Without it the kernel says nothing of the address before detection has ended.
         lab.sysctl("net/ipv6/conf/eth0/use_optimistic", "1");
+        // So that detection is not over before the address is read.
+        lab.sysctl("net/ipv6/conf/eth0/dad_transmits", "5");
         let mut watched = Watched::start();
         let add = || lab.ip("address add 2600::1/64 dev eth0 optimistic");
         let snapshot = watched.after(add, "the address", |s| find(s, "2600::1").is_some()).await;
@@ -127,7 +131,7 @@ fn an_address_whose_lifetimes_run_out_is_first_refused_and_then_gone() {
         let mut watched = Watched::start();
         for (address, options) in [("11.0.0.1/24", ""), ("2600::1/64", "nodad")] {
             let host = address.split('/').next().expect("a host part");
-            let command = format!("address add {address} dev eth0 valid_lft 4 preferred_lft 2 {options}");
+            let command = format!("address add {address} dev eth0 valid_lft 10 preferred_lft 5 {options}");
             let published = |s: &Snapshot| publishes(s, host);
             let snapshot = watched.after(|| lab.ip(&command), "the address", published).await;
             assert!(!find(&snapshot, host).expect("it is there").flags.permanent);
