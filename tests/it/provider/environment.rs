@@ -327,14 +327,25 @@ fn keys_that_were_replaced_in_their_file_are_read_again_after_the_old_ones_faile
     assert_eq!(keys, [Some("AKIAOLD".to_owned()), Some("AKIANEW".to_owned())]);
 }
 
+/// At least once in three times: a busy machine may be slow now and then.
+fn takes_less_than(limit: Duration, act: impl Fn()) {
+    let mut times = Vec::new();
+    while times.last().is_none_or(|time| *time >= limit) {
+        assert!(times.len() < 3, "{times:?}");
+        let start = Instant::now();
+        act();
+        times.push(start.elapsed());
+    }
+}
+
 #[test]
 fn a_process_that_does_not_end_is_given_up() {
     let sim = sim();
-    let child = Child::new(&sim, "hurry").file(".aws/config", "[default]\ncredential_process = sleep 8\n");
-    let start = Instant::now();
-    let (_, results) = child.run();
-    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
-    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
+    takes_less_than(Duration::from_secs(7), || {
+        let child = Child::new(&sim, "hurry").file(".aws/config", "[default]\ncredential_process = sleep 8\n");
+        let (_, results) = child.run();
+        assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+    });
 }
 
 #[test]
@@ -343,12 +354,12 @@ fn a_metadata_service_that_does_not_answer_costs_seconds() {
     // Connections are made and never accepted.
     let black_hole = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", black_hole.local_addr().expect("an address"));
-    let child = Child::new(&sim, "default")
-        .env("AWS_EC2_METADATA_DISABLED", "false")
-        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint);
-    let start = Instant::now();
-    let (_, results) = child.run();
-    assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
-    assert!(results[0].contains("or from the instance"), "{results:?}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    takes_less_than(Duration::from_secs(5), || {
+        let child = Child::new(&sim, "default")
+            .env("AWS_EC2_METADATA_DISABLED", "false")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint);
+        let (_, results) = child.run();
+        assert!(results[0].starts_with("credentials no AWS credentials: "), "{results:?}");
+        assert!(results[0].contains("or from the instance"), "{results:?}");
+    });
 }
