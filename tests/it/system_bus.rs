@@ -42,20 +42,40 @@ async fn child() {
     println!("ANSWER {answer}");
 }
 
+/// Asks where the answer comes at once, so that it is late on a busy machine only, and is asked for again then.
+/// Also how often.
+fn ask_until_told(address: &str) -> (Result<String, (String, String)>, usize) {
+    let mut times = 1;
+    loop {
+        match ask(address) {
+            Err((variant, _)) if variant == "late" && times < 5 => times += 1,
+            answer => return (answer, times),
+        }
+    }
+}
+
 #[test]
 fn what_systemd_says_is_taken_by_the_word() {
     let bus = Bus::start(Manner::State("stopping"));
-    assert_eq!(ask(&bus.address()), Ok("stopping".to_owned()));
+    let mut asked = 0;
+    let mut ask = || {
+        let (answer, times) = ask_until_told(&bus.address());
+        asked += times;
+        answer
+    };
+    assert_eq!(ask(), Ok("stopping".to_owned()));
     for word in ["running", "degraded", "starting", "initializing", "maintenance", "Stopping", "stopping soon"] {
         bus.becomes(Manner::State(word));
-        assert_eq!(ask(&bus.address()), Ok(format!("other:{word}")));
+        assert_eq!(ask(), Ok(format!("other:{word}")));
     }
-    assert_eq!(bus.callers(), 8, "one connection for one question");
+    // Whoever was late may not have got as far as the bus.
+    assert!((8..=asked).contains(&bus.callers()), "one connection for one question: {} for {asked}", bus.callers());
 }
 
 /// The variant and the beginning of the text.
 fn assert_unknown(address: &str, variant: &str, says: &str) {
-    let (found, text) = ask(address).expect_err("nothing is known");
+    let answer = if variant == "late" { ask(address) } else { ask_until_told(address).0 };
+    let (found, text) = answer.expect_err("nothing is known");
     assert_eq!(found, variant, "{text}");
     assert!(text.contains(says), "{text}");
 }
