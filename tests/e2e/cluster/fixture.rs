@@ -306,11 +306,16 @@ impl Cluster {
         mut holds: impl AsyncFnMut(&Self) -> bool,
     ) -> Duration {
         let start = Instant::now();
-        while !holds(self).await {
+        loop {
+            let looked = Instant::now();
+            if holds(self).await {
+                return start.elapsed();
+            }
             assert!(start.elapsed() < patience, "waited in vain: {what}");
-            sleep(Duration::from_millis(20)).await;
+            // A look may take many processes, which are not to keep the machine from what is waited for.
+            let pause = (3 * looked.elapsed()).clamp(Duration::from_millis(20), Duration::from_secs(1));
+            sleep(pause).await;
         }
-        start.elapsed()
     }
 
     /// Something holds, all that time, and at its end: however little is left of it, it is looked at.

@@ -10,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client, Config};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::fixture::{Cluster, EDGE, GEO, owner_id};
 use route53_sim::{Action, Request};
@@ -48,7 +49,9 @@ impl Observer {
                         let name = node.metadata.name.unwrap_or_default();
                         no_more.lock().expect("no panic").push((Instant::now(), name));
                     }
-                    _ => {}
+                    Ok(_) => {}
+                    // It asks again at once, again and again, while the API server is away.
+                    Err(_) => sleep(Duration::from_secs(1)).await,
                 }
             }
         });
