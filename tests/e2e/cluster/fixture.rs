@@ -285,13 +285,7 @@ impl Cluster {
 
     /// The reason of each record on a node, without repetition: `eligible`, `cordoned`.
     pub(crate) async fn reasons(&self, node: &str) -> Vec<String> {
-        let (status, _) = self.status(node).await;
-        let records = status["records"].as_array().cloned().unwrap_or_default();
-        let mut reasons: Vec<_> =
-            records.iter().map(|record| record["reason"].as_str().unwrap_or_default().to_owned()).collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        reasons
+        reasons_in(&self.status(node).await.0)
     }
 
     pub(crate) async fn until(&self, what: &str, holds: impl AsyncFnMut(&Self) -> bool) -> Duration {
@@ -380,6 +374,15 @@ pub(crate) fn owner_id(node: &str) -> String {
 /// Whether a record set belongs to one of the three nodes.
 pub(crate) fn is_ours(set: &RecordSet) -> bool {
     set.set_identifier.as_ref().is_some_and(|id| NODES.map(owner_id).contains(id))
+}
+
+/// The reason of each record in a status, without repetition.
+pub(crate) fn reasons_in(status: &Value) -> Vec<String> {
+    let records = status["records"].as_array().into_iter().flatten();
+    let mut reasons: Vec<_> = records.map(|record| record["reason"].as_str().unwrap_or_default().to_owned()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons
 }
 
 /// Each node has a key of its own.

@@ -1,10 +1,9 @@
 //! Who the daemon may be, under an authorizer that refuses everything else.
 
-use serde_json::json;
-
 use super::checked::{Checked, printed};
 use super::control_plane::A_MINUTE;
 use super::fixture::{Cluster, NODES, in_cluster};
+use super::node_state::is_eligible;
 
 /// Where each node's kubelet has its kubeconfig: kubeadm's, k3s's and RKE2's layout.
 const KUBELETS: [(&str, &str, &str); 3] = [
@@ -167,6 +166,8 @@ fn an_identity_for_one_node_and_an_administrators_file_are_enough() {
         assert!(admin.contains("client-key-data: ") && admin.contains("https://127.0.0.1:6443"), "{admin}");
         cluster.write("n2", "/etc/rancher/k3s/k3s.yaml", &admin).await;
         cluster.must("n2", &["ln", "-s", "/etc/rancher/k3s/k3s.yaml", OWN]).await;
+        let ask = ["curl", "--silent", "--insecure", "https://127.0.0.1:6443/livez"];
+        cluster.until("the relay listens", async |cluster| cluster.run("n2", &ask).await.succeeded()).await;
         let checked = Checked::of(&cluster, "n2").await;
         assert_eq!((checked.code, checked.ids("failed"), checked.ids("warning")), (Some(0), vec![], vec![]));
         assert_eq!(checked.the("nodes_list")["outcome"], "ok");
@@ -183,8 +184,8 @@ fn an_identity_for_one_node_and_an_administrators_file_are_enough() {
         cluster.start_daemons().await;
         let account = "system:serviceaccount:dns:nodedns-n3";
         for node in NODES {
-            let (status, code) = cluster.status(node).await;
-            assert_eq!((&status["kubernetes"]["kubeconfig"], code), (&json!(OWN), Some(0)), "{status:#}");
+            let status = is_eligible(&cluster, node).await;
+            assert_eq!(status["kubernetes"]["kubeconfig"], OWN, "{status:#}");
         }
         for (node, user) in [("n1", "nodedns:n1"), ("n3", account)] {
             // What the paths stand for only nodedns knows.

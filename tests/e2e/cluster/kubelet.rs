@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::fixture::{Cluster, in_cluster};
-use super::node_state::{in_words, is_eligible};
-use super::observer::{Observer, ready, recovered, sum_up, withdrawals, withdrawn};
+use k8s_openapi::api::core::v1::Node;
 
-/// The node controller's `--node-monitor-grace-period` here.
-const NODE_MONITOR_GRACE_PERIOD: Duration = Duration::from_secs(10);
+use super::fixture::{Cluster, in_cluster};
+use super::node_state::{in_words, is_eligible, is_well};
+use super::observer::{Observer, RECOVER_AFTER, ready, sum_up, withdrawals, withdrawn};
 
 /// Waits until a node is withdrawn by itself because its Ready condition has that status and reason, and says
 /// so with the cluster's own words.
@@ -18,20 +17,21 @@ async fn withdraws_itself(
     since: Instant,
     (status, reason, message): (&str, &str, &str),
 ) -> Duration {
-    let told = observer.when(cluster, node, since, |object| ready(object) == Some((status, reason))).await;
+    let is_so = |object: &Node| ready(object) == Some((status, reason));
+    let told = observer.when(cluster, node, since, is_so).await;
+    let since_when = observer.ready_since(cluster, node, since, is_so).await;
     cluster.until(&format!("{node} is withdrawn"), async |cluster| cluster.is_withdrawn(node)).await;
     let batches = withdrawals(cluster, node, since);
     let first = batches.first().unwrap_or_else(|| panic!("{node} has not withdrawn itself"));
+    assert!(first.wall >= since_when, "{node} is withdrawn before the cluster has said so: {first:#?}");
     let took = first.at.saturating_duration_since(told);
     println!(
         "{node}: {status} ({reason}) after {:.1} s, withdrawn {:.1} ms later",
         (told - since).as_secs_f64(),
         took.as_secs_f64() * 1000.0
     );
-    cluster.until(&format!("{node} says so"), async |cluster| cluster.reasons(node).await == ["not_ready"]).await;
-    let (said, code) = cluster.status(node).await;
+    let said = is_well(cluster, node, "not_ready").await;
     assert_eq!(said["kubernetes"]["ready_reason"], reason, "{said:#}");
-    assert_eq!(code, Some(0), "{said:#}");
     let text = in_words(cluster, node).await;
     let words = format!("Kubernetes: {node} is not Ready ({reason}: {message}");
     assert!(text.contains(&words), "{node}: no {words:?} in {text}");
@@ -39,10 +39,14 @@ async fn withdraws_itself(
 }
 
 async fn back(cluster: &Cluster, observer: &Observer, node: &str, since: Instant) {
-    let told = observer.when(cluster, node, since, |object| ready(object).is_some_and(|ready| ready.0 == "True")).await;
+    let is_ready = |object: &Node| ready(object).is_some_and(|ready| ready.0 == "True");
+    let since_when = observer.ready_since(cluster, node, since, is_ready).await;
     cluster.until(&format!("{node} is back"), async |cluster| cluster.is_published(node)).await;
-    let took = recovered(cluster, node, since, told);
+    let batches = cluster.writes_of(node, since);
+    let first = batches.first().unwrap_or_else(|| panic!("{node} has not published itself"));
+    let took = first.wall.duration_since(since_when).expect("after it");
     println!("{node}: published {:.2} s after it was Ready", took.as_secs_f64());
+    assert!(took >= RECOVER_AFTER, "{node} is back {took:?} after it was Ready");
     is_eligible(cluster, node).await;
 }
 
@@ -64,9 +68,6 @@ fn a_kubelet_that_stops_or_hangs_or_has_no_runtime_takes_its_node_out_of_dns() {
             withdraws_itself(&cluster, &observer, "n2", since, SILENT),
         );
         samples.extend([n1, n2]);
-        let first = withdrawals(&cluster, "n1", since)[0].at - since;
-        let least = NODE_MONITOR_GRACE_PERIOD.checked_sub(Duration::from_secs(2)).expect("more than that");
-        assert!(first >= least, "withdrawn after {first:?}, before the cluster can have said so");
         assert!(cluster.is_published("n3"));
         cluster.judge("two kubelets are silent");
         let since = Instant::now();
@@ -98,9 +99,8 @@ async fn is_deleted_and_registered_again(cluster: &Cluster, observer: &Observer,
     cluster.kubectl(&format!("delete node {node}")).await;
     let told = observer.when_gone(cluster, node, since).await;
     let samples = withdrawn(cluster, node, since, told).await;
-    cluster.until("it says so", async |cluster| cluster.reasons(node).await == ["node_absent"]).await;
-    let (status, code) = cluster.status(node).await;
-    assert_eq!((&status["kubernetes"]["state"], code), (&"absent".into(), Some(0)), "{status:#}");
+    let status = is_well(cluster, node, "node_absent").await;
+    assert_eq!(status["kubernetes"]["state"], "absent", "{status:#}");
     let text = in_words(cluster, node).await;
     assert!(text.contains(&format!("Kubernetes: there is no node {node}")), "{text}");
 

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Node;
 use serde_json::Value;
 
 use super::control_plane::SOLE;
-use super::fixture::{Cluster, NODES, in_cluster, owner_id};
-use super::observer::{Observer, none, recovered, sum_up, withdrawals, withdrawn};
+use super::fixture::{Cluster, NODES, in_cluster, owner_id, reasons_in};
+use super::observer::{Observer, RECOVER_AFTER, none, sum_up, withdrawals, withdrawn};
 
 /// The table and what is below it, on one line: how it is wrapped means nothing.
 pub(crate) async fn in_words(cluster: &Cluster, node: &str) -> String {
@@ -15,12 +15,21 @@ pub(crate) async fn in_words(cluster: &Cluster, node: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Waits until a node says that nothing speaks against it, and that all is well.
-pub(crate) async fn is_eligible(cluster: &Cluster, node: &str) {
-    let eligible = async |cluster: &Cluster| {
-        cluster.reasons(node).await == ["eligible"] && cluster.status(node).await.1 == Some(0)
+/// Waits until a node says that nothing speaks against it, and that all is well; its status.
+pub(crate) async fn is_eligible(cluster: &Cluster, node: &str) -> Value {
+    is_well(cluster, node, "eligible").await
+}
+
+/// Waits until a node gives this as the reason for all that it does, and is as it is to be, which it knows only when it
+/// has been answered; its status.
+pub(crate) async fn is_well(cluster: &Cluster, node: &str, reason: &str) -> Value {
+    let mut said = (Value::Null, None);
+    let well = async |cluster: &Cluster| {
+        said = cluster.status(node).await;
+        said.1 == Some(0) && reasons_in(&said.0) == [reason]
     };
-    cluster.until(&format!("{node} is eligible"), eligible).await;
+    cluster.until(&format!("{node} is well and says {reason}"), well).await;
+    said.0
 }
 
 /// A node that leaves while nobody else does, which takes one batch for each name.
@@ -33,9 +42,8 @@ async fn leaves(cluster: &Cluster, node: &str, since: Instant, told: Instant) ->
 
 /// A node that is withdrawn says why, and is as it is to be; the other two stay.
 async fn says(cluster: &Cluster, node: &str, reason: &str, words: &[&str]) {
-    cluster.until(&format!("{node} says {reason}"), async |cluster| cluster.reasons(node).await == [reason]).await;
-    let (status, code) = cluster.status(node).await;
-    assert_eq!(code, Some(0), "to be out of DNS for a reason is nothing to mend: {status:#}");
+    // To be out of DNS for a reason is nothing to mend.
+    is_well(cluster, node, reason).await;
     let text = in_words(cluster, node).await;
     for words in words {
         assert!(text.contains(words), "{node}: no {words:?} in {text}");
@@ -46,11 +54,12 @@ async fn says(cluster: &Cluster, node: &str, reason: &str, words: &[&str]) {
     cluster.judge(&format!("{node}: {reason}"));
 }
 
-/// Waits until a node is back, after what spoke against it was `undone`, as the API server tells.
-async fn back(cluster: &Cluster, observer: &Observer, node: &str, undone: Instant, is_so: impl Fn(&Node) -> bool) {
-    let told = observer.when(cluster, node, undone, is_so).await;
+/// Waits until a node is back, not before its time, after what spoke against it began to be `undone`.
+async fn back(cluster: &Cluster, node: &str, undone: Instant) {
     cluster.until(&format!("{node} is back"), async |cluster| cluster.is_published(node)).await;
-    recovered(cluster, node, undone, told);
+    let batches = cluster.writes_of(node, undone);
+    let took = batches.first().expect("it has published itself").at - undone;
+    assert!(took >= RECOVER_AFTER, "{node} is back after {took:?}");
     is_eligible(cluster, node).await;
     cluster.judge(&format!("{node} is back"));
 }
@@ -83,7 +92,7 @@ fn what_kubectl_says_of_a_node_is_in_dns_at_once() {
             says(&cluster, node, "cordoned", &[&format!("{node} is Ready, cordoned"), "withdraw"]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("uncordon {node}")).await;
-            back(&cluster, &observer, node, undone, |object| !cordoned(object)).await;
+            back(&cluster, node, undone).await;
         }
 
         // As an operator does it; no Pod is there to be evicted.
@@ -95,7 +104,7 @@ fn what_kubectl_says_of_a_node_is_in_dns_at_once() {
             says(&cluster, node, "cordoned", &[&format!("{node} is Ready, cordoned")]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("uncordon {node}")).await;
-            back(&cluster, &observer, node, undone, |object| !cordoned(object)).await;
+            back(&cluster, node, undone).await;
         }
 
         // Those that count by themselves, the one that is configured in their place, and one that is nobody's.
@@ -119,7 +128,7 @@ fn what_kubectl_says_of_a_node_is_in_dns_at_once() {
             says(&cluster, node, "tainted", &[&listed, "example.com/foreign:NoSchedule", &why]).await;
             let undone = Instant::now();
             cluster.kubectl(&format!("taint node {node} {key}-")).await;
-            back(&cluster, &observer, node, undone, |object| !tainted(object, key)).await;
+            back(&cluster, node, undone).await;
         }
         sum_up("L2, from the API server's report to the withdrawal", samples);
     });

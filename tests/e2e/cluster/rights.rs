@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::checked::{Checked, printed};
 use super::fixture::{Cluster, NODES, in_cluster};
+use super::node_state::is_eligible;
 use super::survivors::{RULE, enable_survivors};
 
 /// What `nodedns status` says of the survivors: their state, its explanation, and the exit code.
@@ -60,7 +61,7 @@ fn survivors_begin_when_what_check_prints_for_them_is_applied() {
         println!("survivors watch {took:?} after the rights were given");
         assert_eq!(NODES.map(|node| cluster.pid(&format!("{node}/nodedns"))), pids);
         for node in NODES {
-            assert_eq!(said(&cluster, node).await.2, Some(0));
+            is_eligible(&cluster, node).await;
             let checked = Checked::of(&cluster, node).await;
             assert_eq!((checked.code, checked.ids("failed"), checked.ids("warning")), (Some(0), vec![], vec![]));
             assert_eq!(checked.the("nodes_watch")["outcome"], "ok");
