@@ -11,11 +11,15 @@ const LATER: u64 = 5000;
 /// Stops the API server, in this way, and starts it again. When it was ready.
 async fn restart(cluster: &Cluster, how: &str) -> Instant {
     cluster.controllers_leave().await;
-    cluster.service(how, &[API_SERVER]).await;
-    cluster.service("start", &[API_SERVER]).await;
+    stop_and_start(cluster, how).await;
     let returned = Instant::now();
     cluster.controllers_return().await;
     returned
+}
+
+async fn stop_and_start(cluster: &Cluster, how: &str) {
+    cluster.service(how, &[API_SERVER]).await;
+    cluster.service("start", &[API_SERVER]).await;
 }
 
 /// Has an API server that is told to stop end every watch properly, as one behind a load balancer is set up to.
@@ -72,10 +76,12 @@ fn a_restart_of_the_api_server_is_no_news_and_what_was_missed_is_followed() {
         // A watch that ended in good order is resumed where it was, and that is not known any more.
         let mut expired = false;
         for _ in 0..3 {
+            // The controllers leave before and return afterwards: meanwhile nothing is to make the watch overdue.
+            cluster.controllers_leave().await;
             halt_in_a_young_watch(&cluster, "n2").await;
             let seen = version_of(&cluster, "n2").await;
             let said = cluster.log("n2/nodedns").len();
-            restart(&cluster, "stop").await;
+            stop_and_start(&cluster, "stop").await;
             cluster.kubectl("cordon n2").await;
             let watch = format!("/api/v1/nodes?watch=1&timeoutSeconds=1&resourceVersion={seen}");
             let answer = cluster.must("hub", &["kubectl", "get", "--raw", &watch]).await;
@@ -87,6 +93,7 @@ fn a_restart_of_the_api_server_is_no_news_and_what_was_missed_is_followed() {
             assert!(took < BACK_AGAIN, "{took:?}");
             expired = cluster.log("n2/nodedns")[said..].contains("answered 410: too old resource version");
             println!("a watch resumed at an old version (410: {expired}): a cordon is followed after {took:.1?}");
+            cluster.controllers_return().await;
             cluster.kubectl("uncordon n2").await;
             cluster.until("n2 is back", async |cluster| cluster.is_published("n2")).await;
             if expired {
