@@ -173,6 +173,7 @@ fn a_file_that_makes_no_sense_publishes_nothing_anew_and_is_no_reason_to_withdra
         fs::write(state.join("drain.json"), "{\"version\": 1, \"sin").expect("a file");
         host.start();
         host.until("it says so", async |host| host.status().await.0["drain"]["state"] == "unknown").await;
+        host.reads_both().await;
         let requests = host.comes_to("nobody knows", IN).await;
         assert_eq!(words(&requests), ["list", "list"]);
         let (status, code) = host.status().await;
@@ -180,9 +181,11 @@ fn a_file_that_makes_no_sense_publishes_nothing_anew_and_is_no_reason_to_withdra
         assert!(host.log().contains("drain.json is damaged"), "{}", host.log());
         assert_eq!(fs::read_to_string(state.join("drain.json")).expect("the file"), "{\"version\": 1, \"sin");
         // What is there still follows the address.
-        host.lab.ip("addr add 185.12.64.2/24 dev eth0");
-        host.lab.ip(&format!("addr del {V4}/24 dev eth0"));
-        host.lab.ip("addr replace 185.12.64.2/24 dev eth0");
+        host.lab.batch([
+            "addr add 185.12.64.2/24 dev eth0",
+            &format!("addr del {V4}/24 dev eth0"),
+            "addr replace 185.12.64.2/24 dev eth0",
+        ]);
         host.comes_to("followed", Expected { v4: Some("185.12.64.2"), v6: Some(V6) }).await;
         // Another signal withdraws, and what it has withdrawn does not come back.
         host.set_node("True", true);

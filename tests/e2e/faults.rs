@@ -24,9 +24,11 @@ async fn moves_under(host: &Host, turn: usize, target: Target, fault: Fault) {
     );
     host.sim.inject(target, fault, Count::Always);
     let (from, to) = (ADDRESSES[turn % 2], ADDRESSES[(turn + 1) % 2]);
-    host.lab.ip(&format!("addr add {to}/24 dev eth0"));
-    host.lab.ip(&format!("addr del {from}/24 dev eth0"));
-    host.lab.ip(&format!("addr replace {to}/24 dev eth0"));
+    host.lab.batch([
+        format!("addr add {to}/24 dev eth0"),
+        format!("addr del {from}/24 dev eth0"),
+        format!("addr replace {to}/24 dev eth0"),
+    ]);
     host.until(&format!("{what}: a request meets the fault"), async |host| {
         host.sim.requests().iter().any(|request| request.operation == Operation::ChangeResourceRecordSets)
     })

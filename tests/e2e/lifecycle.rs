@@ -1,8 +1,9 @@
 //! A node's life: every event an address, a link, a node or an operator can cause, one after the
 //! other, and after each the pool is exactly right and the request log holds no call too many.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use route53_sim::{Operation, Request};
 use rustix::process::Signal;
 
 use crate::node::{Expected, Host, words};
@@ -31,46 +32,58 @@ fn a_nodes_life() {
         host.until("it is healthy", async |host| host.status().await.1 == Some(0)).await;
 
         host.stop(Signal::TERM).await;
+        // Half a minute after its start it reads both names once more, which is no answer to anything here.
+        let (second_look, mut left) = (Instant::now() + Duration::from_secs(29), 2);
+        let mut asked = |requests: &[Request]| {
+            let mut requests = requests.to_vec();
+            requests.retain(|request| {
+                let list = request.operation == Operation::ListResourceRecordSets;
+                let is_it = list && request.at >= second_look && left > 0;
+                left -= u32::from(is_it);
+                !is_it
+            });
+            words(&requests)
+        };
         host.start();
+        host.reads_both().await;
         let requests = host.comes_to("restart with nothing changed", both(V4, V6)).await;
-        assert_eq!(words(&requests), ["list", "list"]);
+        assert_eq!(asked(&requests), ["list", "list"]);
 
         host.lab.ip(&format!("addr add {V4_NEW}/24 dev eth0"));
         host.lab.ip("addr add 10.1.2.3/8 dev eth0");
         let requests = host.comes_to("addresses that come second", both(V4, V6)).await;
-        assert_eq!(words(&requests), NONE);
+        assert_eq!(asked(&requests), NONE);
 
-        host.lab.ip(&format!("addr del {V4}/24 dev eth0"));
         // Its secondary goes with it, unless the kernel promotes it.
-        host.lab.ip(&format!("addr replace {V4_NEW}/24 dev eth0"));
+        host.lab.batch([format!("addr del {V4}/24 dev eth0"), format!("addr replace {V4_NEW}/24 dev eth0")]);
         let requests = host.comes_to("the IPv4 address is replaced", both(V4_NEW, V6)).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
         assert!(requests.iter().flat_map(|request| &request.changes).all(|(_, set)| set.rtype == "A"));
 
         host.lab.ip(&format!("addr add {V6_NEW}/64 dev eth0 nodad"));
         host.lab.ip(&format!("addr change {V6}/64 dev eth0 preferred_lft 0"));
         let requests = host.comes_to("the IPv6 address is deprecated", both(V4_NEW, V6_NEW)).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
 
         for address in [V6, V6_NEW] {
             host.lab.ip(&format!("addr del {address}/64 dev eth0"));
         }
         let requests = host.comes_to("IPv6 is gone", Expected { v4: Some(V4_NEW), v6: None }).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
 
         host.lab.ip(&format!("addr add {V6}/64 dev eth0 nodad"));
-        host.comes_to("IPv6 is back", both(V4_NEW, V6)).await;
+        asked(&host.comes_to("IPv6 is back", both(V4_NEW, V6)).await);
 
         host.lab.far_ip("link set eth0 down");
         let requests = host.comes_to("the carrier is lost", Expected { v4: None, v6: None }).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
         host.lab.far_ip("link set eth0 up");
         let requests = host.comes_to("the carrier is back", both(V4_NEW, V6)).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
 
         host.set_node("True", true);
         let requests = host.comes_to("cordoned", Expected { v4: None, v6: None }).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
         let (status, code) = host.status().await;
         assert_eq!(
             (&status["records"][0]["intent"], &status["records"][0]["reason"]),
@@ -79,7 +92,7 @@ fn a_nodes_life() {
         assert_eq!(code, Some(0), "a cordoned node that is out of DNS is as it should be: {status:#}");
         host.set_node("True", false);
         let requests = host.comes_to("uncordoned", both(V4_NEW, V6)).await;
-        assert_eq!(words(&requests), ["change", "change"]);
+        assert_eq!(asked(&requests), ["change", "change"]);
 
         host.set_node("Unknown", false);
         host.comes_to("not ready", Expected { v4: None, v6: None }).await;
@@ -95,9 +108,11 @@ fn a_nodes_life() {
         let requests = host.comes_to("API server down", both(V4_NEW, V6)).await;
         assert_eq!(words(&requests), NONE);
         assert_eq!(host.status().await.1, Some(2), "a node whose state is unknown is not healthy");
-        host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
-        host.lab.ip(&format!("addr del {V4_NEW}/24 dev eth0"));
-        host.lab.ip(&format!("addr replace {V4}/24 dev eth0"));
+        host.lab.batch([
+            format!("addr add {V4}/24 dev eth0"),
+            format!("addr del {V4_NEW}/24 dev eth0"),
+            format!("addr replace {V4}/24 dev eth0"),
+        ]);
         let requests = host.comes_to("a new address during the outage", both(V4, V6)).await;
         assert_eq!(words(&requests), ["change", "change"]);
         host.api.resume().await;

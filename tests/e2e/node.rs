@@ -245,6 +245,16 @@ routing = {{ policy = "geoproximity", coordinates = "50.11,8.68", bias = 5 }}
         }
     }
 
+    /// Waits until a daemon that has just been started has read both names; before that they may be as they are to be
+    /// without it.
+    pub(crate) async fn reads_both(&self) {
+        let lists = |host: &Self| {
+            let requests = host.sim.requests().into_iter();
+            requests.filter(|request| request.operation == Operation::ListResourceRecordSets).count()
+        };
+        self.until("both names are read", async |host| lists(host) >= 2).await;
+    }
+
     /// Our own record sets: (name, type) → values.
     pub(crate) fn own(&self) -> BTreeMap<(String, String), Vec<String>> {
         let own = self.sim.record_sets(ZONE).into_iter().filter(is_own);

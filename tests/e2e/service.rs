@@ -1,9 +1,12 @@
 //! The daemon as a service: what the service manager is told, and what a dry run leaves alone.
 
-use std::os::unix::net::UnixDatagram;
+use std::mem::take;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::net::UnixDatagram;
 
 use crate::node::{Expected, Host};
 use crate::support::api_server::kubeconfig;
@@ -12,14 +15,20 @@ use crate::support::pki::Pki;
 
 const V4: &str = "185.12.64.1";
 
-/// Everything that has come in on the socket, one message per line group.
-fn messages(socket: &UnixDatagram) -> Vec<String> {
-    let mut messages = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(length) = socket.recv(&mut buffer) {
-        messages.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
-    }
-    messages
+/// What the service manager is told, one message per line group. It is taken in as it comes: the kernel keeps only a
+/// few messages, and whoever sends another one waits.
+fn listen(path: &Path) -> Arc<Mutex<Vec<String>>> {
+    let socket = UnixDatagram::bind(path).expect("a socket");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let messages = Arc::clone(&told);
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = socket.recv(&mut buffer).await {
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            messages.lock().expect("no panic").push(message);
+        }
+    });
+    told
 }
 
 #[test]
@@ -28,14 +37,13 @@ fn the_service_manager_is_told_everything() {
         let mut host = Host::new(lab).await;
         host.lab.ip(&format!("addr add {V4}/24 dev eth0"));
         let path = host.directory.path().join("notify");
-        let socket = UnixDatagram::bind(&path).expect("a socket");
-        socket.set_nonblocking(true).expect("a socket that does not wait");
-        let mut told = Vec::new();
+        let told = listen(&path);
+        let messages = || take(&mut *told.lock().expect("no panic"));
         // sd_watchdog_enabled(3): without WATCHDOG_PID the variable is meant for whoever has it.
         host.start_with(|command| command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000"));
 
         host.comes_to("start", Expected { v4: Some(V4), v6: None }).await;
-        told.extend(messages(&socket));
+        let told = messages();
         let ready = told.iter().position(|message| message.contains("READY=1"));
         assert!(ready.is_some(), "{told:?}");
         let published = told.iter().any(|message| message.contains("STATUS=2 published"));
@@ -46,21 +54,19 @@ fn the_service_manager_is_told_everything() {
         // A daemon whose loop stands still pings no more.
         host.signal(Signal::STOP);
         tokio::time::sleep(Duration::from_millis(300)).await;
-        messages(&socket);
+        messages();
         tokio::time::sleep(Duration::from_millis(1000)).await;
-        assert_eq!(messages(&socket), Vec::<String>::new());
+        assert_eq!(messages(), Vec::<String>::new());
         host.signal(Signal::CONT);
 
         host.replace_in_configuration("bias = 5", "bias = 500");
         host.signal(Signal::HUP);
         let mut told = Vec::new();
-        for _ in 0..100 {
-            told.extend(messages(&socket));
-            if told.iter().any(|message| message.contains("refused")) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        host.until("the reload is refused", async |_| {
+            told.extend(messages());
+            told.iter().any(|message| message.contains("refused"))
+        })
+        .await;
         let reloading =
             told.iter().position(|message| message.contains("RELOADING=1") && message.contains("MONOTONIC_USEC="));
         let refused = told.iter().position(|message| message.contains("READY=1") && message.contains("refused"));
@@ -68,8 +74,8 @@ fn the_service_manager_is_told_everything() {
 
         let exit = host.stop(Signal::TERM).await;
         assert!(exit.success(), "{exit}");
-        let told = messages(&socket);
-        assert!(told.iter().any(|message| message.contains("STOPPING=1")), "{told:?}");
+        let stopping = |message: &String| message.contains("STOPPING=1");
+        host.until("it says that it stops", async |_| messages().iter().any(stopping)).await;
     });
 }
 
