@@ -230,7 +230,10 @@ async fn a_link_that_is_there_before_the_kubeconfig_is_followed(site: Site) {
     let told = entries.iter().filter(|entry| entry.to_string().contains("read inherited credential"));
     assert_eq!(told.count(), 0, "of credentials that are missing");
 
-    // Stopped just after a change: nothing is left behind, and nothing has failed.
+    // Stopped just after a change: nothing is left behind, and nothing has failed. It waits for so long that it cannot
+    // be over before it is looked at.
+    let long = "[Service]\nExecStartPre=\nExecStartPre=/bin/sleep 30\n";
+    site.drop_in("nodedns-credentials.service", long).await;
     site.machine.must("touch /etc/credstore/nodedns.aws-config").await;
     until("noticed", async || {
         site.machine.property("nodedns-credentials.service", "ActiveState").await == "activating"

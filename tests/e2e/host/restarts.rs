@@ -18,12 +18,12 @@ async fn a_killed_daemon_is_started_again(site: Site) {
 async fn a_daemon_that_stands_still_is_started_again(site: Site) {
     site.serve().await;
     assert_eq!(site.machine.property("nodedns.service", "WatchdogUSec").await, "1min");
-    site.drop_in("nodedns.service", "[Service]\nWatchdogSec=2s\n").await;
+    site.drop_in("nodedns.service", "[Service]\nWatchdogSec=5s\n").await;
     site.machine.must("systemctl restart nodedns.service").await;
     until("in force", async || !site.sim.requests().is_empty()).await;
     let pid = site.pid().await;
     // As long as it goes round it is left alone.
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(8)).await;
     assert_eq!(site.pid().await, pid);
     site.sim.clear_requests();
     site.machine.must(&format!("kill -STOP {pid}")).await;
