@@ -126,7 +126,7 @@ fn the_certificate_of_another_node_is_told_once_though_it_may_read_this_one() {
         host.write("kubeconfig", &format!("{text}\n"));
         host.until("they are read", async |host| host.log().contains("credentials read again")).await;
         let log = host.log();
-        assert_eq!(log.matches("belongs to node 'n2', and this is to be 'n1'").count(), 1, "{log}");
+        assert_eq!(log.matches("belongs to node 'n2', and this one is to be 'n1'").count(), 1, "{log}");
         host.stop(Signal::TERM).await;
     });
 }
