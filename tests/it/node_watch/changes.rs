@@ -6,7 +6,9 @@ use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::watch::node::Timing;
 use serde_json::json;
 
-use super::{LONG, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
+use super::{
+    LONG, assert_asked_for_own_node_only, break_until_listed, lists, node, timing, watch_of, watches, watching,
+};
 use crate::support::api_server::{Answer, ApiServer};
 
 #[tokio::test]
@@ -142,7 +144,7 @@ async fn another_node_in_the_answer_is_not_ours() {
         json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": [other]});
     server.next_list(Answer::Body(list.to_string()));
     // Garbage ends the session, so the list is asked for.
-    server.push_line("garbage".into());
+    break_until_listed(&server, || server.push_line("garbage".into())).await;
     assert_eq!(watching.state().await, NodeState::Absent);
 }
 

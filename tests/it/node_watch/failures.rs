@@ -7,7 +7,10 @@ use nodedns::decide::node::{NodeState, Readiness};
 use nodedns::watch::node::Timing;
 use serde_json::json;
 
-use super::{LONG, Watching, assert_asked_for_own_node_only, lists, node, timing, watch_of, watches, watching};
+use super::{
+    LONG, Watching, assert_asked_for_own_node_only, break_until_listed, lists, node, timing, watch_of, watches,
+    watching,
+};
 use crate::support::api_server::{Answer, ApiServer, token_kubeconfig};
 
 /// What a busy machine may add to a limit.
@@ -113,18 +116,7 @@ async fn a_refused_connection_is_told_and_survived() {
     assert!(matches!(watching.object().await.ready, Readiness::NotReady(_)));
 }
 
-/// Does what breaks the watch, and again until it has led to a new list: at a moment when no watch runs it
-/// has no effect.
-async fn break_until_listed(server: &ApiServer, breaks: impl Fn()) {
-    let (before, started) = (lists(server), Instant::now());
-    while lists(server) == before {
-        assert!(started.elapsed() < LONG, "the state is not read again");
-        breaks();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// The same, which must be no news: the state is told anew. A watch runs again when this returns.
+/// Breaks the watch, which must be no news: the state is told anew. A watch runs again when this returns.
 async fn break_watch(server: &ApiServer, watching: &mut Watching, breaks: impl Fn()) {
     break_until_listed(server, breaks).await;
     let event = watching.event().await;

@@ -9,7 +9,7 @@ mod once;
 pub(crate) mod rotation;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nodedns::decide::node::{NodeObject, NodeState, Readiness};
 use nodedns::decide::observed::Observed;
@@ -167,5 +167,16 @@ fn assert_asked_for_own_node_only(server: &ApiServer) {
         assert_eq!(request.parameter("fieldSelector"), Some("metadata.name=n1"), "{request:?}");
         // The identity may be the kubelet's, so that is what the audit log has to tell them apart.
         assert_eq!(request.agent.as_deref(), Some(concat!("nodedns/", env!("CARGO_PKG_VERSION"))), "{request:?}");
+    }
+}
+
+/// Does what breaks the watch, and again until it has led to a new list: at a moment when no watch runs it
+/// has no effect.
+async fn break_until_listed(server: &ApiServer, breaks: impl Fn()) {
+    let (before, started) = (lists(server), Instant::now());
+    while lists(server) == before {
+        assert!(started.elapsed() < LONG, "the state is not read again");
+        breaks();
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
